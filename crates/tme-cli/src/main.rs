@@ -1,0 +1,2 @@
+//! The tme program.
+fn main() {}

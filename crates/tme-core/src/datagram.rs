@@ -1,0 +1,54 @@
+//! What travels beside a datagram's bytes: addresses and the ECN mark.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Explicit congestion notification bits of the IP header (RFC 3168).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Ecn {
+    /// The sender does not take part in ECN.
+    #[default]
+    NotCapable = 0b00,
+    /// ECN-capable transport, code point 1.
+    Ect1 = 0b01,
+    /// ECN-capable transport, code point 0.
+    Ect0 = 0b10,
+    /// A router on the way was congested.
+    CongestionExperienced = 0b11,
+}
+
+impl Ecn {
+    /// The code point with these two bits; higher bits are ignored.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        match bits & 0b11 {
+            0b00 => Self::NotCapable,
+            0b01 => Self::Ect1,
+            0b10 => Self::Ect0,
+            _ => Self::CongestionExperienced,
+        }
+    }
+}
+
+/// The way a datagram takes: the other side's address, and the local address it used where that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// The other side's address and port.
+    pub remote: SocketAddr,
+    /// The local address the datagram came in on (and answers should leave from), if the socket tells.
+    pub local: Option<IpAddr>,
+}
+
+/// Datagrams to hand to the socket: the first `bytes` bytes of the caller's buffer, all on one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to, and from which local address.
+    pub path: Path,
+    /// ECN mark to put on every datagram.
+    pub ecn: Ecn,
+    /// Bytes in the buffer.
+    pub bytes: usize,
+    /// Size of each datagram when the buffer holds several (the last one may be shorter); `None` if it holds
+    /// one.
+    pub segment_bytes: Option<usize>,
+}

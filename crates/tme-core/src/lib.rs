@@ -1,0 +1,9 @@
+//! The protocol of the Travelers Multiplayer Engine as a pure state machine.
+//!
+//! Bytes, monotonic time, Unix time and randomness go in as arguments; bytes, events and a wake-up time
+//! come out. Nothing here knows a socket, a clock or a thread.
+#![forbid(unsafe_code)]
+
+pub mod datagram;
+pub mod random;
+pub mod time;
