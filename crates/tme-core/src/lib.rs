@@ -4,6 +4,8 @@
 //! come out. Nothing here knows a socket, a clock or a thread.
 #![forbid(unsafe_code)]
 
+pub mod channel;
+pub mod codec;
 pub mod datagram;
 pub mod random;
 pub mod time;
