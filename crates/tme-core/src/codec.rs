@@ -224,12 +224,12 @@ pub const fn expand_truncated(truncated: u64, bits: u32, reference: u64) -> u64 
     let window = 1u64 << bits;
     let half = window / 2;
     let candidate = (reference & !(window - 1)) | truncated;
-    if candidate < reference && reference - candidate > half {
+    if candidate < reference && reference - candidate >= half {
         match candidate.checked_add(window) {
             Some(higher) => higher,
             None => candidate,
         }
-    } else if candidate > reference && candidate - reference >= half && candidate >= window {
+    } else if candidate > reference && candidate - reference > half && candidate >= window {
         candidate - window
     } else {
         candidate
