@@ -7,5 +7,7 @@
 pub mod channel;
 pub mod codec;
 pub mod datagram;
+pub mod payload;
 pub mod random;
 pub mod time;
+pub mod wire;
