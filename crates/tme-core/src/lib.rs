@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod codec;
 pub mod datagram;
+pub mod link;
 pub mod payload;
 pub mod random;
 pub mod time;
