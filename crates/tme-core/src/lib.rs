@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod codec;
+pub mod crypto;
 pub mod datagram;
 pub mod link;
 pub mod payload;
