@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Provokes;
 use super::rtt::ACK_DELAY_MAX;
-use crate::crypto::{REPLAY_WINDOW, ReplayWindow};
+use crate::crypto::replay::{REPLAY_WINDOW, ReplayWindow};
 use crate::time::Instant;
 use crate::wire::ack::{ACK_FIELD_BITS, Ack, AckDelay, AckRange, AckRangeBuffer};
 
@@ -16,6 +16,9 @@ const LAZY_PACKETS_MAX: u32 = 16;
 const PROMPT_PACKETS_MAX: u32 = 8;
 /// Everything received since this many ACKs ago is reported again, so that the loss of an ACK costs nothing.
 const ACKS_REPEATED: usize = 3;
+/// Packets after a gap that are acknowledged as quickly as the one that showed it: the sender gives a packet up
+/// after three later ones, and an acknowledgement may be lost too.
+const PACKETS_AFTER_GAP: u32 = 3;
 
 /// Remembers what still has to be acknowledged, and until when.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct AckScheduler {
     prompt_waiting: u32,
     lazy_waiting: u32,
     deadline: Option<Instant>,
+    /// Packets still to be acknowledged quickly because of a gap.
+    hurried: u32,
     newest_received_at: Instant,
     /// Newest numbers of the last ACKs sent, oldest first.
     reported: [Option<u64>; ACKS_REPEATED],
@@ -49,6 +54,7 @@ impl AckScheduler {
             prompt_waiting: 0,
             lazy_waiting: 0,
             deadline: None,
+            hurried: 0,
             newest_received_at: Instant::ZERO,
             reported: [None; ACKS_REPEATED],
             first,
@@ -71,7 +77,10 @@ impl AckScheduler {
                 now + ACK_DELAY_MAX
             }
         };
-        let deadline = if arrival == Arrival::InOrder { deadline } else { now + REORDER_GRACE };
+        let is_hurried = arrival != Arrival::InOrder || (self.hurried > 0 && provokes == Provokes::Promptly);
+        self.hurried =
+            if arrival == Arrival::Ahead { PACKETS_AFTER_GAP } else { self.hurried.saturating_sub(1) };
+        let deadline = if is_hurried { now + REORDER_GRACE } else { deadline };
         let is_full = self.lazy_waiting >= LAZY_PACKETS_MAX || self.prompt_waiting >= PROMPT_PACKETS_MAX;
         let deadline = if is_full { now } else { deadline };
         self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -128,7 +137,8 @@ impl AckScheduler {
     fn collect_ranges(&self, newest: u64, received: &ReplayWindow, ranges: &mut AckRangeBuffer) {
         let [oldest, ..] = self.reported;
         // Before three ACKs were sent, everything still has to be told, as far as the window remembers.
-        let floor = oldest.unwrap_or(newest.saturating_sub(REPLAY_WINDOW - 1).max(self.first.saturating_sub(1)));
+        let floor =
+            oldest.unwrap_or(newest.saturating_sub(REPLAY_WINDOW - 1).max(self.first.saturating_sub(1)));
         let mut range = AckRange::default();
         let Some(mut number) = newest.checked_sub(ACK_FIELD_BITS + 1) else { return };
         while number > floor {
@@ -169,10 +179,14 @@ mod tests {
     fn written(scheduler: &mut AckScheduler, now: Instant, window: &ReplayWindow) -> (u32, Vec<u64>) {
         let mut bytes = Vec::new();
         scheduler.write(now, window, &mut bytes);
-        let Ok(Frame::Ack(ack)) = frame::decode(&mut Reader::new(&bytes), &[]) else { panic!("{bytes:02x?}") };
+        let Ok(Frame::Ack(ack)) = frame::decode(&mut Reader::new(&bytes), &[]) else {
+            panic!("{bytes:02x?}")
+        };
         let newest = u64::from(ack.newest);
-        let mut reported: Vec<u64> =
-            (0..64).filter(|bit| ack.field >> bit & 1 == 1).filter_map(|bit| newest.checked_sub(bit + 1)).collect();
+        let mut reported: Vec<u64> = (0..64)
+            .filter(|bit| ack.field >> bit & 1 == 1)
+            .filter_map(|bit| newest.checked_sub(bit + 1))
+            .collect();
         let mut number = newest.saturating_sub(65);
         for range in ack.ranges.iter() {
             number -= range.gap;
@@ -205,7 +219,9 @@ mod tests {
 
     #[test]
     fn enough_packets_make_it_due_at_once() {
-        for (provokes, count) in [(Provokes::Lazily, LAZY_PACKETS_MAX), (Provokes::Promptly, PROMPT_PACKETS_MAX)] {
+        for (provokes, count) in
+            [(Provokes::Lazily, LAZY_PACKETS_MAX), (Provokes::Promptly, PROMPT_PACKETS_MAX)]
+        {
             let mut scheduler = AckScheduler::new(0);
             for n in 1..=count {
                 scheduler.handle_received(at(0), Arrival::InOrder, provokes);

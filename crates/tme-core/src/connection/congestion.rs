@@ -152,7 +152,11 @@ mod tests {
     fn the_window_stays_between_its_bounds() {
         let mut reno = NewReno::default();
         for round in 1..100 {
-            reno.handle_lost(LostSample { now: at(round * 10), bytes: 1, newest_sent_at: at(round * 10 - 1) });
+            reno.handle_lost(LostSample {
+                now: at(round * 10),
+                bytes: 1,
+                newest_sent_at: at(round * 10 - 1),
+            });
         }
         assert_eq!(reno.window_bytes(), WINDOW_MIN);
         let mut reno = NewReno::default();

@@ -33,7 +33,8 @@ impl Pacer {
     pub fn poll(&mut self, now: Instant, rate: u64, datagram_bytes: u64) -> Instant {
         let elapsed = now.saturating_since(self.filled_at);
         self.filled_at = self.filled_at.max(now);
-        let burst = bytes_in(rate, elapsed.clamp(BURST, CATCH_UP_MAX)).max(BURST_PACKETS * datagram_bytes) as i64;
+        let burst =
+            bytes_in(rate, elapsed.clamp(BURST, CATCH_UP_MAX)).max(BURST_PACKETS * datagram_bytes) as i64;
         let earned = bytes_in(rate, elapsed) as i64;
         // What is already in the bucket stays, even if a slower rate would not let it in any more.
         self.tokens = self.tokens.saturating_add(earned).min(burst.max(self.tokens));

@@ -86,7 +86,9 @@ pub struct SentPackets {
     in_flight_from: u64,
     bytes_in_flight: u64,
     prompt_in_flight: u32,
+    lazy_in_flight: u32,
     last_prompt_sent_at: Instant,
+    last_lazy_sent_at: Instant,
     thresholds: Thresholds,
 }
 
@@ -116,8 +118,6 @@ pub struct AckOutcome {
     pub rtt_sample: Option<Duration>,
     /// Packets that had been counted as lost.
     pub spurious: u64,
-    /// Whether anything that had to be acknowledged promptly is among them.
-    pub has_prompt: bool,
 }
 
 /// What a check for losses found.
@@ -152,7 +152,9 @@ impl SentPackets {
             in_flight_from: first,
             bytes_in_flight: 0,
             prompt_in_flight: 0,
+            lazy_in_flight: 0,
             last_prompt_sent_at: Instant::ZERO,
+            last_lazy_sent_at: Instant::ZERO,
             thresholds: Thresholds { packets: PACKET_THRESHOLD, time_eighths: TIME_EIGHTHS },
         }
     }
@@ -181,6 +183,12 @@ impl SentPackets {
         (self.prompt_in_flight > 0).then_some(self.last_prompt_sent_at)
     }
 
+    /// When the newest packet that wants a lazy acknowledgement was sent, if one is in flight.
+    #[must_use]
+    pub fn last_lazy_sent_at(&self) -> Option<Instant> {
+        (self.lazy_in_flight > 0).then_some(self.last_lazy_sent_at)
+    }
+
     /// When the oldest packet in flight was sent.
     #[must_use]
     pub fn oldest_in_flight_sent_at(&self) -> Option<Instant> {
@@ -190,14 +198,27 @@ impl SentPackets {
     }
 
     /// Records a packet under [`next_number`](Self::next_number); takes the frames out of `frames`.
-    pub fn handle_sent(&mut self, now: Instant, bytes: usize, provokes: Provokes, frames: &mut Vec<SentFrame>) {
+    pub fn handle_sent(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        provokes: Provokes,
+        frames: &mut Vec<SentFrame>,
+    ) {
         let state = if provokes == Provokes::Nothing { State::Silent } else { State::InFlight };
+        match provokes {
+            Provokes::Nothing => {}
+            Provokes::Lazily => {
+                self.lazy_in_flight += 1;
+                self.last_lazy_sent_at = now;
+            }
+            Provokes::Promptly => {
+                self.prompt_in_flight += 1;
+                self.last_prompt_sent_at = now;
+            }
+        }
         if state == State::InFlight {
             self.bytes_in_flight += bytes as u64;
-        }
-        if provokes == Provokes::Promptly {
-            self.prompt_in_flight += 1;
-            self.last_prompt_sent_at = now;
         }
         self.packets.push_back(SentPacket {
             sent_at: now,
@@ -231,27 +252,21 @@ impl SentPackets {
             if matches!(packet.state, State::Acked | State::Silent) || !reports(newest, ack, number) {
                 continue;
             }
-            match packet.state {
-                State::InFlight => self.bytes_in_flight -= u64::from(packet.bytes),
-                _ => outcome.spurious += 1,
-            }
-            if packet.provokes == Provokes::Promptly {
-                outcome.has_prompt = true;
-                if packet.state == State::InFlight {
-                    self.prompt_in_flight -= 1;
-                }
-            }
-            if packet.state == State::Lost {
+            let previous = std::mem::replace(&mut packet.state, State::Acked);
+            let packet = *packet;
+            if previous == State::InFlight {
+                self.land(&packet);
+            } else {
+                outcome.spurious += 1;
                 self.thresholds.widen(newest.saturating_sub(number));
             }
-            packet.state = State::Acked;
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
             outcome.newest_sent_at = outcome.newest_sent_at.max(packet.sent_at);
             if number == newest && is_first_report {
                 outcome.rtt_sample = Some(now.saturating_since(packet.sent_at));
             }
-            acked.extend(frames_of(&self.frames, self.frames_base, packet));
+            acked.extend(frames_of(&self.frames, self.frames_base, &packet));
         }
         if is_first_report {
             self.largest_acked = Some(newest);
@@ -270,7 +285,12 @@ impl SentPackets {
     }
 
     /// Counts packets as lost that the thresholds give up; appends what they carried to `lost`.
-    pub fn detect_losses(&mut self, now: Instant, rtt: &RttEstimator, lost: &mut Vec<SentFrame>) -> LossOutcome {
+    pub fn detect_losses(
+        &mut self,
+        now: Instant,
+        rtt: &RttEstimator,
+        lost: &mut Vec<SentFrame>,
+    ) -> LossOutcome {
         let mut outcome = LossOutcome::default();
         let Some(largest_acked) = self.largest_acked else { return outcome };
         let patience = rtt.smoothed().max(rtt.latest()) * self.thresholds.time_eighths / 8;
@@ -287,14 +307,12 @@ impl SentPackets {
                 break;
             }
             packet.state = State::Lost;
-            self.bytes_in_flight -= u64::from(packet.bytes);
-            if packet.provokes == Provokes::Promptly {
-                self.prompt_in_flight -= 1;
-            }
+            let packet = *packet;
+            self.land(&packet);
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
             outcome.newest_sent_at = packet.sent_at;
-            lost.extend(frames_of(&self.frames, self.frames_base, packet));
+            lost.extend(frames_of(&self.frames, self.frames_base, &packet));
         }
         self.forget_settled(now, Some(rtt));
         outcome
@@ -311,6 +329,16 @@ impl SentPackets {
                     return;
                 }
             }
+        }
+    }
+
+    /// Takes a packet out of what is in flight.
+    fn land(&mut self, packet: &SentPacket) {
+        self.bytes_in_flight -= u64::from(packet.bytes);
+        match packet.provokes {
+            Provokes::Nothing => {}
+            Provokes::Lazily => self.lazy_in_flight -= 1,
+            Provokes::Promptly => self.prompt_in_flight -= 1,
         }
     }
 

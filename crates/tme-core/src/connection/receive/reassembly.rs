@@ -30,8 +30,10 @@ impl UnreliableReassembly {
     /// Adds cells of a message; gives the message once it is complete, `Err` if the cells contradict earlier ones.
     pub fn insert(&mut self, now: Instant, position: u8, piece: &Piece<'_>) -> Result<Option<Payload>, ()> {
         self.expire(now);
-        let known =
-            self.entries.iter().position(|entry| entry.position == position && entry.sequence == piece.sequence);
+        let known = self
+            .entries
+            .iter()
+            .position(|entry| entry.position == position && entry.sequence == piece.sequence);
         let index = known.unwrap_or_else(|| {
             if self.entries.len() >= UNRELIABLE_PARTIALS_MAX {
                 self.entries.remove(0);

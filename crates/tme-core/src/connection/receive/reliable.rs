@@ -226,7 +226,12 @@ impl ReliableReceiver {
     }
 
     /// A newer value of the key is on its way: what is there of older ones will not be delivered.
-    fn give_up_older(&mut self, piece: &Piece<'_>, accepted: &mut Accepted, deliver: &mut impl FnMut(Payload)) {
+    fn give_up_older(
+        &mut self,
+        piece: &Piece<'_>,
+        accepted: &mut Accepted,
+        deliver: &mut impl FnMut(Payload),
+    ) {
         if !self.mode.is_keyed() {
             return;
         }
@@ -326,7 +331,9 @@ mod tests {
         let mut out = Vec::new();
         for &(offset, key) in arrivals {
             let payload = Payload::from(vec![offset as u8]);
-            receiver.handle_message(FIRST + offset, key, payload, &mut |message| out.push(message[0])).unwrap();
+            receiver
+                .handle_message(FIRST + offset, key, payload, &mut |message| out.push(message[0]))
+                .unwrap();
         }
         out
     }

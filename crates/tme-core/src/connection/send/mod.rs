@@ -7,7 +7,7 @@ mod unreliable;
 use std::time::Duration;
 
 pub use reliable::ReliableQueue;
-pub use schedule::SendChannels;
+pub use schedule::{PeerAllowance, SendChannels};
 pub use unreliable::UnreliableQueue;
 
 use super::Provokes;

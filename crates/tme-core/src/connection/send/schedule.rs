@@ -106,6 +106,9 @@ impl SendChannels {
             return Err(SendError::KeyNotAllowed { channel: channel.id });
         }
         let key = options.key.unwrap_or(0);
+        if let Queue::Unreliable(queue) = &mut channel.queue {
+            queue.expire(now, &mut channel.counters);
+        }
         let (queued_bytes, queued_messages) = channel.queued();
         let is_full = queued_bytes + bytes > channel.settings.queue_bytes_max
             || queued_messages >= channel.settings.queue_messages_max;
@@ -134,7 +137,9 @@ impl SendChannels {
         if self.active & bit != 0 {
             return;
         }
-        let Some(priority) = self.channels.get(position).map(|channel| channel.settings.priority) else { return };
+        let Some(priority) = self.channels.get(position).map(|channel| channel.settings.priority) else {
+            return;
+        };
         let rivals = self.channels.iter().enumerate().filter(|(rival, channel)| {
             self.active & (1 << rival) != 0 && channel.settings.priority == priority
         });
@@ -261,7 +266,9 @@ impl SendChannels {
         for position in bits(self.refused) {
             let Some(channel) = self.channels.get(position) else { continue };
             let (bytes, messages) = channel.queued();
-            if bytes <= channel.settings.queue_bytes_max / 2 && messages <= channel.settings.queue_messages_max / 2 {
+            if bytes <= channel.settings.queue_bytes_max / 2
+                && messages <= channel.settings.queue_messages_max / 2
+            {
                 self.refused &= !(1 << position);
                 return Some(channel.id);
             }
