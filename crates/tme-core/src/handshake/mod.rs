@@ -1,3 +1,0 @@
-//! x
-pub mod parameters;
-pub mod reason;
