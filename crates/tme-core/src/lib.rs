@@ -8,5 +8,6 @@ pub mod channel;
 pub mod codec;
 pub mod crypto;
 pub mod datagram;
+pub mod handshake;
 pub mod random;
 pub mod time;
