@@ -9,6 +9,7 @@ pub mod codec;
 pub mod connection;
 pub mod crypto;
 pub mod datagram;
+pub mod endpoint;
 pub mod handshake;
 pub mod link;
 pub mod payload;

@@ -14,21 +14,21 @@ use crate::payload::Payload;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(u64);
 
-/// Bits of a peer id that hold the slot, plus one.
+/// Bits of a peer id that hold the slot.
 const SLOT_BITS: u32 = 20;
 
 impl PeerId {
     /// Most slots an endpoint can have.
     pub const SLOTS_MAX: usize = (1 << SLOT_BITS) - 1;
 
-    /// The id of the `generation`-th peer in `slot`. Slots count from 0, generations may use 32 bits.
+    /// The id of the `generation`-th peer in `slot`. Slots count from 1, generations may use 32 bits.
     #[must_use]
     pub(crate) const fn new(slot: usize, generation: u32) -> Self {
-        Self(((generation as u64) << SLOT_BITS) | (slot as u64 + 1))
+        Self(((generation as u64) << SLOT_BITS) | slot as u64)
     }
 
     pub(crate) const fn slot(self) -> usize {
-        ((self.0 & ((1 << SLOT_BITS) - 1)) as usize).wrapping_sub(1)
+        (self.0 & ((1 << SLOT_BITS) - 1)) as usize
     }
 
     /// The number, for other languages.
@@ -108,6 +108,8 @@ pub struct Connected {
     pub number: u32,
     /// The other side's static key: the server's at the client; at the server the client's identity, if it has one.
     pub key: Option<PublicKey>,
+    /// The server's key was not known before (known-hosts trust): the caller should remember it.
+    pub is_first_use: bool,
     /// What the other side sent along, at most 512 bytes.
     pub user_data: Payload,
 }

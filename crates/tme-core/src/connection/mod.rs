@@ -138,6 +138,8 @@ pub struct Negotiated {
     pub table: Arc<ChannelTable>,
     /// Token with which a restarted server tells that it forgot us (client only).
     pub reset_token: Option<ResetToken>,
+    /// What [`Event::Connected`] will say, once the connection is open.
+    pub info: Box<Connected>,
 }
 
 /// Buffers and the event queue that all connections of an endpoint share, so that an idle one keeps none.
@@ -216,6 +218,8 @@ pub enum CloseMode {
     Now,
 }
 
+/// How long a server waits for the first packet of a client it has accepted.
+const UNCONFIRMED_TIME_MAX: Duration = Duration::from_secs(10);
 const CLOSE_ATTEMPTS_MAX: u32 = 5;
 const PROBES_BEFORE_SILENCE: u32 = 3;
 const PROBE_BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -239,6 +243,8 @@ pub struct Connection {
     table: Arc<ChannelTable>,
     modes: [ChannelMode; crate::channel::CHANNELS_MAX],
     reset_token: Option<ResetToken>,
+    /// Taken when the connection opens.
+    info: Option<Box<Connected>>,
     idle_timeout: Duration,
     datagram_bytes: usize,
     protection: PacketProtection,
@@ -299,9 +305,15 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     /// A connection whose handshake is complete. A client's end is open at once, a server's with the first
-    /// authentic packet.
+    /// authentic packet; then [`Event::Connected`] is reported.
     #[must_use]
-    pub fn new(now: Instant, peer: PeerId, config: ConnectionConfig, negotiated: Negotiated) -> Self {
+    pub fn new(
+        now: Instant,
+        peer: PeerId,
+        config: ConnectionConfig,
+        negotiated: Negotiated,
+        workspace: &mut Workspace,
+    ) -> Self {
         let Negotiated { side, path, local_id, remote_id, suite, secrets, .. } = negotiated;
         let (local, remote, table) = (negotiated.local_limits, negotiated.remote_limits, negotiated.table);
         let start = config.start;
@@ -326,7 +338,7 @@ impl Connection {
         let mut connection = Self {
             peer,
             side,
-            state: if side == Side::Client { State::Open } else { State::Unconfirmed },
+            state: State::Unconfirmed,
             config,
             path,
             local_id,
@@ -334,6 +346,7 @@ impl Connection {
             suite,
             modes,
             reset_token: negotiated.reset_token,
+            info: Some(negotiated.info),
             idle_timeout: local.shared_idle_timeout(&remote),
             datagram_bytes,
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
@@ -361,8 +374,18 @@ impl Connection {
             counters: Counters::default(),
             table,
         };
+        if side == Side::Client {
+            connection.open(workspace);
+        }
         connection.restart_idle_timers(now);
         connection
+    }
+
+    fn open(&mut self, workspace: &mut Workspace) {
+        self.state = State::Open;
+        if let Some(info) = self.info.take() {
+            workspace.events.push_back(Event::Connected { peer: self.peer, info });
+        }
     }
 
     // ---- getters ----
@@ -395,6 +418,12 @@ impl Connection {
     #[must_use]
     pub const fn table(&self) -> &Arc<ChannelTable> {
         &self.table
+    }
+
+    /// Token with which the server would tell that it forgot us.
+    #[must_use]
+    pub const fn reset_token(&self) -> Option<&ResetToken> {
+        self.reset_token.as_ref()
     }
 
     /// Whether messages can be queued.
@@ -517,14 +546,16 @@ impl Connection {
         self.state = State::Closing { farewell, attempts: 0, is_due: true };
     }
 
-    /// Tells that the application took messages away, so that the other side may send more.
-    pub fn consume(&mut self, channel: ChannelId, bytes: u64, messages: u64) {
-        let Some(position) = self.table.position(channel) else { return };
+    /// Tells that the application took messages away, so that the other side may send more. Gives whether there is
+    /// something to send because of it.
+    pub fn consume(&mut self, channel: ChannelId, bytes: u64, messages: u64) -> bool {
+        let Some(position) = self.table.position(channel) else { return false };
         match self.receivers.get_mut(position) {
             Some(ReceiveChannel::Reliable(_)) => self.return_credit(position, bytes, messages),
             Some(_) => self.unreliable_backlog = self.unreliable_backlog.saturating_sub(messages as u32),
             None => {}
         }
+        self.is_credit_due || self.channel_credit_due != 0
     }
 
     fn return_credit(&mut self, position: usize, bytes: u64, messages: u64) {
@@ -623,20 +654,25 @@ impl Connection {
 
     fn note_sign_of_life(&mut self, now: Instant, workspace: &mut Workspace) {
         self.last_received_at = now;
-        self.restart_idle_timers(now);
         if self.is_interrupted {
             self.is_interrupted = false;
             workspace.events.push_back(Event::Resumed { peer: self.peer });
         }
         if self.is_unconfirmed() {
-            self.state = State::Open;
+            self.open(workspace);
         }
+        self.restart_idle_timers(now);
     }
 
     fn restart_idle_timers(&mut self, now: Instant) {
-        let extra = if self.side == Side::Server { Duration::from_secs(1) } else { Duration::ZERO };
-        self.timers.set(Timer::KeepAlive, Some(now + self.config.keep_alive + extra));
-        self.timers.set(Timer::Idle, Some(self.last_received_at + self.idle_timeout));
+        // A short idle time-out needs more frequent signs of life: three chances for the client, then the server's.
+        let (share, extra) = match self.side {
+            Side::Client => (self.idle_timeout / 3, Duration::ZERO),
+            Side::Server => (self.idle_timeout * 2 / 5, Duration::from_secs(1)),
+        };
+        self.timers.set(Timer::KeepAlive, Some(now + (self.config.keep_alive + extra).min(share)));
+        let patience = if self.is_unconfirmed() { UNCONFIRMED_TIME_MAX } else { self.idle_timeout };
+        self.timers.set(Timer::Idle, Some(self.last_received_at + patience.min(self.idle_timeout)));
     }
 
     /// Processes every frame; a malformed one closes the connection.
@@ -711,7 +747,9 @@ impl Connection {
             return;
         }
         let farewell = Farewell { reason: Reason::from_code(reason), code, detail: Payload::from(detail) };
-        workspace.events.push_back(Event::disconnected(self.peer, Origin::Remote, farewell));
+        if self.info.is_none() {
+            workspace.events.push_back(Event::disconnected(self.peer, Origin::Remote, farewell));
+        }
         self.state = State::Draining;
         self.timers.clear();
         self.timers.set(Timer::Close, Some(now + self.rtt.probe_timeout() * 3));
@@ -1077,7 +1115,9 @@ impl Connection {
     }
 
     fn end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
-        if !self.is_closed() && !matches!(self.state, State::Draining) {
+        // Who was never announced does not leave either, and who has left does not leave twice.
+        let was_announced = self.info.is_none();
+        if was_announced && !matches!(self.state, State::Draining | State::Closed) {
             workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
         }
         self.end_silently();

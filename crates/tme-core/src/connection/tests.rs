@@ -60,10 +60,19 @@ impl Pair {
                 remote_limits: limits,
                 table: Arc::clone(&table),
                 reset_token: None,
+                info: Box::new(Connected {
+                    remote: addresses[1 - index],
+                    number: 2,
+                    key: None,
+                    is_first_use: false,
+                    user_data: Payload::empty(),
+                }),
             };
+            let mut workspace = Workspace::default();
+            let peer = PeerId::new(index + 1, 1);
             End {
-                connection: Connection::new(Instant::ZERO, PeerId::new(index, 1), config, negotiated),
-                workspace: Workspace::default(),
+                connection: Connection::new(Instant::ZERO, peer, config, negotiated, &mut workspace),
+                workspace,
                 link: Link::new(conditions, seed * 2 + index as u64).unwrap(),
                 received: vec![Vec::new(); CHANNELS.len()],
                 events: Vec::new(),
@@ -154,6 +163,7 @@ impl End {
                     self.connection.consume(channel, payload.len() as u64, 1);
                     self.received[usize::from(channel.0)].push(payload);
                 }
+                Event::Connected { .. } => {}
                 other => self.events.push(other),
             }
         }

@@ -1,0 +1,27 @@
+//! What an endpoint tells about itself.
+
+use crate::connection::PacketDrops;
+use crate::handshake::server::HandshakeStatistics;
+
+/// A snapshot of an endpoint's figures since its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EndpointStatistics {
+    /// Peers connected (or accepted and about to be).
+    pub peers: usize,
+    /// Datagrams taken in, whatever became of them.
+    pub datagrams_received: u64,
+    /// Their bytes of UDP payload.
+    pub bytes_received: u64,
+    /// Datagrams handed out.
+    pub datagrams_sent: u64,
+    /// Their bytes of UDP payload.
+    pub bytes_sent: u64,
+    /// RESETs sent to peers of an earlier run.
+    pub resets_sent: u64,
+    /// Answers to handshakes dropped because too many waited.
+    pub replies_dropped: u64,
+    /// Data packets dropped, by reason; those of single connections are counted here too.
+    pub drops: PacketDrops,
+    /// What happened to handshakes, at a server.
+    pub handshake: HandshakeStatistics,
+}

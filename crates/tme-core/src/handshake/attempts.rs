@@ -1,0 +1,200 @@
+//! What a server remembers of connection attempts, bounded and expiring by itself.
+//!
+//! Sorted maps rather than hashed ones: nothing here may ask the operating system for a hash seed, and a
+//! stranger chooses most of the key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::datagram::{ACCEPT_HEAD_BYTES, Accept, PART_BYTES_MAX, PARTS_MAX, Part};
+use crate::crypto::address_bytes;
+use crate::crypto::keys::PublicKey;
+use crate::time::Instant;
+
+/// Identifies one attempt to connect, and the connection that came of it: address, port and client ephemeral.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttemptId {
+    address: [u8; 16],
+    port: u16,
+    client_ephemeral: PublicKey,
+}
+
+impl AttemptId {
+    pub(super) fn new(client: SocketAddr, client_ephemeral: PublicKey) -> Self {
+        Self { address: address_bytes(client.ip()), port: client.port(), client_ephemeral }
+    }
+
+    /// The network somebody with one line has to himself: an IPv4 address, or an IPv6 /64.
+    fn network(&self) -> [u8; 16] {
+        let mut network = self.address;
+        let is_ipv4 = network.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]);
+        if !is_ipv4 {
+            network[8..].fill(0);
+        }
+        network
+    }
+}
+
+/// The ACCEPT datagrams of one answer. Cloning shares the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerDatagrams(Arc<[u8]>);
+
+impl AnswerDatagrams {
+    /// Cuts a Noise message into ACCEPT datagrams, which stand one behind the other: all but the last have the
+    /// same length.
+    pub(super) fn new(client_nonce: u64, message: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(message.len() + PARTS_MAX * ACCEPT_HEAD_BYTES);
+        Part::split(message).for_each(|part| Accept { client_nonce, part }.encode(&mut bytes));
+        Self(bytes.into())
+    }
+
+    /// The datagrams, to be sent in this order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.0.chunks(ACCEPT_HEAD_BYTES + PART_BYTES_MAX)
+    }
+}
+
+/// Parts of a Noise message that came in several datagrams.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    count: usize,
+    parts: [Option<Box<[u8]>>; PARTS_MAX],
+}
+
+impl Parts {
+    /// Adds a part; returns the message once all are there. A part with another count begins anew.
+    pub(super) fn add(&mut self, part: &Part<'_>) -> Collected {
+        if self.count != part.count() {
+            *self = Self { count: part.count(), parts: Default::default() };
+        }
+        let slot = &mut self.parts[part.index()];
+        if slot.is_some() {
+            return Collected::Repeated;
+        }
+        *slot = Some(part.bytes().into());
+        if self.parts.iter().flatten().count() < self.count {
+            return Collected::Incomplete;
+        }
+        let message = self.parts.iter().flatten().flat_map(|bytes| bytes.iter().copied()).collect();
+        *self = Self::default();
+        Collected::Complete(message)
+    }
+}
+
+pub(super) enum Collected {
+    Repeated,
+    Incomplete,
+    Complete(Vec<u8>),
+}
+
+/// How far an attempt got that is no connection (yet, or any more).
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// Message 1 is not complete, or did not verify so many times.
+    Opening { parts: Parts, failures: u32 },
+    /// The owner decides; the serial number tells this request from a later one with the same id.
+    Waiting { serial: u64 },
+    /// Refused, or a connection that ended; the answer is repeated while there is one.
+    Answered(Option<AnswerDatagrams>),
+}
+
+struct Entry {
+    attempt: Attempt,
+    expires: Instant,
+}
+
+/// Attempts that are no connections, each until it expires.
+#[derive(Default)]
+pub(super) struct AttemptStore {
+    entries: BTreeMap<AttemptId, Entry>,
+    expiries: BTreeSet<(Instant, AttemptId)>,
+    per_network: BTreeMap<[u8; 16], usize>,
+}
+
+impl AttemptStore {
+    pub(super) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn count_of_network(&self, id: &AttemptId) -> usize {
+        self.per_network.get(&id.network()).copied().unwrap_or(0)
+    }
+
+    pub(super) fn find(&self, id: &AttemptId) -> Option<&Attempt> {
+        self.entries.get(id).map(|entry| &entry.attempt)
+    }
+
+    pub(super) fn find_mut(&mut self, id: &AttemptId) -> Option<&mut Attempt> {
+        self.entries.get_mut(id).map(|entry| &mut entry.attempt)
+    }
+
+    /// Stores an attempt in place of what was known of it.
+    pub(super) fn put(&mut self, id: AttemptId, attempt: Attempt, expires: Instant) {
+        self.remove(&id);
+        self.entries.insert(id, Entry { attempt, expires });
+        self.expiries.insert((expires, id));
+        *self.per_network.entry(id.network()).or_default() += 1;
+    }
+
+    pub(super) fn remove(&mut self, id: &AttemptId) -> Option<Attempt> {
+        let entry = self.entries.remove(id)?;
+        self.expiries.remove(&(entry.expires, *id));
+        let network = id.network();
+        if let Some(count) = self.per_network.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_network.remove(&network);
+            }
+        }
+        Some(entry.attempt)
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.expiries.first().map(|&(at, _)| at)
+    }
+
+    /// Forgets what has expired.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.expiries.first() {
+            if at > now {
+                break;
+            }
+            self.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(client: &str, ephemeral: u8) -> AttemptId {
+        AttemptId::new(client.parse().unwrap(), PublicKey::from_bytes([ephemeral; 32]))
+    }
+
+    #[test]
+    fn attempts_expire_and_leave_no_counts_behind() {
+        let mut store = AttemptStore::default();
+        let at = Instant::from_micros;
+        store.put(id("192.0.2.1:1", 1), Attempt::Waiting { serial: 1 }, at(10));
+        store.put(id("192.0.2.1:2", 1), Attempt::Waiting { serial: 2 }, at(20));
+        store.put(id("192.0.2.1:1", 1), Attempt::Answered(None), at(30));
+        assert_eq!((store.count(), store.count_of_network(&id("192.0.2.1:9", 9))), (2, 2));
+        assert_eq!(store.next_expiry(), Some(at(20)));
+        store.expire(at(29));
+        assert!(store.find(&id("192.0.2.1:2", 1)).is_none());
+        assert!(matches!(store.find(&id("192.0.2.1:1", 1)), Some(Attempt::Answered(None))));
+        store.expire(at(30));
+        assert_eq!((store.count(), store.next_expiry(), store.per_network.len()), (0, None, 0));
+    }
+
+    #[test]
+    fn an_ipv6_line_is_one_network_and_each_ipv4_address_is_one() {
+        let network = |client| id(client, 1).network();
+        assert_eq!(network("[2001:db8::1]:1"), network("[2001:db8::2]:2"));
+        assert_ne!(network("[2001:db8::1]:1"), network("[2001:db8:0:1::1]:1"));
+        assert_ne!(network("192.0.2.1:1"), network("192.0.2.2:1"));
+        assert_eq!(network("192.0.2.1:1"), network("[::ffff:192.0.2.1]:1"));
+    }
+}

@@ -1,0 +1,552 @@
+//! The server's side of every handshake of one endpoint.
+//!
+//! A stranger costs one HMAC until a valid cookie came from its address. An accepted connection costs one
+//! key generation (17 µs) and two shared secrets with pattern NK, four with IK (48 µs each); see `crypto/noise.rs`.
+//! Repeated and replayed datagrams cost no further ones.
+//!
+//! | memory | bound | at the bound |
+//! | --- | --- | --- |
+//! | attempts that are no connections (parts, requests, refusals, 6 s after a connection ended) | [`BusyLimits::attempts_max`] of at most 3.6 KB, usually 0.3 KB | REFUSE, reason 3 |
+//! | the same from one IPv4 address or IPv6 /64 | [`BusyLimits::attempts_per_network_max`] | REFUSE, reason 3 |
+//! | connections | the owner's; 0.3 KB each until [`ServerHandshake::confirm`], 0.1 KB after | the owner refuses, reason 7 |
+//!
+//! Connections that end within the 6 s in which a cookie lives count as attempts, so these can exceed their bound by
+//! as many connections as the rate of key exchanges allows in that time.
+
+mod config;
+mod request;
+mod statistics;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+pub use super::attempts::{AnswerDatagrams, AttemptId};
+pub use config::{BusyLimits, IdentityPolicy, ServerConfigError, ServerHandshakeConfig};
+pub use request::{AcceptError, AcceptInfo, Accepted, ConnectRequest};
+pub use statistics::HandshakeStatistics;
+
+use super::attempts::{Attempt, AttemptStore, Collected, Parts};
+use super::datagram::{Connect, CookieReply, HandshakeDatagram, Hello, Offer, Refuse};
+use super::drops::DropReason;
+use super::parameters::{Acceptance, ClientParameters, Detail, Refusal, ServerAnswer};
+use super::reason::Reason;
+use crate::crypto::Pattern;
+use crate::crypto::cookie::{COOKIE_LIFETIME, CookieKey, CookieSubject, CookieVerdict};
+use crate::crypto::keys::{PublicKey, SecretKey};
+use crate::crypto::noise::{CurveCounter, Noise};
+use crate::crypto::reset::{ResetKey, ResetToken};
+use crate::crypto::suite::Suite;
+use crate::random::Random;
+use crate::time::{Duration, Instant};
+
+/// Messages of one attempt that may fail to verify before no further one is tried. One would do for honest
+/// clients; more keep somebody who saw the cookie from ruining an attempt with a single datagram.
+const FAILURES_MAX: u32 = 3;
+
+/// What became of a handshake datagram.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It had no effect.
+    Drop(DropReason),
+    /// A part of a request was kept; others are missing.
+    Incomplete,
+    /// One datagram stands in the reply buffer: send it to where this one came from.
+    Reply,
+    /// The answer to this request was given before: send its datagrams again.
+    ReplyCached(AnswerDatagrams),
+    /// Somebody whose address is proven wants to connect: accept or refuse.
+    Request(Box<ConnectRequest>),
+}
+
+/// Answers the handshake datagrams of one endpoint.
+pub struct ServerHandshake {
+    config: ServerHandshakeConfig,
+    cookie_key: CookieKey,
+    reset_key: ResetKey,
+    attempts: AttemptStore,
+    connections: BTreeMap<AttemptId, Option<AnswerDatagrams>>,
+    exchanges: ExchangeRate,
+    serial: u64,
+    counter: CurveCounter,
+    statistics: HandshakeStatistics,
+}
+
+impl std::fmt::Debug for ServerHandshake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerHandshake")
+            .field("attempts", &self.attempts.count())
+            .field("connections", &self.connections.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What both sides agree on before the key exchange.
+#[derive(Clone, Copy)]
+struct Agreement {
+    version: u16,
+    suite: Suite,
+}
+
+/// A client whose address is proven, before its message 1 is opened.
+struct Candidate<'a> {
+    id: AttemptId,
+    remote: SocketAddr,
+    offer: &'a Offer,
+    agreement: Agreement,
+}
+
+impl ServerHandshake {
+    /// A server with a cookie key of its own.
+    pub fn new(config: ServerHandshakeConfig, random: &mut dyn Random) -> Result<Self, ServerConfigError> {
+        let cookie_key = CookieKey::generate(random);
+        Self::with_cookie_key(config, cookie_key)
+    }
+
+    /// A server that shares its cookie key with others on the same port.
+    pub fn with_cookie_key(
+        config: ServerHandshakeConfig,
+        cookie_key: CookieKey,
+    ) -> Result<Self, ServerConfigError> {
+        config.check()?;
+        Ok(Self {
+            reset_key: ResetKey::new(config.key.secret()),
+            exchanges: ExchangeRate::new(&config.busy),
+            config,
+            cookie_key,
+            attempts: AttemptStore::default(),
+            connections: BTreeMap::new(),
+            serial: 0,
+            counter: CurveCounter::default(),
+            statistics: HandshakeStatistics::default(),
+        })
+    }
+
+    /// The server's public key, for clients to pin.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.config.key.public()
+    }
+
+    /// The token that ends the connection with this id (ours) to this client; for RESET after a restart.
+    #[must_use]
+    pub fn reset_token(&self, connection_id: u32, client: IpAddr) -> ResetToken {
+        self.reset_key.token(connection_id, client)
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn statistics(&self) -> HandshakeStatistics {
+        let mut statistics = self.statistics;
+        statistics.base_points = self.counter.base_points();
+        statistics.shared_secrets = self.counter.shared_secrets();
+        statistics.attempts = self.attempts.count();
+        statistics.connections = self.connections.len();
+        statistics
+    }
+
+    /// Takes in a handshake datagram. `reply` is cleared, and filled if the outcome is [`Outcome::Reply`].
+    ///
+    /// `random` is asked for 32 bytes per key exchange and for nothing else.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        datagram: &[u8],
+        random: &mut dyn Random,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        reply.clear();
+        self.attempts.expire(now);
+        let outcome = match HandshakeDatagram::parse(datagram) {
+            Err(_) => Outcome::Drop(DropReason::Malformed),
+            Ok(HandshakeDatagram::Hello(hello)) => self.handle_hello(now, remote, &hello, reply),
+            Ok(HandshakeDatagram::Connect(connect)) => {
+                self.handle_connect(now, remote, &connect, random, reply)
+            }
+            Ok(_) => Outcome::Drop(DropReason::WrongDirection),
+        };
+        match &outcome {
+            Outcome::Drop(reason) => self.statistics.drops.add(*reason),
+            Outcome::ReplyCached(_) => self.statistics.answers_repeated += 1,
+            Outcome::Request(_) => self.statistics.requests += 1,
+            Outcome::Incomplete | Outcome::Reply => {}
+        }
+        outcome
+    }
+
+    /// Forgets what has expired. Optional: the same happens with every datagram.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.attempts.expire(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.attempts.next_expiry()
+    }
+
+    /// Accepts a request: finishes the key exchange and returns the answer's datagrams and the connection's
+    /// keys.
+    ///
+    /// The client counts as connected only once its first data packet opens: until then it may be somebody who
+    /// replays the datagrams of another, identity included.
+    pub fn accept(
+        &mut self,
+        request: Box<ConnectRequest>,
+        info: AcceptInfo,
+    ) -> Result<Accepted, AcceptError> {
+        self.take_waiting(&request)?;
+        let ConnectRequest { id, remote, offer, version, suite, parameters, identity, mut noise, .. } =
+            *request;
+        let reset_token = self.reset_key.token(info.connection_id.get(), remote.ip());
+        let answer = ServerAnswer::Accepted(Box::new(Acceptance {
+            connection_id: info.connection_id,
+            peer_number: info.peer_number,
+            suite,
+            reset_token,
+            limits: self.config.limits,
+            channels: offer.table_hash.is_none().then(|| self.config.channels.clone()),
+            user_data: info.user_data,
+        }));
+        let datagrams = write_answer(&mut noise, &offer, &answer).ok_or(AcceptError::Failed)?;
+        let secrets = noise.into_secrets().map_err(|_| AcceptError::Failed)?;
+        self.connections.insert(id, Some(datagrams.clone()));
+        self.statistics.accepted += 1;
+        Ok(Accepted {
+            id,
+            remote,
+            datagrams,
+            version,
+            suite,
+            secrets,
+            local_connection_id: info.connection_id,
+            remote_connection_id: parameters.connection_id,
+            peer_number: info.peer_number,
+            reset_token,
+            local_limits: self.config.limits,
+            remote_limits: parameters.limits,
+            identity,
+            user_data: parameters.user_data,
+        })
+    }
+
+    /// Refuses a request, encrypted: returns the answer's datagrams. They are repeated for some seconds.
+    pub fn refuse(
+        &mut self,
+        now: Instant,
+        request: Box<ConnectRequest>,
+        refusal: Refusal,
+    ) -> Result<AnswerDatagrams, AcceptError> {
+        self.take_waiting(&request)?;
+        let ConnectRequest { id, offer, mut noise, .. } = *request;
+        self.answer_refusal(now, id, &offer, &mut noise, refusal).ok_or(AcceptError::Failed)
+    }
+
+    /// Frees the cached answer of a connection: its client has it, as its first data packet proved.
+    pub fn confirm(&mut self, id: &AttemptId) {
+        if let Some(answer) = self.connections.get_mut(id) {
+            *answer = None;
+        }
+    }
+
+    /// Learns that a connection ended. Its attempt is remembered until no cookie for it can be valid any more.
+    pub fn forget(&mut self, now: Instant, id: &AttemptId) {
+        if let Some(answer) = self.connections.remove(id) {
+            self.attempts.put(*id, Attempt::Answered(answer), now + COOKIE_LIFETIME);
+        }
+    }
+
+    fn handle_hello(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        hello: &Hello,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        self.statistics.hellos += 1;
+        match self.agree(&hello.offer) {
+            Ok(_) if self.attempts.count() >= self.config.busy.attempts_max => {
+                self.refuse_openly(&hello.offer, Reason::Busy, reply)
+            }
+            Ok(agreement) => self.send_cookie(now, remote, &hello.offer, agreement.version, reply),
+            Err(reason) => self.refuse_openly(&hello.offer, reason, reply),
+        }
+    }
+
+    fn handle_connect(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        connect: &Connect<'_>,
+        random: &mut dyn Random,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        self.statistics.connects += 1;
+        let offer = &connect.offer;
+        match self.cookie_key.verify(now, &subject(remote, offer), &connect.cookie) {
+            CookieVerdict::Invalid => return Outcome::Drop(DropReason::InvalidCookie),
+            CookieVerdict::Expired => {
+                return match self.agree(offer) {
+                    Ok(agreement) => self.send_cookie(now, remote, offer, agreement.version, reply),
+                    Err(reason) => self.refuse_openly(offer, reason, reply),
+                };
+            }
+            CookieVerdict::Valid => {}
+        }
+        // The address is proven: from here on memory and public-key operations may be spent, within bounds.
+        let agreement = match self.agree(offer) {
+            Ok(agreement) => agreement,
+            Err(reason) => return self.refuse_openly(offer, reason, reply),
+        };
+        let id = AttemptId::new(remote, offer.client_ephemeral);
+        if let Some(known) = self.find_known(&id, connect.part.index()) {
+            return known;
+        }
+        if self.is_busy(&id) {
+            return self.refuse_openly(offer, Reason::Busy, reply);
+        }
+        let message = match self.collect(now, id, connect) {
+            Ok(message) => message,
+            Err(outcome) => return outcome,
+        };
+        if message.get(..32) != Some(offer.client_ephemeral.as_bytes()) {
+            return Outcome::Drop(DropReason::Malformed);
+        }
+        if !self.exchanges.admit(now) {
+            return self.refuse_openly(offer, Reason::Busy, reply);
+        }
+        self.open_request(now, &Candidate { id, remote, offer, agreement }, &message, random, reply)
+    }
+
+    /// What is to be done with a CONNECT of an attempt that needs no further thought.
+    fn find_known(&self, id: &AttemptId, part: usize) -> Option<Outcome> {
+        let answer = match (self.connections.get(id), self.attempts.find(id)) {
+            (Some(answer), _) | (None, Some(Attempt::Answered(answer))) => answer.as_ref(),
+            (None, Some(Attempt::Waiting { .. })) => None,
+            (None, Some(Attempt::Opening { failures, .. })) if *failures >= FAILURES_MAX => {
+                return Some(Outcome::Drop(DropReason::TooManyFailures));
+            }
+            (None, None | Some(Attempt::Opening { .. })) => return None,
+        };
+        // A CONNECT in three parts must not be answered by three times three parts.
+        let answer = answer.filter(|_| part == 0).cloned();
+        Some(answer.map_or(Outcome::Drop(DropReason::Repeated), Outcome::ReplyCached))
+    }
+
+    /// Whether a new attempt would exceed what we are willing to remember.
+    fn is_busy(&self, id: &AttemptId) -> bool {
+        let busy = &self.config.busy;
+        self.attempts.find(id).is_none()
+            && (self.attempts.count() >= busy.attempts_max
+                || self.attempts.count_of_network(id) >= busy.attempts_per_network_max)
+    }
+
+    /// Noise message 1, if this part completes it.
+    fn collect(&mut self, now: Instant, id: AttemptId, connect: &Connect<'_>) -> Result<Vec<u8>, Outcome> {
+        if connect.part.count() == 1 {
+            return Ok(connect.part.bytes().to_vec());
+        }
+        let Some((parts, _)) = self.opening(now, id) else {
+            return Err(Outcome::Drop(DropReason::Unexpected));
+        };
+        match parts.add(&connect.part) {
+            Collected::Complete(message) => Ok(message),
+            Collected::Incomplete => Err(Outcome::Incomplete),
+            Collected::Repeated => Err(Outcome::Drop(DropReason::Repeated)),
+        }
+    }
+
+    /// Opens message 1, and refuses at once what needs no decision of the owner.
+    fn open_request(
+        &mut self,
+        now: Instant,
+        candidate: &Candidate<'_>,
+        message: &[u8],
+        random: &mut dyn Random,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        self.statistics.exchanges += 1;
+        let &Candidate { id, remote, offer, agreement } = candidate;
+        let Some((mut noise, payload)) = self.open_message(offer, agreement, message, random) else {
+            self.note_failure(now, id);
+            return Outcome::Drop(DropReason::Unauthentic);
+        };
+        let parameters = match self.judge(offer, &payload) {
+            Ok(parameters) => parameters,
+            Err(refusal) => {
+                let Some(answer) = self.answer_refusal(now, id, offer, &mut noise, refusal) else {
+                    return Outcome::Drop(DropReason::Unauthentic);
+                };
+                answer.iter().for_each(|datagram| reply.extend_from_slice(datagram));
+                return Outcome::Reply;
+            }
+        };
+        self.serial += 1;
+        let waiting = Attempt::Waiting { serial: self.serial };
+        self.attempts.put(id, waiting, now + self.config.busy.decision_time_max);
+        Outcome::Request(Box::new(ConnectRequest {
+            id,
+            serial: self.serial,
+            remote,
+            offer: *offer,
+            version: agreement.version,
+            suite: agreement.suite,
+            parameters,
+            identity: noise.remote_static(),
+            noise,
+        }))
+    }
+
+    fn open_message(
+        &self,
+        offer: &Offer,
+        agreement: Agreement,
+        message: &[u8],
+        random: &mut dyn Random,
+    ) -> Option<(Noise, Vec<u8>)> {
+        let prologue = offer.prologue(agreement.version);
+        let ephemeral = SecretKey::generate(random);
+        let mut noise =
+            Noise::responder(offer.pattern, &prologue, &self.config.key, ephemeral, &self.counter).ok()?;
+        let payload = noise.read(message).ok()?;
+        Some((noise, payload))
+    }
+
+    fn note_failure(&mut self, now: Instant, id: AttemptId) {
+        if let Some((_, failures)) = self.opening(now, id) {
+            *failures += 1;
+        }
+    }
+
+    /// What is known of an attempt that is not opened yet; begins remembering it.
+    fn opening(&mut self, now: Instant, id: AttemptId) -> Option<(&mut Parts, &mut u32)> {
+        if self.attempts.find(&id).is_none() {
+            let opening = Attempt::Opening { parts: Parts::default(), failures: 0 };
+            self.attempts.put(id, opening, now + COOKIE_LIFETIME);
+        }
+        match self.attempts.find_mut(&id)? {
+            Attempt::Opening { parts, failures } => Some((parts, failures)),
+            Attempt::Waiting { .. } | Attempt::Answered(_) => None,
+        }
+    }
+
+    /// Refusals that are ours to decide, now that they can be encrypted.
+    fn judge(&self, offer: &Offer, payload: &[u8]) -> Result<ClientParameters, Refusal> {
+        let refusal = |reason, text: &str| Refusal { reason, detail: Detail::from_text(text) };
+        let parameters =
+            ClientParameters::decode(payload).map_err(|error| refusal(error.reason(), &error.to_string()))?;
+        let ours = self.config.channels.hash();
+        if let Some(theirs) = offer.table_hash
+            && theirs.get() != ours
+        {
+            let text = format!("channel table {theirs:016x}, the server's is {ours:016x}");
+            return Err(refusal(Reason::ChannelTable, &text));
+        }
+        if let Some(tag) = self.config.schema_hashes.difference(&parameters.schema_hashes) {
+            return Err(refusal(Reason::Schema, &format!("schema {tag:#010x} differs")));
+        }
+        Ok(parameters)
+    }
+
+    /// What can be decided from the offer alone.
+    fn agree(&self, offer: &Offer) -> Result<Agreement, Reason> {
+        let version = offer.versions.choose(&self.config.versions).ok_or(Reason::Version)?;
+        if offer.application_id != self.config.application_id {
+            return Err(Reason::Application);
+        }
+        let suite = self.config.suites.choose(offer.suites).ok_or(Reason::Suites)?;
+        match (offer.pattern, self.config.identity) {
+            (Pattern::Ik, _) if !suite.is_encrypted() => Err(Reason::Suites),
+            (Pattern::Nk, IdentityPolicy::Required) => Err(Reason::IdentityRequired),
+            (Pattern::Nk | Pattern::Ik, _) => Ok(Agreement { version, suite }),
+        }
+    }
+
+    fn send_cookie(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        offer: &Offer,
+        version: u16,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        let cookie = self.cookie_key.issue(now, &subject(remote, offer));
+        let server_key = self.public_key();
+        CookieReply { client_nonce: offer.client_nonce, version, server_key, cookie }.encode(reply);
+        self.statistics.cookies += 1;
+        Outcome::Reply
+    }
+
+    fn refuse_openly(&mut self, offer: &Offer, reason: Reason, reply: &mut Vec<u8>) -> Outcome {
+        let versions = self.config.versions;
+        Refuse { client_nonce: offer.client_nonce, reason, versions }.encode(reply);
+        self.statistics.count_refusal(reason);
+        Outcome::Reply
+    }
+
+    fn answer_refusal(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        offer: &Offer,
+        noise: &mut Noise,
+        refusal: Refusal,
+    ) -> Option<AnswerDatagrams> {
+        let reason = refusal.reason;
+        let answer = write_answer(noise, offer, &ServerAnswer::Refused(refusal))?;
+        self.attempts.put(id, Attempt::Answered(Some(answer.clone())), now + COOKIE_LIFETIME);
+        self.statistics.count_refusal(reason);
+        Some(answer)
+    }
+
+    /// Ends the waiting of a request, unless it was answered, expired, or superseded meanwhile.
+    fn take_waiting(&mut self, request: &ConnectRequest) -> Result<(), AcceptError> {
+        match self.attempts.find(&request.id) {
+            Some(Attempt::Waiting { serial }) if *serial == request.serial => {
+                self.attempts.remove(&request.id);
+                Ok(())
+            }
+            _ => Err(AcceptError::Stale),
+        }
+    }
+}
+
+fn subject(remote: SocketAddr, offer: &Offer) -> CookieSubject {
+    CookieSubject {
+        client: remote,
+        client_nonce: offer.client_nonce,
+        client_ephemeral: offer.client_ephemeral,
+    }
+}
+
+fn write_answer(noise: &mut Noise, offer: &Offer, answer: &ServerAnswer) -> Option<AnswerDatagrams> {
+    let (mut payload, mut message) = (Vec::new(), Vec::new());
+    answer.encode(&mut payload);
+    noise.write(&payload, &mut message).ok()?;
+    Some(AnswerDatagrams::new(offer.client_nonce, &message))
+}
+
+/// Admits key exchanges at a steady rate with a burst: the generic cell rate algorithm, which needs one number.
+#[derive(Debug)]
+struct ExchangeRate {
+    interval: Duration,
+    burst: Duration,
+    /// When the exchanges admitted so far would have been due at the steady rate.
+    due: Instant,
+}
+
+impl ExchangeRate {
+    fn new(busy: &BusyLimits) -> Self {
+        let interval = Duration::from_secs(1) / busy.exchanges_per_second.max(1);
+        Self { interval, burst: interval * busy.exchanges_burst.max(1), due: Instant::ZERO }
+    }
+
+    fn admit(&mut self, now: Instant) -> bool {
+        let due = self.due.max(now);
+        if due.saturating_since(now) + self.interval > self.burst {
+            return false;
+        }
+        self.due = due + self.interval;
+        true
+    }
+}

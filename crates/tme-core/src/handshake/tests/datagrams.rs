@@ -1,0 +1,166 @@
+//! Encodings of the handshake datagrams, and what is malformed about others.
+
+use super::*;
+use crate::codec::DecodeError;
+use crate::crypto::Pattern;
+use crate::crypto::cookie::Cookie;
+use crate::crypto::keys::PublicKey;
+use crate::crypto::reset::ResetToken;
+use crate::crypto::suite::SuiteSet;
+use crate::handshake::datagram::*;
+use crate::handshake::reason::Reason;
+use crate::random::Random;
+
+fn offer(random: &mut SeededRandom) -> Offer {
+    let versions: Vec<u16> = (0..=random.below(7)).map(|_| random.next_u64() as u16).collect();
+    let mut client_ephemeral = [0; 32];
+    random.fill(&mut client_ephemeral);
+    Offer {
+        client_nonce: random.next_u64(),
+        versions: Versions::new(&versions).unwrap(),
+        application_id: random.next_u64(),
+        table_hash: std::num::NonZeroU64::new(random.below(2)),
+        suites: SuiteSet::from_bits([1, 2, 3, 0x80][random.below(4) as usize]).unwrap(),
+        pattern: if random.chance(0.5) { Pattern::Nk } else { Pattern::Ik },
+        client_ephemeral: PublicKey::from_bytes(client_ephemeral),
+    }
+}
+
+/// One datagram of every type, with random content; the message is cut into parts.
+fn datagrams<'a>(random: &mut SeededRandom, message: &'a [u8]) -> Vec<HandshakeDatagram<'a>> {
+    let offer = offer(random);
+    let client_nonce = random.next_u64();
+    let mut cookie = Cookie([0; 20]);
+    random.fill(&mut cookie.0);
+    let server_key = offer.client_ephemeral;
+    let (version, reason) = (random.next_u64() as u16, Reason::from_code(random.below(200) as u16));
+    let token = ResetToken::from_bytes([random.next_u64() as u8; 16]);
+    let mut all = vec![
+        HandshakeDatagram::Hello(Hello { offer }),
+        HandshakeDatagram::Cookie(CookieReply { client_nonce, version, server_key, cookie }),
+        HandshakeDatagram::Refuse(Refuse { client_nonce, reason, versions: offer.versions }),
+        HandshakeDatagram::Reset(Reset { token }),
+    ];
+    for part in Part::split(message) {
+        all.push(HandshakeDatagram::Connect(Connect { offer, cookie, part }));
+        all.push(HandshakeDatagram::Accept(Accept { client_nonce, part }));
+    }
+    all
+}
+
+#[test]
+fn every_datagram_round_trips_and_keeps_to_1200_bytes() {
+    let mut random = SeededRandom::new(1);
+    for bytes in [1, 50, 1_099, 1_100, 1_101, 2_200, 2_201, 3_300] {
+        let mut message = vec![0; bytes];
+        random.fill(&mut message);
+        for _ in 0..50 {
+            for datagram in datagrams(&mut random, &message) {
+                let mut encoded = Vec::new();
+                datagram.encode(&mut encoded);
+                assert!(encoded.len() <= 1_200);
+                assert_eq!(classify(&encoded), DatagramKind::Handshake);
+                assert_eq!(HandshakeDatagram::parse(&encoded), Ok(datagram));
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_parses_encodes_to_the_same_bytes() {
+    let mut random = SeededRandom::new(2);
+    let mut parsed = 0;
+    for _ in 0..2_000 {
+        let message = vec![0xA5; random.below(1_300) as usize + 1];
+        for datagram in datagrams(&mut random, &message) {
+            let mut bytes = Vec::new();
+            datagram.encode(&mut bytes);
+            let position = random.below(bytes.len().min(120) as u64) as usize;
+            bytes[position] = random.next_u64() as u8;
+            if let Ok(other) = HandshakeDatagram::parse(&bytes) {
+                let mut again = Vec::new();
+                other.encode(&mut again);
+                assert_eq!(again, bytes);
+                parsed += 1;
+            }
+        }
+    }
+    assert!(parsed > 5_000, "only {parsed} changed datagrams parsed; the test says little");
+}
+
+#[test]
+fn fixed_lengths_are_exact_and_every_cut_is_malformed() {
+    let mut random = SeededRandom::new(3);
+    for datagram in datagrams(&mut random, &[7; 60]) {
+        let mut bytes = Vec::new();
+        datagram.encode(&mut bytes);
+        let is_open_ended = matches!(datagram, HandshakeDatagram::Connect(_) | HandshakeDatagram::Accept(_));
+        for length in 0..bytes.len() {
+            let result = HandshakeDatagram::parse(&bytes[..length]);
+            assert!(result.is_err() || (is_open_ended && length + 60 > bytes.len()), "{length}: {result:?}");
+        }
+        bytes.push(0);
+        assert_eq!(HandshakeDatagram::parse(&bytes).is_ok(), is_open_ended);
+    }
+}
+
+#[test]
+fn what_the_page_calls_malformed_is_refused() {
+    let mut random = SeededRandom::new(4);
+    let versions = Versions::new(&[1]).unwrap();
+    let offer = Offer { versions, ..offer(&mut random) };
+    let part = Part::split(&[1; 3]).next().unwrap();
+    let mut hello = Vec::new();
+    Hello { offer }.encode(&mut hello);
+    let mut connect = Vec::new();
+    Connect { offer, cookie: Cookie([0; 20]), part }.encode(&mut connect);
+    let with = |bytes: &[u8], position: usize, value: u8| {
+        let mut changed = bytes.to_vec();
+        changed[position] = value;
+        HandshakeDatagram::parse(&changed).unwrap_err()
+    };
+    assert_eq!(with(&hello, 0, b'X'), DecodeError::UnknownType);
+    for kind in [0, 7, 8, 9, 10, 255] {
+        assert_eq!(with(&hello, 4, kind), DecodeError::UnknownType);
+    }
+    for versions in [0, 8, 255] {
+        assert_eq!(with(&hello, 13, versions), DecodeError::OutOfRange);
+    }
+    for suites in [0, 4, 0x81, 0x83, 0x40, 0xFF] {
+        assert_eq!(with(&hello, 32, suites), DecodeError::OutOfRange);
+    }
+    assert_eq!(with(&hello, 33, 2), DecodeError::OutOfRange);
+    for padding in [66, 700, 1_199] {
+        assert_eq!(with(&hello, padding, 1), DecodeError::Reserved);
+    }
+    // Part index and count stand behind offer and cookie; a part that is not the last must be full.
+    for (index, count) in [(0, 0), (1, 1), (3, 3), (0, 4), (0, 2)] {
+        let mut changed = connect.clone();
+        changed[86..88].copy_from_slice(&[index, count]);
+        assert_eq!(HandshakeDatagram::parse(&changed), Err(DecodeError::OutOfRange), "{index} of {count}");
+    }
+    connect.resize(88 + 1_101, 0);
+    assert_eq!(HandshakeDatagram::parse(&connect), Err(DecodeError::OutOfRange));
+}
+
+#[test]
+fn first_bytes_tell_datagrams_apart() {
+    assert_eq!(classify(&[]), DatagramKind::Unknown);
+    for first in 0..=255u8 {
+        let expected = match first {
+            0..=3 => DatagramKind::Stun,
+            0x80.. => DatagramKind::Data,
+            _ => DatagramKind::Unknown,
+        };
+        assert_eq!(classify(&[first, 0, 0, 0, 0]), expected);
+    }
+    assert_eq!(classify(b"TMED"), DatagramKind::Handshake);
+    assert_eq!(classify(b"TME1"), DatagramKind::Unknown);
+}
+
+#[test]
+fn messages_too_long_or_empty_make_no_parts() {
+    assert_eq!(Part::split(&[]).count(), 0);
+    assert_eq!(Part::split(&[0; 3_301]).count(), 0);
+    assert_eq!(Part::split(&[0; 3_300]).map(|part| part.bytes().len()).collect::<Vec<_>>(), [1_100; 3]);
+}

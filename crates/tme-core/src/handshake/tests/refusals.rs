@@ -1,0 +1,263 @@
+//! Every way to say no, and what the client makes of it.
+
+use super::*;
+use crate::channel::Channel;
+use crate::crypto::keys::PublicKey;
+use crate::crypto::suite::{Suite, SuitePreference, SuiteSet};
+use crate::handshake::client::{ClientConfigError, ConnectError, ConnectStage};
+use crate::handshake::datagram::{HandshakeDatagram, Refuse, Versions};
+use crate::handshake::drops::DropReason;
+use crate::handshake::parameters::{Detail, Refusal, SchemaHash, SchemaHashes};
+use crate::handshake::reason::Reason;
+use crate::handshake::server::{AcceptError, BusyLimits, IdentityPolicy, ServerConfigError};
+
+fn schemas(hash: u64) -> SchemaHashes {
+    SchemaHashes::new(vec![SchemaHash { tag: 9, hash: 1 }, SchemaHash { tag: 7, hash }]).unwrap()
+}
+
+#[test]
+fn what_the_offer_decides_is_refused_in_clear_before_any_key_exchange() {
+    let versions = |list: &[u16]| Versions::new(list).unwrap();
+    let open = SuitePreference::new(&[Suite::Plaintext]).unwrap();
+    let cases = [
+        (
+            Reason::Version,
+            ClientHandshakeConfig { versions: versions(&[2, 3]), ..client_config() },
+            server_config(),
+        ),
+        (
+            Reason::Application,
+            ClientHandshakeConfig { application_id: 4, ..client_config() },
+            server_config(),
+        ),
+        (
+            Reason::Suites,
+            ClientHandshakeConfig { suites: SuiteSet::PLAINTEXT, ..client_config() },
+            server_config(),
+        ),
+        (Reason::Suites, client_config(), ServerHandshakeConfig { suites: open, ..server_config() }),
+        (
+            Reason::IdentityRequired,
+            client_config(),
+            ServerHandshakeConfig { identity: IdentityPolicy::Required, ..server_config() },
+        ),
+    ];
+    for (reason, client, server) in cases {
+        let mut world = World::new(client, server);
+        world.round();
+        let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!("{reason}") };
+        assert!(matches!(error, ConnectError::RefusedUnauthenticated { .. }), "{error}");
+        assert_eq!(error.reason(), reason);
+        assert!(error.to_string().contains("unauthenticated"), "{error}");
+        assert_eq!(world.server.statistics().refused(reason), 1);
+        assert_eq!(world.server.statistics().shared_secrets, 0);
+        assert!(world.sent_by_client().is_empty(), "a refused client offers nothing less");
+    }
+}
+
+#[test]
+fn what_only_the_request_shows_is_refused_encrypted() {
+    let other_table = ChannelTable::new([Channel::unreliable("other")]).unwrap();
+    let cases = [
+        (
+            Reason::ChannelTable,
+            "channel table",
+            ClientHandshakeConfig { channels: Some(other_table), ..client_config() },
+        ),
+        (
+            Reason::Schema,
+            "schema 0x00000007 differs",
+            ClientHandshakeConfig { schema_hashes: schemas(2), ..client_config() },
+        ),
+    ];
+    for (reason, text, client) in cases {
+        let server = ServerHandshakeConfig { schema_hashes: schemas(3), ..server_config() };
+        let mut world = World::new(client, server);
+        let error = world.failure();
+        let ConnectError::Refused(refusal) = &error else { panic!("{error}") };
+        assert_eq!(refusal.reason, reason);
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(world.server.statistics().refused(reason), 1);
+        assert!(world.accepted.is_empty());
+    }
+    let server = ServerHandshakeConfig { schema_hashes: schemas(3), ..server_config() };
+    let client = ClientHandshakeConfig { schema_hashes: schemas(3), ..client_config() };
+    World::new(client, server).established();
+}
+
+#[test]
+fn the_owner_refuses_with_reason_and_detail_and_the_answer_is_repeated() {
+    for reason in [Reason::Full, Reason::Banned, Reason::Denied, Reason::Token, Reason::Other(999)] {
+        let mut world = World::new(client_config(), server_config());
+        let connect = world.connect_datagrams().remove(0);
+        let (Outcome::Request(request), _) = world.offer_to_server(&connect) else { panic!() };
+        let refusal = Refusal { reason, detail: Detail::from_text("try tomorrow") };
+        let answer = world.server.refuse(world.now, request, refusal.clone()).unwrap();
+        let cost = world.server.statistics().shared_secrets;
+        let (Outcome::ReplyCached(again), _) = world.offer_to_server(&connect) else { panic!() };
+        assert_eq!(again, answer);
+        assert_eq!(world.server.statistics().shared_secrets, cost);
+        answer.iter().for_each(|datagram| world.client.handle_datagram(world.now, datagram));
+        let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!() };
+        assert_eq!(error, ConnectError::Refused(refusal));
+        world.advance(Duration::from_secs(6));
+        assert_eq!(world.server.statistics().attempts, 0, "a refusal is forgotten with its cookie");
+    }
+}
+
+#[test]
+fn a_request_is_answered_once_and_in_time() {
+    let mut world = World::new(client_config(), server_config());
+    let connect = world.connect_datagrams().remove(0);
+    let (Outcome::Request(request), _) = world.offer_to_server(&connect) else { panic!() };
+    assert!(matches!(world.offer_to_server(&connect).0, Outcome::Drop(DropReason::Repeated)));
+    world.advance(Duration::from_secs(16));
+    assert_eq!(world.server.accept(request, accept_info()).unwrap_err(), AcceptError::Stale);
+}
+
+#[test]
+fn a_busy_server_says_so() {
+    let crowd = |busy: BusyLimits, attempts: u8| {
+        let mut world = World::new(client_config(), ServerHandshakeConfig { busy, ..server_config() });
+        for number in 0..attempts {
+            let mut other = SeededRandom::new(1_000 + u64::from(number));
+            world.client = ClientHandshake::new(client_config(), world.now, &mut other).unwrap();
+            world.remote = SocketAddr::from(([192, 0, 2, number], 1));
+            world.request();
+        }
+        let mut other = SeededRandom::new(5_000);
+        world.client = ClientHandshake::new(client_config(), world.now, &mut other).unwrap();
+        world.round();
+        world.round();
+        let error = match world.client.poll_event() {
+            Some(ClientEvent::Failed(error)) => Some(error.reason()),
+            _ => None,
+        };
+        (error, world.server.statistics().refused(Reason::Busy))
+    };
+    let busy = BusyLimits::default();
+    assert_eq!(crowd(BusyLimits { attempts_max: 3, ..busy }, 3), (Some(Reason::Busy), 1));
+    assert_eq!(crowd(BusyLimits { attempts_max: 4, ..busy }, 3), (None, 0));
+    let slow = BusyLimits { exchanges_per_second: 1, exchanges_burst: 3, ..busy };
+    assert_eq!(crowd(slow, 3), (Some(Reason::Busy), 1));
+    assert_eq!(crowd(slow, 2), (None, 0));
+}
+
+#[test]
+fn one_line_cannot_use_up_the_server() {
+    let busy = BusyLimits { attempts_per_network_max: 2, ..BusyLimits::default() };
+    let mut world = World::new(client_config(), ServerHandshakeConfig { busy, ..server_config() });
+    for port in 1..=2 {
+        world.client = ClientHandshake::new(client_config(), world.now, &mut world.random).unwrap();
+        world.remote.set_port(port);
+        world.request();
+    }
+    world.client = ClientHandshake::new(client_config(), world.now, &mut world.random).unwrap();
+    world.remote.set_port(3);
+    assert_eq!(world.failure().reason(), Reason::Busy);
+    world.client = ClientHandshake::new(client_config(), world.now, &mut world.random).unwrap();
+    world.remote = "192.0.2.8:3".parse().unwrap();
+    world.established();
+}
+
+fn time_out(world: &mut World) -> ConnectError {
+    loop {
+        if let Some(ClientEvent::Failed(error)) = world.client.poll_event() {
+            return error;
+        }
+        world.round();
+        let at = world.client.poll_timeout().unwrap();
+        world.advance(at.saturating_since(world.now));
+        assert!(world.now <= START + Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_client_ignores_servers_it_does_not_trust_and_names_their_key_when_it_gives_up() {
+    let stranger = PublicKey::from_bytes([9; 32]);
+    let mut world = World::new(
+        ClientHandshakeConfig { trust: Trust::Pinned(vec![stranger, stranger]), ..client_config() },
+        server_config(),
+    );
+    let error = time_out(&mut world);
+    let seen = server_key().public();
+    assert_eq!(error, ConnectError::ServerKeyNotPinned { pinned: 2, seen, waited: Duration::from_secs(10) });
+    assert!(error.to_string().contains(&seen.to_string()));
+    assert!(world.client.drops().of(DropReason::Untrusted) > 5);
+    assert_eq!(world.server.statistics().connects, 0);
+
+    let trust = Trust::KnownHost(Some(stranger));
+    let mut world = World::new(ClientHandshakeConfig { trust, ..client_config() }, server_config());
+    let error = time_out(&mut world);
+    let waited = Duration::from_secs(10);
+    assert_eq!(error, ConnectError::ServerKeyChanged { remembered: stranger, seen, waited });
+}
+
+#[test]
+fn the_first_use_of_a_host_is_reported_so_that_its_key_can_be_remembered() {
+    let with = |trust| World::new(ClientHandshakeConfig { trust, ..client_config() }, server_config());
+    let first = with(Trust::KnownHost(None)).established();
+    assert!(first.is_first_use);
+    assert_eq!(first.server_key, server_key().public());
+    assert!(!with(Trust::KnownHost(Some(first.server_key))).established().is_first_use);
+    assert!(!with(Trust::Unverified).established().is_first_use);
+}
+
+#[test]
+fn silence_is_a_time_out_that_says_how_far_it_got() {
+    let mut world = World::new(client_config(), server_config());
+    let waited = Duration::from_secs(10);
+    while !world.client.is_done() {
+        world.sent_by_client();
+        let at = world.client.poll_timeout().unwrap();
+        world.advance(at.saturating_since(world.now));
+    }
+    let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!() };
+    assert_eq!(error, ConnectError::TimedOut { waited, stage: ConnectStage::AwaitingCookie });
+    assert!(error.to_string().contains("10s"), "{error}");
+
+    let mut world = World::new(client_config(), server_config());
+    world.round();
+    while !world.client.is_done() {
+        world.sent_by_client();
+        let at = world.client.poll_timeout().unwrap();
+        world.advance(at.saturating_since(world.now));
+    }
+    let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!() };
+    assert_eq!(error, ConnectError::TimedOut { waited, stage: ConnectStage::AwaitingAccept });
+}
+
+#[test]
+fn a_refusal_with_another_nonce_is_not_ours() {
+    let mut world = World::new(client_config(), server_config());
+    let refuse = Refuse { client_nonce: 1, reason: Reason::Busy, versions: Versions::OURS };
+    let mut datagram = Vec::new();
+    HandshakeDatagram::Refuse(refuse).encode(&mut datagram);
+    world.deliver_to_client(&[datagram]);
+    assert_eq!(world.client.drops().of(DropReason::WrongNonce), 1);
+    world.established();
+}
+
+#[test]
+fn configurations_that_cannot_work_are_refused_at_once() {
+    let client = |config| ClientHandshake::new(config, START, &mut SeededRandom::new(1)).err();
+    let suites = SuiteSet::PLAINTEXT;
+    assert_eq!(
+        client(ClientHandshakeConfig { suites, identity: Some(identity()), ..client_config() }),
+        Some(ClientConfigError::IdentityOverPlaintext)
+    );
+    assert_eq!(
+        client(ClientHandshakeConfig { trust: Trust::Pinned(vec![]), ..client_config() }),
+        Some(ClientConfigError::NothingPinned)
+    );
+    let mut limits = client_config().limits;
+    limits.datagram_bytes_max = 1_199;
+    let error = client(ClientHandshakeConfig { limits, ..client_config() }).unwrap();
+    assert_eq!(error.to_string(), "largest datagram in bytes of 1199 is outside 1200–65527");
+    let server = |config| ServerHandshake::new(config, &mut SeededRandom::new(1)).err();
+    let suites = SuitePreference::new(&[Suite::Plaintext]).unwrap();
+    assert_eq!(
+        server(ServerHandshakeConfig { suites, identity: IdentityPolicy::Required, ..server_config() }),
+        Some(ServerConfigError::IdentityOverPlaintext)
+    );
+}
