@@ -1,7 +1,7 @@
 //! One attempt of a client to connect.
 //!
 //! The client generates one ephemeral key when it begins (17 µs) and computes two shared secrets with pattern
-//! NK, four with IK (48 µs each), half of them when COOKIE comes, half when ACCEPT comes.
+//! NK, four with IK (up to 48 µs each), half of them when COOKIE comes, half when ACCEPT comes.
 
 mod config;
 mod outcome;

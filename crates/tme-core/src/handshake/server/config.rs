@@ -27,7 +27,7 @@ pub struct BusyLimits {
     pub attempts_max: usize,
     /// The same from one IPv4 address or IPv6 /64, so that one line cannot use up the whole. Default 1,024.
     pub attempts_per_network_max: usize,
-    /// Key exchanges per second in the long run. Default 2,000: about a quarter of one core with NK.
+    /// Key exchanges per second in the long run. Default 2,000: about a fifth of one core with NK.
     pub exchanges_per_second: u32,
     /// Key exchanges that may come at once. Default 4,000.
     pub exchanges_burst: u32,
