@@ -6,8 +6,12 @@
 
 pub mod channel;
 pub mod codec;
+pub mod connection;
 pub mod crypto;
 pub mod datagram;
 pub mod handshake;
+pub mod link;
+pub mod payload;
 pub mod random;
 pub mod time;
+pub mod wire;

@@ -1,0 +1,246 @@
+//! When to acknowledge and what to say (`docs/PROTOCOL.md`, section 8).
+
+use std::time::Duration;
+
+use super::Provokes;
+use super::rtt::ACK_DELAY_MAX;
+use crate::crypto::replay::{REPLAY_WINDOW, ReplayWindow};
+use crate::time::Instant;
+use crate::wire::ack::{ACK_FIELD_BITS, Ack, AckDelay, AckRange, AckRangeBuffer};
+
+/// Longest wait for packets that hold only unreliable messages.
+pub const LAZY_DELAY_MAX: Duration = Duration::from_millis(100);
+/// Reordering within this time is not reported as a gap.
+pub const REORDER_GRACE: Duration = Duration::from_millis(1);
+const LAZY_PACKETS_MAX: u32 = 16;
+const PROMPT_PACKETS_MAX: u32 = 8;
+/// Everything received since this many ACKs ago is reported again, so that the loss of an ACK costs nothing.
+const ACKS_REPEATED: usize = 3;
+/// Packets after a gap that are acknowledged as quickly as the one that showed it: the sender gives a packet up
+/// after three later ones, and an acknowledgement may be lost too.
+const PACKETS_AFTER_GAP: u32 = 3;
+
+/// Remembers what still has to be acknowledged, and until when.
+#[derive(Clone, Debug)]
+pub struct AckScheduler {
+    prompt_waiting: u32,
+    lazy_waiting: u32,
+    deadline: Option<Instant>,
+    /// Packets still to be acknowledged quickly because of a gap.
+    hurried: u32,
+    newest_received_at: Instant,
+    /// Newest numbers of the last ACKs sent, oldest first.
+    reported: [Option<u64>; ACKS_REPEATED],
+    /// First number of the connection.
+    first: u64,
+}
+
+/// How a packet number relates to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The successor of the largest so far.
+    InOrder,
+    /// Above the successor: it shows a gap.
+    Ahead,
+    /// Below the largest: it fills a gap.
+    Late,
+}
+
+impl AckScheduler {
+    /// Nothing received yet; `first` is the first number of the connection.
+    #[must_use]
+    pub const fn new(first: u64) -> Self {
+        Self {
+            prompt_waiting: 0,
+            lazy_waiting: 0,
+            deadline: None,
+            hurried: 0,
+            newest_received_at: Instant::ZERO,
+            reported: [None; ACKS_REPEATED],
+            first,
+        }
+    }
+
+    /// An authentic packet came in.
+    pub fn handle_received(&mut self, now: Instant, arrival: Arrival, provokes: Provokes) {
+        if arrival != Arrival::Late {
+            self.newest_received_at = now;
+        }
+        let deadline = match provokes {
+            Provokes::Nothing => return,
+            Provokes::Lazily => {
+                self.lazy_waiting += 1;
+                now + LAZY_DELAY_MAX
+            }
+            Provokes::Promptly => {
+                self.prompt_waiting += 1;
+                now + ACK_DELAY_MAX
+            }
+        };
+        let is_hurried = arrival != Arrival::InOrder || (self.hurried > 0 && provokes == Provokes::Promptly);
+        self.hurried =
+            if arrival == Arrival::Ahead { PACKETS_AFTER_GAP } else { self.hurried.saturating_sub(1) };
+        let deadline = if is_hurried { now + REORDER_GRACE } else { deadline };
+        let is_full = self.lazy_waiting >= LAZY_PACKETS_MAX || self.prompt_waiting >= PROMPT_PACKETS_MAX;
+        let deadline = if is_full { now } else { deadline };
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+    }
+
+    /// When an acknowledgement must go out by itself.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether an acknowledgement must go out now.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether an outgoing packet should carry an acknowledgement.
+    #[must_use]
+    pub const fn has_waiting(&self) -> bool {
+        self.prompt_waiting + self.lazy_waiting > 0
+    }
+
+    /// Asks for an acknowledgement at once (to answer a repeated CLOSE).
+    pub fn demand(&mut self, now: Instant) {
+        self.prompt_waiting += 1;
+        self.deadline = Some(now);
+    }
+
+    /// Appends the ACK frame; nothing if nothing was received yet.
+    pub fn write(&mut self, now: Instant, received: &ReplayWindow, packet: &mut Vec<u8>) {
+        let Some(newest) = received.largest() else { return };
+        let field = (0..ACK_FIELD_BITS).fold(0u64, |field, bit| {
+            // Numbers below the first of the connection count as received.
+            let was_received = newest
+                .checked_sub(1 + bit)
+                .is_none_or(|number| number < self.first || received.contains(number));
+            field | (u64::from(was_received) << bit)
+        });
+        let mut ranges = AckRangeBuffer::default();
+        self.collect_ranges(newest, received, &mut ranges);
+        let delay = AckDelay::from(now.saturating_since(self.newest_received_at));
+        Ack { newest: newest as u32, delay, field, ranges: ranges.ranges() }.encode(packet);
+        self.reported.rotate_left(1);
+        if let Some(last) = self.reported.last_mut() {
+            *last = Some(newest);
+        }
+        self.prompt_waiting = 0;
+        self.lazy_waiting = 0;
+        self.deadline = None;
+    }
+
+    /// Ranges from below the bit field down to what the third-last ACK has reported.
+    fn collect_ranges(&self, newest: u64, received: &ReplayWindow, ranges: &mut AckRangeBuffer) {
+        let [oldest, ..] = self.reported;
+        // Before three ACKs were sent, everything still has to be told, as far as the window remembers.
+        let floor =
+            oldest.unwrap_or(newest.saturating_sub(REPLAY_WINDOW - 1).max(self.first.saturating_sub(1)));
+        let mut range = AckRange::default();
+        let Some(mut number) = newest.checked_sub(ACK_FIELD_BITS + 1) else { return };
+        while number > floor {
+            if received.contains(number) {
+                range.length += 1;
+            } else {
+                if range.length > 0 {
+                    if !ranges.push(std::mem::take(&mut range)) {
+                        return;
+                    }
+                }
+                range.gap += 1;
+            }
+            number -= 1;
+        }
+        if range.length > 0 {
+            ranges.push(range);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Reader;
+    use crate::wire::frame::{self, Frame};
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1_000)
+    }
+
+    fn window_of(numbers: impl IntoIterator<Item = u64>) -> ReplayWindow {
+        let mut window = ReplayWindow::default();
+        numbers.into_iter().for_each(|number| window.accept(number).unwrap());
+        window
+    }
+
+    fn written(scheduler: &mut AckScheduler, now: Instant, window: &ReplayWindow) -> (u32, Vec<u64>) {
+        let mut bytes = Vec::new();
+        scheduler.write(now, window, &mut bytes);
+        let Ok(Frame::Ack(ack)) = frame::decode(&mut Reader::new(&bytes), &[]) else {
+            panic!("{bytes:02x?}")
+        };
+        let newest = u64::from(ack.newest);
+        let mut reported: Vec<u64> = (0..64)
+            .filter(|bit| ack.field >> bit & 1 == 1)
+            .filter_map(|bit| newest.checked_sub(bit + 1))
+            .collect();
+        let mut number = newest.saturating_sub(65);
+        for range in ack.ranges.iter() {
+            number -= range.gap;
+            for _ in 0..range.length {
+                reported.push(number);
+                number = number.saturating_sub(1);
+            }
+        }
+        (ack.newest, reported)
+    }
+
+    #[test]
+    fn prompt_packets_wait_25_ms_and_lazy_ones_100() {
+        let mut scheduler = AckScheduler::new(0);
+        scheduler.handle_received(at(0), Arrival::InOrder, Provokes::Lazily);
+        assert_eq!(scheduler.deadline(), Some(at(100)));
+        scheduler.handle_received(at(10), Arrival::InOrder, Provokes::Promptly);
+        assert_eq!(scheduler.deadline(), Some(at(35)));
+        scheduler.handle_received(at(12), Arrival::Ahead, Provokes::Lazily);
+        assert_eq!(scheduler.deadline(), Some(at(13)));
+    }
+
+    #[test]
+    fn silence_is_never_acknowledged() {
+        let mut scheduler = AckScheduler::new(0);
+        scheduler.handle_received(at(0), Arrival::Ahead, Provokes::Nothing);
+        assert_eq!(scheduler.deadline(), None);
+        assert!(!scheduler.has_waiting());
+    }
+
+    #[test]
+    fn enough_packets_make_it_due_at_once() {
+        for (provokes, count) in
+            [(Provokes::Lazily, LAZY_PACKETS_MAX), (Provokes::Promptly, PROMPT_PACKETS_MAX)]
+        {
+            let mut scheduler = AckScheduler::new(0);
+            for n in 1..=count {
+                scheduler.handle_received(at(0), Arrival::InOrder, provokes);
+                assert_eq!(scheduler.is_due(at(0)), n == count);
+            }
+        }
+    }
+
+    #[test]
+    fn an_ack_reports_all_since_the_third_last_one() {
+        let numbers: Vec<u64> = (0..1_000).filter(|n| n % 50 != 7).collect();
+        let mut scheduler = AckScheduler::new(0);
+        for newest in [100, 400, 700] {
+            let window = window_of(numbers.iter().copied().filter(|&n| n <= newest));
+            written(&mut scheduler, at(0), &window);
+        }
+        let window = window_of(numbers.iter().copied());
+        let (newest, reported) = written(&mut scheduler, at(0), &window);
+        let expected: Vec<u64> = (101..999).rev().filter(|n| n % 50 != 7).collect();
+        assert_eq!((newest, reported), (999, expected));
+    }
+}

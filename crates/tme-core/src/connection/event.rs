@@ -1,0 +1,181 @@
+//! What an endpoint reports to the application.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::Farewell;
+use crate::channel::ChannelId;
+use crate::crypto::keys::PublicKey;
+use crate::handshake::reason::Reason;
+use crate::payload::Payload;
+
+/// Names a peer of an endpoint. Never 0, below 2^53 (exact in a JavaScript number), and never used again for
+/// another peer in the endpoint's life: the id of a peer that left names nobody.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(u64);
+
+/// Bits of a peer id that hold the slot, plus one.
+const SLOT_BITS: u32 = 20;
+
+impl PeerId {
+    /// Most slots an endpoint can have.
+    pub const SLOTS_MAX: usize = (1 << SLOT_BITS) - 1;
+
+    /// The id of the `generation`-th peer in `slot`. Slots count from 0, generations may use 32 bits.
+    #[must_use]
+    pub(crate) const fn new(slot: usize, generation: u32) -> Self {
+        Self(((generation as u64) << SLOT_BITS) | (slot as u64 + 1))
+    }
+
+    pub(crate) const fn slot(self) -> usize {
+        ((self.0 & ((1 << SLOT_BITS) - 1)) as usize).wrapping_sub(1)
+    }
+
+    /// The number, for other languages.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The id with this number. Any number is accepted; one that names nobody is an error where it is used.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "peer {}", self.0)
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This side: the application closed it, or it timed out here.
+    Local,
+    /// The other side, proven.
+    Remote,
+    /// Somebody who could see our datagrams said so; not proven to be the server (refusals before the key
+    /// exchange).
+    Unauthenticated,
+}
+
+/// How a connection ended or was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Why.
+    pub reason: Reason,
+    /// Who ended it.
+    pub origin: Origin,
+    /// The application's own code, 0 if it gave none.
+    pub code: u32,
+    /// The application's own bytes, or a text that explains the reason.
+    pub detail: Payload,
+}
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)?;
+        if self.code != 0 {
+            write!(f, ", code {}", self.code)?;
+        }
+        match std::str::from_utf8(&self.detail) {
+            Ok("") => {}
+            Ok(text) => write!(f, ": {}", text.escape_debug())?,
+            Err(_) => write!(f, ", {} bytes of detail", self.detail.len())?,
+        }
+        if self.origin == Origin::Unauthenticated {
+            f.write_str(" (not authenticated)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Who has connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// The number of the client in this connection: at the server the new peer's, at the client its own.
+    pub number: u32,
+    /// The other side's static key: the server's at the client; at the server the client's identity, if it has one.
+    pub key: Option<PublicKey>,
+    /// What the other side sent along, at most 512 bytes.
+    pub user_data: Payload,
+}
+
+/// News from an endpoint.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is connected; messages can be sent and will come.
+    Connected {
+        /// The peer.
+        peer: PeerId,
+        /// Who it is.
+        info: Box<Connected>,
+    },
+    /// A message came.
+    Message {
+        /// From whom.
+        peer: PeerId,
+        /// On which channel.
+        channel: ChannelId,
+        /// Its key, in reliable-latest channels.
+        key: u32,
+        /// Its bytes.
+        payload: Payload,
+    },
+    /// A channel that answered `WouldBlock` takes messages again.
+    Writable {
+        /// Towards whom.
+        peer: PeerId,
+        /// Which channel.
+        channel: ChannelId,
+    },
+    /// The peer has been silent for three seconds although an answer is due.
+    Interrupted {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// The peer is heard again.
+    Resumed {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// The connection is over, or was never made.
+    Disconnected {
+        /// The peer; its id names nobody from now on.
+        peer: PeerId,
+        /// How it ended.
+        reason: Box<Disconnected>,
+    },
+}
+
+impl Event {
+    pub(crate) fn disconnected(peer: PeerId, origin: Origin, farewell: Farewell) -> Self {
+        let Farewell { reason, code, detail } = farewell;
+        Self::Disconnected { peer, reason: Box::new(Disconnected { reason, origin, code, detail }) }
+    }
+
+    /// The peer that the event is about.
+    #[must_use]
+    pub const fn peer(&self) -> PeerId {
+        match self {
+            Self::Connected { peer, .. }
+            | Self::Message { peer, .. }
+            | Self::Writable { peer, .. }
+            | Self::Interrupted { peer }
+            | Self::Resumed { peer }
+            | Self::Disconnected { peer, .. } => *peer,
+        }
+    }
+}

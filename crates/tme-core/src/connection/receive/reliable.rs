@@ -1,0 +1,400 @@
+//! The receiving side of a reliable channel: every message once, in the order its mode promises.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Partial, Piece, Violation};
+use crate::channel::ChannelMode;
+use crate::payload::Payload;
+
+/// More keys than any sender may use: the peer is not playing by the rules.
+const KEYS_MAX: usize = 65_536;
+
+/// Credit granted to the peer, in absolute numbers since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiveCredit {
+    window_bytes: u64,
+    window_messages: u64,
+    granted_bytes: u64,
+    granted_messages: u64,
+    received_bytes: u64,
+    consumed_bytes: u64,
+    consumed_messages: u64,
+}
+
+impl ReceiveCredit {
+    /// Grants a whole window to begin with.
+    #[must_use]
+    pub const fn new(bytes: u64, messages: u64) -> Self {
+        Self {
+            window_bytes: bytes,
+            window_messages: messages,
+            granted_bytes: bytes,
+            granted_messages: messages,
+            received_bytes: 0,
+            consumed_bytes: 0,
+            consumed_messages: 0,
+        }
+    }
+
+    /// A message of this size has begun to arrive.
+    pub const fn receive(&mut self, bytes: u64) -> Result<(), Violation> {
+        self.received_bytes += bytes;
+        if self.received_bytes > self.granted_bytes { Err(Violation::Credit) } else { Ok(()) }
+    }
+
+    /// The application took messages away. Gives whether more should be granted.
+    pub const fn consume(&mut self, bytes: u64, messages: u64) -> bool {
+        self.consumed_bytes += bytes;
+        self.consumed_messages += messages;
+        self.should_grant()
+    }
+
+    /// Whether half a window or more was used up, so that telling the peer is worth a frame.
+    #[must_use]
+    pub const fn should_grant(&self) -> bool {
+        self.consumed_bytes + self.window_bytes >= self.granted_bytes + self.window_bytes / 2
+            || self.consumed_messages.saturating_add(self.window_messages)
+                >= self.granted_messages.saturating_add(self.window_messages / 2).saturating_add(1)
+    }
+
+    /// Grants a window beyond what was consumed; gives the absolute (bytes, messages).
+    pub const fn grant(&mut self) -> (u64, u64) {
+        self.granted_bytes = self.consumed_bytes + self.window_bytes;
+        self.granted_messages = self.consumed_messages.saturating_add(self.window_messages);
+        (self.granted_bytes, self.granted_messages)
+    }
+
+    /// What stands granted, as absolute (bytes, messages).
+    #[must_use]
+    pub const fn granted(&self) -> (u64, u64) {
+        (self.granted_bytes, self.granted_messages)
+    }
+}
+
+#[derive(Debug)]
+enum Slot {
+    Missing,
+    /// There, waiting for older ones (ReliableOrdered).
+    Held(Payload),
+    Done,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// It had been received before.
+    pub is_duplicate: bool,
+    /// Bytes newly counted against the connection's credit.
+    pub received_bytes: u64,
+    /// Bytes and messages that need not wait for the application (skipped or superseded).
+    pub consumed_bytes: u64,
+    /// See `consumed_bytes`.
+    pub consumed_messages: u64,
+}
+
+/// Receives one reliable channel.
+#[derive(Debug)]
+pub struct ReliableReceiver {
+    mode: ChannelMode,
+    first: u64,
+    /// The lowest sequence not received.
+    base: u64,
+    /// Sequences from `base` on.
+    slots: VecDeque<Slot>,
+    partials: BTreeMap<u64, Partial>,
+    newest_of_key: BTreeMap<u32, u64>,
+    credit: ReceiveCredit,
+}
+
+impl ReliableReceiver {
+    /// Nothing received yet; `first` is the channel's first sequence.
+    #[must_use]
+    pub const fn new(mode: ChannelMode, first: u64, credit: ReceiveCredit) -> Self {
+        Self {
+            mode,
+            first,
+            base: first,
+            slots: VecDeque::new(),
+            partials: BTreeMap::new(),
+            newest_of_key: BTreeMap::new(),
+            credit,
+        }
+    }
+
+    /// What truncated sequences are expanded against.
+    #[must_use]
+    pub const fn reference(&self) -> u64 {
+        self.base
+    }
+
+    /// The credit granted to the peer.
+    pub const fn credit_mut(&mut self) -> &mut ReceiveCredit {
+        &mut self.credit
+    }
+
+    /// Takes a whole message; `deliver` gets whatever can be handed to the application now.
+    pub fn handle_message(
+        &mut self,
+        sequence: u64,
+        key: u32,
+        payload: Payload,
+        deliver: &mut impl FnMut(Payload),
+    ) -> Result<Accepted, Violation> {
+        let mut accepted = Accepted::default();
+        if self.is_received(sequence)? {
+            accepted.is_duplicate = true;
+            return Ok(accepted);
+        }
+        if self.partials.contains_key(&sequence) {
+            return Err(Violation::Protocol);
+        }
+        self.account(payload.len() as u64, &mut accepted)?;
+        self.complete(sequence, key, payload, &mut accepted, deliver)?;
+        Ok(accepted)
+    }
+
+    /// Takes cells of a long message.
+    pub fn handle_piece(
+        &mut self,
+        piece: &Piece<'_>,
+        deliver: &mut impl FnMut(Payload),
+    ) -> Result<Accepted, Violation> {
+        let mut accepted = Accepted::default();
+        if self.is_received(piece.sequence)? {
+            accepted.is_duplicate = true;
+            return Ok(accepted);
+        }
+        if !self.partials.contains_key(&piece.sequence) {
+            self.account(piece.total as u64, &mut accepted)?;
+            if self.is_stale(piece.sequence, piece.key) {
+                self.settle(piece.sequence, piece.total as u64, &mut accepted, deliver);
+                return Ok(accepted);
+            }
+            self.give_up_older(piece, &mut accepted, deliver);
+            self.partials.insert(piece.sequence, Partial::new(piece.total, piece.key));
+        }
+        let Some(partial) = self.partials.get_mut(&piece.sequence) else { return Ok(accepted) };
+        if !partial.insert(piece).ok_or(Violation::Protocol)? {
+            return Ok(accepted);
+        }
+        if let Some(partial) = self.partials.remove(&piece.sequence) {
+            self.complete(piece.sequence, piece.key, partial.into_payload(), &mut accepted, deliver)?;
+        }
+        Ok(accepted)
+    }
+
+    /// The sender will not (completely) send this message.
+    pub fn handle_skip(
+        &mut self,
+        sequence: u64,
+        bytes: u64,
+        deliver: &mut impl FnMut(Payload),
+    ) -> Result<Accepted, Violation> {
+        let mut accepted = Accepted::default();
+        if self.is_received(sequence)? {
+            accepted.is_duplicate = true;
+            return Ok(accepted);
+        }
+        let bytes = match self.partials.remove(&sequence) {
+            Some(partial) => partial.bytes.len() as u64,
+            None => {
+                self.account(bytes, &mut accepted)?;
+                bytes
+            }
+        };
+        self.settle(sequence, bytes, &mut accepted, deliver);
+        Ok(accepted)
+    }
+
+    /// Whether the sequence was received; an error if it lies beyond what was granted.
+    fn is_received(&self, sequence: u64) -> Result<bool, Violation> {
+        let Some(index) = sequence.checked_sub(self.base) else { return Ok(true) };
+        let (_, granted_messages) = self.credit.granted();
+        if sequence - self.first >= granted_messages {
+            return Err(Violation::Credit);
+        }
+        Ok(!matches!(self.slots.get(index as usize), None | Some(Slot::Missing)))
+    }
+
+    fn account(&mut self, bytes: u64, accepted: &mut Accepted) -> Result<(), Violation> {
+        accepted.received_bytes += bytes;
+        self.credit.receive(bytes)
+    }
+
+    fn is_stale(&self, sequence: u64, key: u32) -> bool {
+        self.mode.is_keyed() && self.newest_of_key.get(&key).is_some_and(|&newest| sequence < newest)
+    }
+
+    /// A newer value of the key is on its way: what is there of older ones will not be delivered.
+    fn give_up_older(
+        &mut self,
+        piece: &Piece<'_>,
+        accepted: &mut Accepted,
+        deliver: &mut impl FnMut(Payload),
+    ) {
+        if !self.mode.is_keyed() {
+            return;
+        }
+        let older = self.partials.range(..piece.sequence).find(|(_, partial)| partial.key == piece.key);
+        if let Some((&sequence, _)) = older {
+            if let Some(partial) = self.partials.remove(&sequence) {
+                self.settle(sequence, partial.bytes.len() as u64, accepted, deliver);
+            }
+        }
+    }
+
+    fn complete(
+        &mut self,
+        sequence: u64,
+        key: u32,
+        payload: Payload,
+        accepted: &mut Accepted,
+        deliver: &mut impl FnMut(Payload),
+    ) -> Result<(), Violation> {
+        match self.mode {
+            ChannelMode::ReliableOrdered if sequence == self.base => {
+                deliver(payload);
+                self.mark(sequence, Slot::Done);
+                self.advance(deliver);
+            }
+            ChannelMode::ReliableOrdered => self.mark(sequence, Slot::Held(payload)),
+            ChannelMode::ReliableLatest if self.is_stale(sequence, key) => {
+                self.settle(sequence, payload.len() as u64, accepted, deliver);
+            }
+            ChannelMode::ReliableLatest => {
+                self.newest_of_key.insert(key, sequence);
+                if self.newest_of_key.len() > KEYS_MAX {
+                    return Err(Violation::Credit);
+                }
+                deliver(payload);
+                self.mark(sequence, Slot::Done);
+                self.advance(deliver);
+            }
+            _ => {
+                deliver(payload);
+                self.mark(sequence, Slot::Done);
+                self.advance(deliver);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a message as received and consumed without delivering it.
+    fn settle(
+        &mut self,
+        sequence: u64,
+        bytes: u64,
+        accepted: &mut Accepted,
+        deliver: &mut impl FnMut(Payload),
+    ) {
+        accepted.consumed_bytes += bytes;
+        accepted.consumed_messages += 1;
+        self.mark(sequence, Slot::Done);
+        self.advance(deliver);
+    }
+
+    fn mark(&mut self, sequence: u64, slot: Slot) {
+        // `is_received` has bounded the distance by the messages granted.
+        let index = (sequence - self.base) as usize;
+        while self.slots.len() <= index {
+            self.slots.push_back(Slot::Missing);
+        }
+        if let Some(place) = self.slots.get_mut(index) {
+            *place = slot;
+        }
+    }
+
+    fn advance(&mut self, deliver: &mut impl FnMut(Payload)) {
+        while !matches!(self.slots.front(), None | Some(Slot::Missing)) {
+            if let Some(Slot::Held(payload)) = self.slots.pop_front() {
+                deliver(payload);
+            }
+            self.base += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::CELL_BYTES;
+
+    const FIRST: u64 = (1 << 24) - 3;
+
+    fn receiver(mode: ChannelMode) -> ReliableReceiver {
+        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100))
+    }
+
+    /// Hands messages (offset, key) in; each one's payload is its offset. Gives what came out.
+    fn run(mode: ChannelMode, arrivals: &[(u64, u32)]) -> Vec<u8> {
+        let mut receiver = receiver(mode);
+        let mut out = Vec::new();
+        for &(offset, key) in arrivals {
+            let payload = Payload::from(vec![offset as u8]);
+            receiver
+                .handle_message(FIRST + offset, key, payload, &mut |message| out.push(message[0]))
+                .unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn ordered_waits_for_what_is_missing_and_drops_repetitions() {
+        let arrivals = [(1, 0), (3, 0), (1, 0), (0, 0), (0, 0), (2, 0), (3, 0), (4, 0)];
+        assert_eq!(run(ChannelMode::ReliableOrdered, &arrivals), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn unordered_delivers_as_it_comes_but_once() {
+        let arrivals = [(3, 0), (1, 0), (3, 0), (0, 0), (1, 0), (2, 0)];
+        assert_eq!(run(ChannelMode::ReliableUnordered, &arrivals), [3, 1, 0, 2]);
+    }
+
+    #[test]
+    fn latest_never_steps_back_within_a_key() {
+        let arrivals = [(2, 7), (0, 7), (1, 8), (4, 8), (3, 7)];
+        assert_eq!(run(ChannelMode::ReliableLatest, &arrivals), [2, 1, 4, 3]);
+    }
+
+    #[test]
+    fn more_than_was_granted_is_a_violation() {
+        let mut receiver = receiver(ChannelMode::ReliableOrdered);
+        let deliver = &mut |_| ();
+        let beyond = receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver);
+        assert_eq!(beyond, Err(Violation::Credit));
+        let large = receiver.handle_message(FIRST, 0, Payload::from(vec![0; 10_001]), deliver);
+        assert_eq!(large, Err(Violation::Credit));
+    }
+
+    #[test]
+    fn a_skip_closes_the_gap_and_returns_the_credit() {
+        let mut receiver = receiver(ChannelMode::ReliableLatest);
+        let cell = [1; CELL_BYTES];
+        let piece = Piece { sequence: FIRST, key: 1, index: 0, total: 3_000, data: &cell };
+        let accepted = receiver.handle_piece(&piece, &mut |_| ()).unwrap();
+        assert_eq!(accepted.received_bytes, 3_000);
+        let accepted = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+        assert_eq!((accepted.received_bytes, accepted.consumed_bytes), (0, 3_000));
+        assert_eq!(receiver.reference(), FIRST + 1);
+        assert!(receiver.handle_piece(&piece, &mut |_| ()).unwrap().is_duplicate);
+    }
+
+    #[test]
+    fn a_newer_value_of_a_key_ends_the_reassembly_of_an_older_one() {
+        let mut receiver = receiver(ChannelMode::ReliableLatest);
+        let cell = [1; CELL_BYTES];
+        let piece = |sequence| Piece { sequence, key: 1, index: 0, total: 3_000, data: &cell };
+        receiver.handle_piece(&piece(FIRST), &mut |_| ()).unwrap();
+        let accepted = receiver.handle_piece(&piece(FIRST + 1), &mut |_| ()).unwrap();
+        assert_eq!((accepted.consumed_bytes, receiver.partials.len()), (3_000, 1));
+    }
+
+    #[test]
+    fn credit_is_announced_after_half_a_window() {
+        let mut credit = ReceiveCredit::new(1_000, 10);
+        assert!(!credit.consume(499, 1));
+        assert!(credit.consume(1, 1));
+        assert_eq!(credit.grant(), (1_500, 12));
+        assert!(!credit.should_grant());
+    }
+}

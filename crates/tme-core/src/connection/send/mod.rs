@@ -1,0 +1,211 @@
+//! What waits to be sent: one queue per channel, and the order in which they are served.
+
+mod reliable;
+mod schedule;
+mod unreliable;
+
+use std::time::Duration;
+
+pub use reliable::ReliableQueue;
+pub use schedule::{PeerAllowance, SendChannels};
+pub use unreliable::UnreliableQueue;
+
+use super::Provokes;
+use super::sent::SentFrame;
+use crate::channel::ChannelMode;
+use crate::time::Instant;
+use crate::wire::frame::{CELL_BYTES, Frame, MessageFrame, SequenceField};
+
+/// Credit that the receiver has granted, in absolute numbers since the start, and how much of it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendCredit {
+    bytes: u64,
+    messages: u64,
+    bytes_used: u64,
+    messages_used: u64,
+}
+
+impl SendCredit {
+    /// Initial credit.
+    #[must_use]
+    pub const fn new(bytes: u64, messages: u64) -> Self {
+        Self { bytes, messages, bytes_used: 0, messages_used: 0 }
+    }
+
+    /// Whether a message of this size may start.
+    #[must_use]
+    #[inline]
+    pub const fn allows(&self, bytes: u64) -> bool {
+        self.messages_used < self.messages && self.bytes_used.saturating_add(bytes) <= self.bytes
+    }
+
+    /// A message of this size has started.
+    pub const fn spend(&mut self, bytes: u64) {
+        self.bytes_used += bytes;
+        self.messages_used += 1;
+    }
+
+    /// Takes over larger limits; smaller ones are old news.
+    pub fn raise(&mut self, bytes: u64, messages: u64) {
+        self.bytes = self.bytes.max(bytes);
+        self.messages = self.messages.max(messages);
+    }
+}
+
+/// Counts per channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueCounters {
+    /// Messages whose first byte was sent.
+    pub messages_sent: u64,
+    /// Frames sent again.
+    pub resent: u64,
+    /// Unreliable messages that waited too long and were dropped unsent.
+    pub expired: u64,
+    /// Messages replaced by a newer one.
+    pub superseded: u64,
+    /// How long messages wait before they leave, smoothed with 1/8.
+    pub queue_time: Duration,
+}
+
+impl QueueCounters {
+    fn handle_first_sent(&mut self, now: Instant, queued_at: Instant) {
+        let waited = now.saturating_since(queued_at);
+        self.queue_time = (self.queue_time * 7 + waited) / 8;
+    }
+}
+
+/// The packet being built: where frames are appended and what is remembered about them.
+#[derive(Debug)]
+pub struct PacketRoom<'a> {
+    packet: &'a mut Vec<u8>,
+    /// Length that the packet may grow to, without the tag.
+    end: usize,
+    frames: &'a mut Vec<SentFrame>,
+    provokes: Provokes,
+    /// Channel and sequence of the message written last.
+    last: Option<(u8, u64)>,
+}
+
+impl<'a> PacketRoom<'a> {
+    /// Room in `packet` up to a length of `end`; what is written is recorded in `frames`.
+    pub fn new(packet: &'a mut Vec<u8>, end: usize, frames: &'a mut Vec<SentFrame>) -> Self {
+        Self { packet, end, frames, provokes: Provokes::Nothing, last: None }
+    }
+
+    /// Bytes left.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.end.saturating_sub(self.packet.len())
+    }
+
+    /// What the frames so far provoke.
+    #[must_use]
+    pub const fn provokes(&self) -> Provokes {
+        self.provokes
+    }
+
+    /// Remembers that the packet carries this.
+    pub fn record(&mut self, frame: SentFrame) {
+        self.provokes = Provokes::Promptly;
+        if let SentFrame::Messages { position, first, .. } = frame {
+            if let Some(SentFrame::Messages { position: same, count, first: run }) = self.frames.last_mut() {
+                if *same == position && *run + u64::from(*count) == first && *count < u16::MAX {
+                    *count += 1;
+                    return;
+                }
+            }
+        }
+        self.frames.push(frame);
+    }
+
+    /// Appends a control frame if it fits.
+    pub fn write_control(&mut self, frame: &Frame<'_>, sent: Option<SentFrame>) -> Option<usize> {
+        let before = self.packet.len();
+        frame.encode(&[], self.packet);
+        if self.packet.len() > self.end {
+            self.packet.truncate(before);
+            return None;
+        }
+        match sent {
+            Some(sent) => self.record(sent),
+            None => self.provokes = Provokes::Promptly,
+        }
+        Some(self.packet.len() - before)
+    }
+
+    /// Appends an ACK with `write`; it is never recorded and provokes nothing.
+    pub fn write_ack(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.packet);
+    }
+
+    /// Appends a SKIP if it fits.
+    fn write_skip(&mut self, position: u8, sequence: u64, bytes: u64) -> Option<usize> {
+        let frame = Frame::Skip { position, sequence: (sequence & 0xFF_FFFF) as u32, bytes };
+        self.write_control(&frame, Some(SentFrame::Skip { position, sequence }))
+    }
+
+    /// Appends a whole message if it fits. Not recorded: for messages that are never sent again.
+    fn write_message(&mut self, frame: &MessageFrame<'_>, mode: ChannelMode) -> Option<usize> {
+        let bytes = frame.bytes_for(frame.data.len(), mode);
+        if bytes > self.bytes() {
+            return None;
+        }
+        frame.encode(mode, self.packet);
+        self.provokes = self.provokes.max(Provokes::Lazily);
+        self.last = None;
+        Some(bytes)
+    }
+
+    /// Appends a whole reliable message if it fits, with an implied sequence where possible, and records it.
+    fn write_numbered(
+        &mut self,
+        position: u8,
+        mode: ChannelMode,
+        sequence: u64,
+        key: u32,
+        data: &[u8],
+    ) -> Option<usize> {
+        let is_successor = self.last.is_some_and(|(last, number)| last == position && number + 1 == sequence);
+        let field = if is_successor { SequenceField::Implied } else { SequenceField::low(sequence) };
+        let frame = MessageFrame { position, sequence: field, key, fragment: None, data };
+        let written = self.write_message(&frame, mode)?;
+        self.last = Some((position, sequence));
+        self.record(SentFrame::Messages { position, count: 1, first: sequence });
+        Some(written)
+    }
+
+    /// Appends as many cells of `whole` as fit, from the frame's index on, at most `cells_max`. Gives the number
+    /// of cells and of bytes. Not recorded.
+    fn write_cells(
+        &mut self,
+        frame: &MessageFrame<'_>,
+        mode: ChannelMode,
+        whole: &[u8],
+        cells_max: usize,
+    ) -> Option<(usize, usize)> {
+        let start = frame.fragment?.index as usize * CELL_BYTES;
+        let left = whole.get(start..)?;
+        // The header's own size depends on the length only through one varint; three bytes cover any datagram.
+        let header = frame.bytes_for(0, mode) + 2;
+        let fitting = self.bytes().saturating_sub(header);
+        let data = if left.len() <= fitting && left.len() <= cells_max.saturating_mul(CELL_BYTES) {
+            left
+        } else {
+            left.get(..(fitting / CELL_BYTES).min(cells_max) * CELL_BYTES)?
+        };
+        if data.is_empty() {
+            return None;
+        }
+        let written = self.write_message(&MessageFrame { data, ..*frame }, mode)?;
+        Some((data.len().div_ceil(CELL_BYTES), written))
+    }
+}
+
+impl SequenceField {
+    /// The field that carries the low bits of this sequence.
+    #[must_use]
+    #[inline]
+    pub const fn low(sequence: u64) -> Self {
+        Self::Low((sequence & 0xFF_FFFF) as u32)
+    }
+}

@@ -1,0 +1,441 @@
+//! The send queue of a reliable channel: messages are kept until acknowledged or superseded.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{PacketRoom, QueueCounters, SendCredit};
+use crate::channel::ChannelMode;
+use crate::connection::sent::SentFrame;
+use crate::payload::Payload;
+use crate::time::Instant;
+use crate::wire::frame::{CELL_BYTES, Fragment, MessageFrame, SequenceField, cells_of};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No byte of it was sent.
+    Waiting,
+    /// All or some of it was sent and not yet acknowledged.
+    Sent,
+    /// Whole and in flight, but a newer value exists: if it is lost, a SKIP goes instead.
+    Superseded,
+    /// A SKIP is queued or in flight.
+    Skipping,
+    /// Acknowledged, one way or the other.
+    Done,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Given up as soon as it is not needed any more.
+    payload: Option<Payload>,
+    queued_at: Instant,
+    cells: Option<Box<CellSet>>,
+    bytes: u32,
+    key: u32,
+    state: State,
+}
+
+/// Which cells of a long message were acknowledged.
+#[derive(Debug)]
+struct CellSet {
+    acked: Vec<u64>,
+    missing: usize,
+}
+
+impl CellSet {
+    fn new(cells: usize) -> Self {
+        Self { acked: vec![0; cells.div_ceil(64)], missing: cells }
+    }
+
+    fn contains(&self, cell: usize) -> bool {
+        self.acked.get(cell / 64).is_some_and(|word| word >> (cell % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, cell: usize) {
+        if let Some(word) = self.acked.get_mut(cell / 64) {
+            let bit = 1 << (cell % 64);
+            self.missing -= usize::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
+}
+
+/// Messages from the oldest unacknowledged to the newest queued.
+#[derive(Debug)]
+pub struct ReliableQueue {
+    position: u8,
+    mode: ChannelMode,
+    slots: VecDeque<Slot>,
+    /// Sequence of `slots[0]`.
+    base: u64,
+    /// The message that is sent next for the first time, and how many of its cells were.
+    next_new: u64,
+    next_new_cell: usize,
+    again: VecDeque<SentFrame>,
+    skips: VecDeque<u64>,
+    queued_bytes: usize,
+    queued_messages: usize,
+    credit: SendCredit,
+    /// Newest sequence of each key (ReliableLatest).
+    newest_of_key: BTreeMap<u32, u64>,
+}
+
+impl ReliableQueue {
+    /// An empty queue for the channel at `position`; `first` is its first sequence.
+    #[must_use]
+    pub const fn new(position: u8, mode: ChannelMode, first: u64, credit: SendCredit) -> Self {
+        Self {
+            position,
+            mode,
+            slots: VecDeque::new(),
+            base: first,
+            next_new: first,
+            next_new_cell: 0,
+            again: VecDeque::new(),
+            skips: VecDeque::new(),
+            queued_bytes: 0,
+            queued_messages: 0,
+            credit,
+            newest_of_key: BTreeMap::new(),
+        }
+    }
+
+    /// Bytes of messages not yet acknowledged.
+    #[must_use]
+    pub const fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Messages not yet acknowledged.
+    #[must_use]
+    pub const fn queued_messages(&self) -> usize {
+        self.queued_messages
+    }
+
+    /// Whether a message with this key may be queued under a limit of `keys_max` keys.
+    #[must_use]
+    pub fn has_room_for_key(&self, key: u32, keys_max: u32) -> bool {
+        !self.mode.is_keyed()
+            || self.newest_of_key.len() < keys_max as usize
+            || self.newest_of_key.contains_key(&key)
+    }
+
+    /// Queues a message. In ReliableLatest it supersedes the previous value of its key.
+    pub fn push(&mut self, now: Instant, payload: Payload, key: u32, counters: &mut QueueCounters) {
+        let bytes = payload.len();
+        self.queued_bytes += bytes;
+        self.queued_messages += 1;
+        if self.mode.is_keyed() {
+            if let Some(&previous) = self.newest_of_key.get(&key) {
+                if self.replace_waiting(previous, &payload, now) {
+                    counters.superseded += 1;
+                    return;
+                }
+                self.supersede(previous, counters);
+            }
+            self.newest_of_key.insert(key, self.base + self.slots.len() as u64);
+        }
+        let cells = (bytes > CELL_BYTES).then(|| Box::new(CellSet::new(cells_of(bytes))));
+        self.slots.push_back(Slot {
+            payload: Some(payload),
+            queued_at: now,
+            cells,
+            bytes: bytes as u32,
+            key,
+            state: State::Waiting,
+        });
+    }
+
+    /// Puts a newer value into the place of one that has not begun to leave.
+    fn replace_waiting(&mut self, sequence: u64, payload: &Payload, now: Instant) -> bool {
+        let Some(slot) = self.slot_mut(sequence) else { return false };
+        if slot.state != State::Waiting {
+            return false;
+        }
+        let old_bytes = slot.bytes as usize;
+        slot.bytes = payload.len() as u32;
+        slot.cells = (payload.len() > CELL_BYTES).then(|| Box::new(CellSet::new(cells_of(payload.len()))));
+        slot.payload = Some(payload.clone());
+        slot.queued_at = now;
+        self.queued_bytes -= old_bytes;
+        self.queued_messages -= 1;
+        true
+    }
+
+    fn supersede(&mut self, sequence: u64, counters: &mut QueueCounters) {
+        let Some(slot) = self.slot_mut(sequence) else { return };
+        if slot.state != State::Sent {
+            return;
+        }
+        let bytes = slot.bytes as usize;
+        slot.payload = None;
+        // A long message may have cells that were never sent, so only a SKIP can settle it.
+        let is_long = slot.cells.take().is_some();
+        slot.state = if is_long { State::Skipping } else { State::Superseded };
+        if is_long {
+            self.skips.push_back(sequence);
+        }
+        self.queued_bytes -= bytes;
+        self.queued_messages -= 1;
+        counters.superseded += 1;
+        if sequence == self.next_new {
+            self.next_new += 1;
+            self.next_new_cell = 0;
+        }
+    }
+
+    fn slot_mut(&mut self, sequence: u64) -> Option<&mut Slot> {
+        let index = sequence.checked_sub(self.base)?;
+        self.slots.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Raises the channel's credit; lower values are old news.
+    pub fn handle_credit(&mut self, bytes: u64, messages: u64) {
+        self.credit.raise(bytes, messages);
+    }
+
+    /// What this frame carried has arrived.
+    pub fn handle_acked(&mut self, frame: SentFrame) {
+        match frame {
+            SentFrame::Messages { first, count, .. } => {
+                (first..first + u64::from(count)).for_each(|sequence| self.settle(sequence));
+            }
+            SentFrame::Cells { sequence, index, count, .. } => {
+                let Some(slot) = self.slot_mut(sequence) else { return };
+                let Some(cells) = slot.cells.as_mut() else { return };
+                (index as usize..index as usize + usize::from(count)).for_each(|cell| cells.insert(cell));
+                if cells.missing == 0 {
+                    self.settle(sequence);
+                }
+            }
+            SentFrame::Skip { sequence, .. } => self.settle(sequence),
+            _ => {}
+        }
+        while self.slots.front().is_some_and(|slot| slot.state == State::Done) {
+            self.slots.pop_front();
+            self.base += 1;
+        }
+    }
+
+    fn settle(&mut self, sequence: u64) {
+        let Some(slot) = self.slot_mut(sequence) else { return };
+        let was_queued = slot.state == State::Sent;
+        let bytes = slot.bytes as usize;
+        slot.state = State::Done;
+        slot.payload = None;
+        slot.cells = None;
+        if was_queued {
+            self.queued_bytes -= bytes;
+            self.queued_messages -= 1;
+        }
+    }
+
+    /// What this frame carried is lost, or is to go again with a probe.
+    pub fn handle_lost(&mut self, frame: SentFrame) {
+        match frame {
+            SentFrame::Messages { .. } | SentFrame::Cells { .. } => self.again.push_back(frame),
+            SentFrame::Skip { sequence, .. } => {
+                if self.slot_mut(sequence).is_some_and(|slot| slot.state == State::Skipping) {
+                    self.skips.push_back(sequence);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether anything may be sent now, as far as credit goes.
+    #[must_use]
+    pub fn has_sendable(&self, connection_credit: &SendCredit) -> bool {
+        !self.again.is_empty() || !self.skips.is_empty() || self.may_send_new(connection_credit)
+    }
+
+    /// Whether messages wait only for the receiver's credit.
+    #[must_use]
+    pub fn is_blocked_by_credit(&self, connection_credit: &SendCredit) -> bool {
+        self.next_new < self.base + self.slots.len() as u64 && !self.may_send_new(connection_credit)
+    }
+
+    fn may_send_new(&self, connection_credit: &SendCredit) -> bool {
+        let index = (self.next_new - self.base) as usize;
+        self.slots.get(index).is_some_and(|slot| {
+            let bytes = u64::from(slot.bytes);
+            self.next_new_cell > 0 || (self.credit.allows(bytes) && connection_credit.allows(bytes))
+        })
+    }
+
+    /// Writes one frame: a SKIP, something lost, or something new. `None`: nothing may go, or it does not fit.
+    pub fn write_next(
+        &mut self,
+        now: Instant,
+        room: &mut PacketRoom<'_>,
+        connection_credit: &mut SendCredit,
+        counters: &mut QueueCounters,
+    ) -> Option<usize> {
+        if !self.skips.is_empty() || !self.again.is_empty() {
+            if let Some(written) = self.write_skip(room).or_else(|| self.write_again(room, counters)) {
+                return Some(written);
+            }
+            if !self.skips.is_empty() || !self.again.is_empty() {
+                return None;
+            }
+        }
+        self.write_new(now, room, connection_credit, counters)
+    }
+
+    fn write_skip(&mut self, room: &mut PacketRoom<'_>) -> Option<usize> {
+        while let Some(&sequence) = self.skips.front() {
+            let position = self.position;
+            let bytes = match self.slot_mut(sequence) {
+                Some(slot) if slot.state == State::Skipping => u64::from(slot.bytes),
+                _ => {
+                    self.skips.pop_front();
+                    continue;
+                }
+            };
+            let written = room.write_skip(position, sequence, bytes)?;
+            self.skips.pop_front();
+            return Some(written);
+        }
+        None
+    }
+
+    fn write_again(&mut self, room: &mut PacketRoom<'_>, counters: &mut QueueCounters) -> Option<usize> {
+        while let Some(&piece) = self.again.front() {
+            let step = match piece {
+                SentFrame::Messages { first, .. } => self.write_message_again(first, room)?,
+                SentFrame::Cells { sequence, index, count, .. } => {
+                    self.write_cells_again(sequence, index, count, room)?
+                }
+                _ => Step { taken: u16::MAX, written: 0 },
+            };
+            self.advance_again(step.taken);
+            if step.written > 0 {
+                counters.resent += 1;
+                return Some(step.written);
+            }
+        }
+        None
+    }
+
+    /// Takes `taken` messages or cells off the front of what is to be sent again.
+    fn advance_again(&mut self, taken: u16) {
+        let is_finished = match self.again.front_mut() {
+            Some(SentFrame::Messages { first, count, .. }) => {
+                *first += u64::from(taken);
+                *count = count.saturating_sub(taken);
+                *count == 0
+            }
+            Some(SentFrame::Cells { index, count, .. }) => {
+                *index += u32::from(taken);
+                *count = count.saturating_sub(taken);
+                *count == 0
+            }
+            _ => true,
+        };
+        if is_finished {
+            self.again.pop_front();
+        }
+    }
+
+    fn write_message_again(&mut self, sequence: u64, room: &mut PacketRoom<'_>) -> Option<Step> {
+        let (position, mode) = (self.position, self.mode);
+        let Some(slot) = self.slot_mut(sequence) else { return Some(Step::NOTHING) };
+        match (slot.state, &slot.payload) {
+            (State::Superseded, _) => {
+                slot.state = State::Skipping;
+                self.skips.push_back(sequence);
+                Some(Step::NOTHING)
+            }
+            (State::Sent, Some(payload)) => {
+                let written = room.write_numbered(position, mode, sequence, slot.key, payload)?;
+                Some(Step { taken: 1, written })
+            }
+            _ => Some(Step::NOTHING),
+        }
+    }
+
+    fn write_cells_again(
+        &mut self,
+        sequence: u64,
+        index: u32,
+        count: u16,
+        room: &mut PacketRoom<'_>,
+    ) -> Option<Step> {
+        let (position, mode) = (self.position, self.mode);
+        let everything = Step { taken: count, written: 0 };
+        let Some(slot) = self.slot_mut(sequence) else { return Some(everything) };
+        let (Some(payload), Some(cells)) = (&slot.payload, &slot.cells) else { return Some(everything) };
+        let range = index as usize..index as usize + usize::from(count);
+        let acked = range.clone().take_while(|&cell| cells.contains(cell)).count();
+        if acked > 0 {
+            return Some(Step { taken: acked as u16, written: 0 });
+        }
+        let missing = range.take_while(|&cell| !cells.contains(cell)).count();
+        let frame = MessageFrame {
+            position,
+            sequence: SequenceField::low(sequence),
+            key: slot.key,
+            fragment: Some(Fragment { index, total: slot.bytes }),
+            data: &[],
+        };
+        let (sent, written) = room.write_cells(&frame, mode, payload, missing)?;
+        room.record(SentFrame::Cells { position, sequence, index, count: sent as u16 });
+        Some(Step { taken: sent as u16, written })
+    }
+
+    fn write_new(
+        &mut self,
+        now: Instant,
+        room: &mut PacketRoom<'_>,
+        connection_credit: &mut SendCredit,
+        counters: &mut QueueCounters,
+    ) -> Option<usize> {
+        if !self.may_send_new(connection_credit) {
+            return None;
+        }
+        let (position, mode, sequence, cell) = (self.position, self.mode, self.next_new, self.next_new_cell);
+        let slot = self.slot_mut(sequence)?;
+        let payload = slot.payload.as_ref()?;
+        let bytes = slot.bytes as usize;
+        let written = if slot.cells.is_none() {
+            let written = room.write_numbered(position, mode, sequence, slot.key, payload)?;
+            self.next_new += 1;
+            written
+        } else {
+            let frame = MessageFrame {
+                position,
+                sequence: SequenceField::low(sequence),
+                key: slot.key,
+                fragment: Some(Fragment { index: cell as u32, total: bytes as u32 }),
+                data: &[],
+            };
+            let (sent, written) = room.write_cells(&frame, mode, payload, usize::MAX)?;
+            room.record(SentFrame::Cells { position, sequence, index: cell as u32, count: sent as u16 });
+            self.next_new_cell += sent;
+            if self.next_new_cell * CELL_BYTES >= bytes {
+                self.next_new += 1;
+                self.next_new_cell = 0;
+            }
+            written
+        };
+        if cell == 0 {
+            let slot = self.slot_mut(sequence)?;
+            slot.state = State::Sent;
+            counters.handle_first_sent(now, slot.queued_at);
+            counters.messages_sent += 1;
+            self.credit.spend(bytes as u64);
+            connection_credit.spend(bytes as u64);
+        }
+        Some(written)
+    }
+}
+
+/// How far one attempt to send something again came.
+struct Step {
+    /// Messages or cells that need no further attempt.
+    taken: u16,
+    written: usize,
+}
+
+impl Step {
+    const NOTHING: Self = Self { taken: 1, written: 0 };
+}

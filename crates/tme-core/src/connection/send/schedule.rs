@@ -1,0 +1,350 @@
+//! All send queues of a connection and the order in which they are served: strict priority, then weights.
+
+use super::{PacketRoom, QueueCounters, ReliableQueue, SendCredit, UnreliableQueue};
+use crate::channel::{ChannelId, ChannelMode, ChannelSettings, ChannelTable};
+use crate::connection::sent::SentFrame;
+use crate::connection::{SendError, SendOptions};
+use crate::payload::Payload;
+use crate::time::Instant;
+use crate::wire::frame::UNRELIABLE_BYTES_MAX;
+
+/// Bytes a channel may send before another one of the same priority is looked at.
+const QUANTUM_BYTES: usize = 1_200;
+/// Scale of the virtual time, so that weights up to 1,000 divide finely.
+const VIRTUAL_SCALE: u64 = 1_024;
+
+#[derive(Debug)]
+enum Queue {
+    Unreliable(UnreliableQueue),
+    Reliable(ReliableQueue),
+}
+
+#[derive(Debug)]
+struct SendChannel {
+    queue: Queue,
+    id: ChannelId,
+    mode: ChannelMode,
+    settings: ChannelSettings,
+    counters: QueueCounters,
+    /// Bytes sent divided by weight: the channel that is furthest behind goes next.
+    virtual_time: u64,
+}
+
+/// The send side of all channels.
+#[derive(Debug)]
+pub struct SendChannels {
+    channels: Vec<SendChannel>,
+    credit: SendCredit,
+    message_bytes_max: usize,
+    /// Bit per position: something may be sendable.
+    active: u32,
+    /// Bit per position: `push` has answered `WouldBlock` since the last `Writable`.
+    refused: u32,
+}
+
+/// What the peer is willing to receive.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAllowance {
+    /// Largest reliable message.
+    pub message_bytes_max: usize,
+    /// Bytes on all reliable channels together.
+    pub connection_bytes: u64,
+    /// Bytes per reliable channel.
+    pub channel_bytes: u64,
+    /// Messages per reliable channel.
+    pub channel_messages: u64,
+}
+
+impl SendChannels {
+    /// Empty queues for every channel of the table; `first` is the first sequence of each.
+    #[must_use]
+    pub fn new(table: &ChannelTable, first: u64, allowance: PeerAllowance) -> Self {
+        let credit = SendCredit::new(allowance.channel_bytes, allowance.channel_messages);
+        let channels = table.entries().iter().zip(0u8..).map(|(entry, position)| SendChannel {
+            queue: if entry.mode.is_reliable() {
+                Queue::Reliable(ReliableQueue::new(position, entry.mode, first, credit))
+            } else {
+                Queue::Unreliable(UnreliableQueue::new(
+                    position,
+                    entry.mode,
+                    first,
+                    entry.settings.queue_age_max,
+                ))
+            },
+            id: entry.id,
+            mode: entry.mode,
+            settings: entry.settings,
+            counters: QueueCounters::default(),
+            virtual_time: 0,
+        });
+        Self {
+            channels: channels.collect(),
+            credit: SendCredit::new(allowance.connection_bytes, u64::MAX),
+            message_bytes_max: allowance.message_bytes_max,
+            active: 0,
+            refused: 0,
+        }
+    }
+
+    /// Queues a message or says why not; then nothing was queued.
+    pub fn push(
+        &mut self,
+        now: Instant,
+        position: usize,
+        payload: Payload,
+        options: SendOptions,
+    ) -> Result<(), SendError> {
+        let reliable_max = self.message_bytes_max;
+        let Some(channel) = self.channels.get_mut(position) else { return Err(SendError::UnknownChannel) };
+        let bytes = payload.len();
+        let mode_max = if channel.mode.is_reliable() { reliable_max } else { UNRELIABLE_BYTES_MAX };
+        let limit = channel.settings.message_bytes_max.min(mode_max);
+        if bytes > limit {
+            return Err(SendError::TooLarge { channel: channel.id, bytes, limit });
+        }
+        if options.key.is_some() && !channel.mode.is_keyed() {
+            return Err(SendError::KeyNotAllowed { channel: channel.id });
+        }
+        let key = options.key.unwrap_or(0);
+        if let Queue::Unreliable(queue) = &mut channel.queue {
+            queue.expire(now, &mut channel.counters);
+        }
+        let (queued_bytes, queued_messages) = channel.queued();
+        let is_full = queued_bytes + bytes > channel.settings.queue_bytes_max
+            || queued_messages >= channel.settings.queue_messages_max;
+        // An empty queue takes one message of any allowed size, else it could never be sent.
+        if is_full && queued_messages > 0 {
+            self.refused |= 1 << position;
+            return Err(SendError::WouldBlock { channel: channel.id });
+        }
+        match &mut channel.queue {
+            Queue::Unreliable(queue) => queue.push(now, payload, &mut channel.counters),
+            Queue::Reliable(queue) => {
+                let limit = channel.settings.keys_max;
+                if !queue.has_room_for_key(key, limit) {
+                    return Err(SendError::TooManyKeys { channel: channel.id, limit });
+                }
+                queue.push(now, payload, key, &mut channel.counters);
+            }
+        }
+        self.activate(position);
+        Ok(())
+    }
+
+    /// Puts a channel among those to be served; one that was idle does not get the time it did not use.
+    fn activate(&mut self, position: usize) {
+        let bit = 1u32 << position;
+        if self.active & bit != 0 {
+            return;
+        }
+        let Some(priority) = self.channels.get(position).map(|channel| channel.settings.priority) else {
+            return;
+        };
+        let rivals = self.channels.iter().enumerate().filter(|(rival, channel)| {
+            self.active & (1 << rival) != 0 && channel.settings.priority == priority
+        });
+        let behind = rivals.map(|(_, channel)| channel.virtual_time).min();
+        if let (Some(behind), Some(channel)) = (behind, self.channels.get_mut(position)) {
+            channel.virtual_time = channel.virtual_time.max(behind);
+        }
+        self.active |= bit;
+    }
+
+    /// Whether anything may be sent, as far as credit goes.
+    #[must_use]
+    pub fn has_sendable(&mut self) -> bool {
+        for position in bits(self.active) {
+            if self.channels.get(position).is_some_and(|channel| channel.has_sendable(&self.credit)) {
+                return true;
+            }
+            self.active &= !(1 << position);
+        }
+        false
+    }
+
+    /// Whether everything reliable was acknowledged.
+    #[must_use]
+    pub fn is_reliable_empty(&self) -> bool {
+        self.channels.iter().all(|channel| match &channel.queue {
+            Queue::Reliable(queue) => queue.queued_messages() == 0,
+            Queue::Unreliable(_) => true,
+        })
+    }
+
+    /// Fills the packet from the queues.
+    pub fn fill(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
+        let mut does_not_fit = 0u32;
+        while let Some(position) = self.next_to_serve(does_not_fit) {
+            let Some(channel) = self.channels.get_mut(position) else { return };
+            let mut written_bytes = 0;
+            let is_stuck = loop {
+                match channel.write_next(now, room, &mut self.credit) {
+                    Some(written) => written_bytes += written,
+                    None => break true,
+                }
+                if written_bytes >= QUANTUM_BYTES {
+                    break false;
+                }
+            };
+            channel.virtual_time +=
+                written_bytes as u64 * VIRTUAL_SCALE / u64::from(channel.settings.weight.max(1));
+            if is_stuck {
+                if channel.has_sendable(&self.credit) {
+                    does_not_fit |= 1 << position;
+                } else {
+                    self.active &= !(1 << position);
+                }
+            }
+        }
+    }
+
+    fn next_to_serve(&self, except: u32) -> Option<usize> {
+        let candidates = self.active & !except;
+        if candidates.is_power_of_two() {
+            return Some(candidates.trailing_zeros() as usize);
+        }
+        bits(candidates).min_by_key(|&position| {
+            self.channels.get(position).map(|channel| (channel.settings.priority, channel.virtual_time))
+        })
+    }
+
+    /// Drops unreliable messages that have waited too long.
+    pub fn expire(&mut self, now: Instant) {
+        for position in bits(self.active) {
+            let Some(channel) = self.channels.get_mut(position) else { continue };
+            if let Queue::Unreliable(queue) = &mut channel.queue {
+                queue.expire(now, &mut channel.counters);
+            }
+        }
+    }
+
+    /// What a packet carried has arrived.
+    pub fn handle_acked(&mut self, frame: SentFrame) {
+        if let Some(queue) = self.reliable_of(frame) {
+            queue.handle_acked(frame);
+        }
+    }
+
+    /// What a packet carried is lost, or is to go again with a probe.
+    pub fn handle_lost(&mut self, frame: SentFrame) {
+        if let Some(queue) = self.reliable_of(frame) {
+            queue.handle_lost(frame);
+            if let Some(position) = position_of(frame) {
+                self.activate(usize::from(position));
+            }
+        }
+    }
+
+    fn reliable_of(&mut self, frame: SentFrame) -> Option<&mut ReliableQueue> {
+        let channel = self.channels.get_mut(usize::from(position_of(frame)?))?;
+        match &mut channel.queue {
+            Queue::Reliable(queue) => Some(queue),
+            Queue::Unreliable(_) => None,
+        }
+    }
+
+    /// The peer granted more on one channel.
+    pub fn handle_channel_credit(&mut self, position: u8, bytes: u64, messages: u64) {
+        if let Some(SendChannel { queue: Queue::Reliable(queue), .. }) =
+            self.channels.get_mut(usize::from(position))
+        {
+            queue.handle_credit(bytes, messages);
+            self.activate(usize::from(position));
+        }
+    }
+
+    /// The peer granted more on the connection.
+    pub fn handle_connection_credit(&mut self, bytes: u64) {
+        self.credit.raise(bytes, u64::MAX);
+        for position in 0..self.channels.len() {
+            self.activate(position);
+        }
+    }
+
+    /// A channel whose queue has refused a message and is now at most half full; each is reported once.
+    pub fn poll_writable(&mut self) -> Option<ChannelId> {
+        for position in bits(self.refused) {
+            let Some(channel) = self.channels.get(position) else { continue };
+            let (bytes, messages) = channel.queued();
+            if bytes <= channel.settings.queue_bytes_max / 2
+                && messages <= channel.settings.queue_messages_max / 2
+            {
+                self.refused &= !(1 << position);
+                return Some(channel.id);
+            }
+        }
+        None
+    }
+
+    /// Counts of the channel at `position`, with (bytes, messages) queued.
+    #[must_use]
+    pub fn counters(&self, position: usize) -> Option<(QueueCounters, usize, usize)> {
+        let channel = self.channels.get(position)?;
+        let (bytes, messages) = channel.queued();
+        Some((channel.counters, bytes, messages))
+    }
+
+    /// Bytes queued on all channels.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.channels.iter().map(|channel| channel.queued().0).sum()
+    }
+
+    /// Whether any channel waits only for the peer's credit.
+    #[must_use]
+    pub fn is_blocked_by_credit(&self) -> bool {
+        self.channels.iter().any(|channel| match &channel.queue {
+            Queue::Reliable(queue) => queue.is_blocked_by_credit(&self.credit),
+            Queue::Unreliable(_) => false,
+        })
+    }
+}
+
+impl SendChannel {
+    fn queued(&self) -> (usize, usize) {
+        match &self.queue {
+            Queue::Unreliable(queue) => (queue.queued_bytes(), queue.queued_messages()),
+            Queue::Reliable(queue) => (queue.queued_bytes(), queue.queued_messages()),
+        }
+    }
+
+    fn has_sendable(&self, credit: &SendCredit) -> bool {
+        match &self.queue {
+            Queue::Unreliable(queue) => queue.queued_messages() > 0,
+            Queue::Reliable(queue) => queue.has_sendable(credit),
+        }
+    }
+
+    #[inline]
+    fn write_next(
+        &mut self,
+        now: Instant,
+        room: &mut PacketRoom<'_>,
+        credit: &mut SendCredit,
+    ) -> Option<usize> {
+        match &mut self.queue {
+            Queue::Unreliable(queue) => queue.write_next(now, room, &mut self.counters),
+            Queue::Reliable(queue) => queue.write_next(now, room, credit, &mut self.counters),
+        }
+    }
+}
+
+const fn position_of(frame: SentFrame) -> Option<u8> {
+    match frame {
+        SentFrame::Messages { position, .. }
+        | SentFrame::Cells { position, .. }
+        | SentFrame::Skip { position, .. } => Some(position),
+        _ => None,
+    }
+}
+
+/// Positions of the set bits, lowest first.
+fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        (mask != 0).then(|| {
+            let position = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            position
+        })
+    })
+}

@@ -1,0 +1,528 @@
+//! Packets in flight: what each one carried, which are acknowledged and which count as lost (RFC 9002, section 6).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Provokes;
+use super::rtt::{GRANULARITY, RttEstimator};
+use crate::codec::expand_truncated;
+use crate::time::Instant;
+use crate::wire::ack::{ACK_FIELD_BITS, Ack};
+
+/// What a packet carried that matters when it is acknowledged or lost. Runs of messages are one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentFrame {
+    /// Whole messages of one channel with successive sequences.
+    Messages {
+        /// Position of the channel.
+        position: u8,
+        /// How many.
+        count: u16,
+        /// Sequence of the first.
+        first: u64,
+    },
+    /// Successive cells of one message.
+    Cells {
+        /// Position of the channel.
+        position: u8,
+        /// How many cells.
+        count: u16,
+        /// First cell.
+        index: u32,
+        /// Sequence of the message.
+        sequence: u64,
+    },
+    /// A message given up.
+    Skip {
+        /// Position of the channel.
+        position: u8,
+        /// Sequence of the message.
+        sequence: u64,
+    },
+    /// The connection's credit.
+    ConnectionCredit,
+    /// A channel's credit.
+    ChannelCredit {
+        /// Position of the channel.
+        position: u8,
+    },
+    /// The end of the connection.
+    Close,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing in it provokes an acknowledgement: not waited for.
+    Silent,
+    InFlight,
+    Acked,
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SentPacket {
+    sent_at: Instant,
+    /// Its frames are `frames[frames_from..][..frame_count]`, counted since the start of the connection.
+    frames_from: u64,
+    bytes: u32,
+    frame_count: u16,
+    state: State,
+    provokes: Provokes,
+}
+
+/// Packets and their frames, oldest first. Packet numbers are consecutive, so a number is an index.
+#[derive(Debug)]
+pub struct SentPackets {
+    packets: VecDeque<SentPacket>,
+    frames: VecDeque<SentFrame>,
+    /// Frames forgotten so far: what `frames[0]` is counted as.
+    frames_base: u64,
+    first: u64,
+    /// Number of `packets[0]`.
+    base: u64,
+    next: u64,
+    largest_acked: Option<u64>,
+    /// Every packet in flight has this number or a higher one.
+    in_flight_from: u64,
+    bytes_in_flight: u64,
+    prompt_in_flight: u32,
+    lazy_in_flight: u32,
+    last_prompt_sent_at: Instant,
+    last_lazy_sent_at: Instant,
+    thresholds: Thresholds,
+}
+
+/// How much reordering is taken for loss; widened when a loss turns out not to be one.
+#[derive(Clone, Copy, Debug)]
+struct Thresholds {
+    packets: u64,
+    /// In eighths of the round-trip time.
+    time_eighths: u32,
+}
+
+const PACKET_THRESHOLD: u64 = 3;
+const PACKET_THRESHOLD_MAX: u64 = 20;
+const TIME_EIGHTHS: u32 = 9;
+const TIME_EIGHTHS_MAX: u32 = 12;
+
+/// What an ACK frame changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AckOutcome {
+    /// Bytes newly acknowledged.
+    pub bytes: u64,
+    /// Packets newly acknowledged.
+    pub packets: u64,
+    /// When the newest of them was sent.
+    pub newest_sent_at: Instant,
+    /// Time from sending to now, if the newest number itself is new and was to be acknowledged.
+    pub rtt_sample: Option<Duration>,
+    /// Packets that had been counted as lost.
+    pub spurious: u64,
+}
+
+/// What a check for losses found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LossOutcome {
+    /// Bytes newly lost.
+    pub bytes: u64,
+    /// Packets newly lost.
+    pub packets: u64,
+    /// When the newest of them was sent.
+    pub newest_sent_at: Instant,
+    /// When to look again.
+    pub check_at: Option<Instant>,
+}
+
+/// An ACK named a packet that was never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeverSent;
+
+impl SentPackets {
+    /// Nothing sent yet; `first` will be the first number.
+    #[must_use]
+    pub fn new(first: u64) -> Self {
+        Self {
+            packets: VecDeque::new(),
+            frames: VecDeque::new(),
+            frames_base: 0,
+            first,
+            base: first,
+            next: first,
+            largest_acked: None,
+            in_flight_from: first,
+            bytes_in_flight: 0,
+            prompt_in_flight: 0,
+            lazy_in_flight: 0,
+            last_prompt_sent_at: Instant::ZERO,
+            last_lazy_sent_at: Instant::ZERO,
+            thresholds: Thresholds { packets: PACKET_THRESHOLD, time_eighths: TIME_EIGHTHS },
+        }
+    }
+
+    /// The number the next packet will have.
+    #[must_use]
+    pub const fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// The largest number acknowledged so far.
+    #[must_use]
+    pub const fn largest_acked(&self) -> Option<u64> {
+        self.largest_acked
+    }
+
+    /// Bytes of packets that wait for an acknowledgement.
+    #[must_use]
+    pub const fn bytes_in_flight(&self) -> u64 {
+        self.bytes_in_flight
+    }
+
+    /// When the newest packet that wants a prompt acknowledgement was sent, if one is in flight.
+    #[must_use]
+    pub fn last_prompt_sent_at(&self) -> Option<Instant> {
+        (self.prompt_in_flight > 0).then_some(self.last_prompt_sent_at)
+    }
+
+    /// When the newest packet that wants a lazy acknowledgement was sent, if one is in flight.
+    #[must_use]
+    pub fn last_lazy_sent_at(&self) -> Option<Instant> {
+        (self.lazy_in_flight > 0).then_some(self.last_lazy_sent_at)
+    }
+
+    /// When the oldest packet in flight was sent.
+    #[must_use]
+    pub fn oldest_in_flight_sent_at(&self) -> Option<Instant> {
+        let skip = (self.in_flight_from - self.base) as usize;
+        let mut unanswered = self.packets.range(skip.min(self.packets.len())..);
+        unanswered.find(|packet| packet.state == State::InFlight).map(|packet| packet.sent_at)
+    }
+
+    /// Records a packet under [`next_number`](Self::next_number); takes the frames out of `frames`.
+    pub fn handle_sent(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        provokes: Provokes,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let state = if provokes == Provokes::Nothing { State::Silent } else { State::InFlight };
+        match provokes {
+            Provokes::Nothing => {}
+            Provokes::Lazily => {
+                self.lazy_in_flight += 1;
+                self.last_lazy_sent_at = now;
+            }
+            Provokes::Promptly => {
+                self.prompt_in_flight += 1;
+                self.last_prompt_sent_at = now;
+            }
+        }
+        if state == State::InFlight {
+            self.bytes_in_flight += bytes as u64;
+        }
+        self.packets.push_back(SentPacket {
+            sent_at: now,
+            frames_from: self.frames_base + self.frames.len() as u64,
+            bytes: bytes as u32,
+            frame_count: frames.len() as u16,
+            state,
+            provokes,
+        });
+        self.frames.extend(frames.drain(..));
+        self.next += 1;
+        self.forget_settled(now, None);
+    }
+
+    /// Takes an ACK in; appends what the newly acknowledged packets carried to `acked`.
+    pub fn handle_ack(
+        &mut self,
+        now: Instant,
+        ack: &Ack<'_>,
+        acked: &mut Vec<SentFrame>,
+    ) -> Result<AckOutcome, NeverSent> {
+        let largest_sent = self.next.checked_sub(1).ok_or(NeverSent)?;
+        let newest = expand_truncated(u64::from(ack.newest), 32, largest_sent);
+        if newest > largest_sent || newest < self.first {
+            return Err(NeverSent);
+        }
+        let mut outcome = AckOutcome::default();
+        let is_first_report = self.largest_acked.is_none_or(|largest| newest > largest);
+        for number in self.lowest_reported(newest, ack).max(self.base)..=newest {
+            let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
+            if matches!(packet.state, State::Acked | State::Silent) || !reports(newest, ack, number) {
+                continue;
+            }
+            let previous = std::mem::replace(&mut packet.state, State::Acked);
+            let packet = *packet;
+            if previous == State::InFlight {
+                self.land(&packet);
+            } else {
+                outcome.spurious += 1;
+                self.thresholds.widen(newest.saturating_sub(number));
+            }
+            outcome.bytes += u64::from(packet.bytes);
+            outcome.packets += 1;
+            outcome.newest_sent_at = outcome.newest_sent_at.max(packet.sent_at);
+            if number == newest && is_first_report {
+                outcome.rtt_sample = Some(now.saturating_since(packet.sent_at));
+            }
+            acked.extend(frames_of(&self.frames, self.frames_base, &packet));
+        }
+        if is_first_report {
+            self.largest_acked = Some(newest);
+        }
+        self.forget_settled(now, None);
+        Ok(outcome)
+    }
+
+    /// Lowest number an ACK says anything about that is not yet forgotten here.
+    fn lowest_reported(&self, newest: u64, ack: &Ack<'_>) -> u64 {
+        let mut lowest = newest.saturating_sub(ACK_FIELD_BITS);
+        for range in ack.ranges.iter() {
+            lowest = lowest.saturating_sub(range.gap + range.length);
+        }
+        lowest
+    }
+
+    /// Counts packets as lost that the thresholds give up; appends what they carried to `lost`.
+    pub fn detect_losses(
+        &mut self,
+        now: Instant,
+        rtt: &RttEstimator,
+        lost: &mut Vec<SentFrame>,
+    ) -> LossOutcome {
+        let mut outcome = LossOutcome::default();
+        let Some(largest_acked) = self.largest_acked else { return outcome };
+        let patience = rtt.smoothed().max(rtt.latest()) * self.thresholds.time_eighths / 8;
+        let patience = patience.max(GRANULARITY);
+        self.skip_to_in_flight();
+        for number in self.in_flight_from..largest_acked {
+            let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
+            if packet.state != State::InFlight {
+                continue;
+            }
+            let is_late = now >= packet.sent_at + patience;
+            if !is_late && largest_acked - number < self.thresholds.packets {
+                outcome.check_at = Some(packet.sent_at + patience);
+                break;
+            }
+            packet.state = State::Lost;
+            let packet = *packet;
+            self.land(&packet);
+            outcome.bytes += u64::from(packet.bytes);
+            outcome.packets += 1;
+            outcome.newest_sent_at = packet.sent_at;
+            lost.extend(frames_of(&self.frames, self.frames_base, &packet));
+        }
+        self.forget_settled(now, Some(rtt));
+        outcome
+    }
+
+    /// What the packets in flight that want a prompt acknowledgement carry, oldest first, up to `frames_max`
+    /// entries: material for a probe.
+    pub fn unanswered(&self, frames_max: usize, out: &mut Vec<SentFrame>) {
+        let skip = (self.in_flight_from - self.base) as usize;
+        for packet in self.packets.range(skip.min(self.packets.len())..) {
+            if packet.state == State::InFlight && packet.provokes == Provokes::Promptly {
+                out.extend(frames_of(&self.frames, self.frames_base, packet));
+                if out.len() >= frames_max {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes a packet out of what is in flight.
+    fn land(&mut self, packet: &SentPacket) {
+        self.bytes_in_flight -= u64::from(packet.bytes);
+        match packet.provokes {
+            Provokes::Nothing => {}
+            Provokes::Lazily => self.lazy_in_flight -= 1,
+            Provokes::Promptly => self.prompt_in_flight -= 1,
+        }
+    }
+
+    fn skip_to_in_flight(&mut self) {
+        let skip = (self.in_flight_from - self.base) as usize;
+        let settled = self.packets.range(skip.min(self.packets.len())..);
+        self.in_flight_from += settled.take_while(|packet| packet.state != State::InFlight).count() as u64;
+    }
+
+    /// Drops the oldest packets whose fate is settled. Lost ones are kept for three probe time-outs, so that a
+    /// late acknowledgement can still say that they were not.
+    fn forget_settled(&mut self, now: Instant, rtt: Option<&RttEstimator>) {
+        while let Some(packet) = self.packets.front() {
+            let is_settled = match packet.state {
+                State::Silent | State::Acked => true,
+                State::InFlight => false,
+                State::Lost => rtt.is_some_and(|rtt| now > packet.sent_at + rtt.probe_timeout() * 3),
+            };
+            if !is_settled {
+                break;
+            }
+            self.frames.drain(..usize::from(packet.frame_count));
+            self.frames_base += u64::from(packet.frame_count);
+            self.packets.pop_front();
+            self.base += 1;
+        }
+        self.in_flight_from = self.in_flight_from.max(self.base);
+    }
+}
+
+impl Thresholds {
+    fn widen(&mut self, distance: u64) {
+        self.packets = self.packets.max(distance.saturating_add(1)).min(PACKET_THRESHOLD_MAX);
+        self.time_eighths = (self.time_eighths + 1).min(TIME_EIGHTHS_MAX);
+    }
+}
+
+fn frames_of<'a>(
+    frames: &'a VecDeque<SentFrame>,
+    frames_base: u64,
+    packet: &SentPacket,
+) -> impl Iterator<Item = SentFrame> + use<'a> {
+    let from = (packet.frames_from - frames_base) as usize;
+    frames.range(from..from + usize::from(packet.frame_count)).copied()
+}
+
+/// Whether an ACK whose newest number is `newest` says that `number` was received.
+fn reports(newest: u64, ack: &Ack<'_>, number: u64) -> bool {
+    let Some(distance) = newest.checked_sub(number) else { return false };
+    if distance == 0 {
+        return true;
+    }
+    if distance <= ACK_FIELD_BITS {
+        return ack.field >> (distance - 1) & 1 == 1;
+    }
+    let mut below = ACK_FIELD_BITS + 1;
+    for range in ack.ranges.iter() {
+        below += range.gap;
+        if distance < below {
+            return false;
+        }
+        below += range.length;
+        if distance < below {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ack::{AckDelay, AckRange, AckRangeBuffer, AckRanges};
+
+    const START: u64 = u32::MAX as u64 - 5;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1_000)
+    }
+
+    fn ack(newest: u64, field: u64) -> Ack<'static> {
+        Ack { newest: newest as u32, delay: AckDelay(0), field, ranges: AckRanges::default() }
+    }
+
+    /// A connection's history: `count` packets a millisecond apart, each with one message.
+    fn sent(count: u64) -> SentPackets {
+        let mut packets = SentPackets::new(START);
+        for n in 0..count {
+            let mut frames = vec![SentFrame::Messages { position: 0, count: 1, first: n }];
+            packets.handle_sent(at(n), 100, Provokes::Promptly, &mut frames);
+        }
+        packets
+    }
+
+    fn messages(frames: &[SentFrame]) -> Vec<u64> {
+        frames
+            .iter()
+            .map(|frame| match frame {
+                SentFrame::Messages { first, .. } => *first,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn rtt_of(millis: u64) -> RttEstimator {
+        let mut rtt = RttEstimator::default();
+        rtt.handle_sample(Duration::from_millis(millis), Duration::ZERO);
+        rtt
+    }
+
+    #[test]
+    fn acknowledged_packets_hand_back_what_they_carried_once() {
+        let mut packets = sent(10);
+        let mut acked = Vec::new();
+        let outcome = packets.handle_ack(at(20), &ack(START + 4, !0b10), &mut acked).unwrap();
+        assert_eq!(messages(&acked), [0, 1, 3, 4]);
+        assert_eq!((outcome.bytes, outcome.rtt_sample), (400, Some(Duration::from_millis(16))));
+        assert_eq!(packets.bytes_in_flight(), 600);
+        acked.clear();
+        packets.handle_ack(at(21), &ack(START + 4, u64::MAX), &mut acked).unwrap();
+        assert_eq!(messages(&acked), [2]);
+    }
+
+    #[test]
+    fn an_ack_for_the_future_is_an_attack() {
+        let mut packets = sent(3);
+        for newest in [START + 3, START + 1_000] {
+            assert_eq!(packets.handle_ack(at(5), &ack(newest, 0), &mut Vec::new()).err(), Some(NeverSent));
+        }
+        assert!(packets.handle_ack(at(5), &ack(START + 2, 0), &mut Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn three_later_acknowledgements_make_a_loss() {
+        let mut packets = sent(6);
+        let mut lost = Vec::new();
+        packets.handle_ack(at(6), &ack(START + 2, 0), &mut Vec::new()).unwrap();
+        let outcome = packets.detect_losses(at(6), &rtt_of(50), &mut lost);
+        assert!(lost.is_empty());
+        assert_eq!(outcome.check_at, Some(at(0) + Duration::from_micros(56_250)));
+        packets.handle_ack(at(7), &ack(START + 3, 0b1), &mut Vec::new()).unwrap();
+        packets.detect_losses(at(7), &rtt_of(50), &mut lost);
+        assert_eq!(messages(&lost), [0]);
+        packets.detect_losses(at(58), &rtt_of(50), &mut lost);
+        assert_eq!(messages(&lost), [0, 1]);
+    }
+
+    #[test]
+    fn a_loss_that_was_none_widens_the_thresholds() {
+        let mut packets = sent(10);
+        let (mut acked, mut lost) = (Vec::new(), Vec::new());
+        packets.handle_ack(at(10), &ack(START + 5, 0), &mut acked).unwrap();
+        packets.detect_losses(at(10), &rtt_of(50), &mut lost);
+        assert_eq!(messages(&lost), [0, 1, 2]);
+        let outcome = packets.handle_ack(at(11), &ack(START + 6, u64::MAX), &mut acked).unwrap();
+        assert_eq!(outcome.spurious, 3);
+        assert!(packets.thresholds.packets > PACKET_THRESHOLD);
+    }
+
+    #[test]
+    fn ranges_below_the_field_count() {
+        let mut packets = sent(200);
+        let mut buffer = AckRangeBuffer::default();
+        assert!(buffer.push(AckRange { gap: 0, length: 10 }));
+        assert!(buffer.push(AckRange { gap: 20, length: 5 }));
+        let ack = Ack {
+            newest: (START + 199) as u32,
+            delay: AckDelay(0),
+            field: u64::MAX,
+            ranges: buffer.ranges(),
+        };
+        let mut acked = Vec::new();
+        packets.handle_ack(at(300), &ack, &mut acked).unwrap();
+        let expected: Vec<u64> = (100..105).chain(125..200).collect();
+        assert_eq!(messages(&acked), expected);
+    }
+
+    #[test]
+    fn packets_nobody_acknowledges_are_not_kept() {
+        let mut packets = SentPackets::new(0);
+        for n in 0..10_000 {
+            packets.handle_sent(at(n), 30, Provokes::Nothing, &mut Vec::new());
+        }
+        assert!(packets.packets.is_empty());
+        assert_eq!(packets.next_number(), 10_000);
+    }
+}

@@ -1,0 +1,222 @@
+//! Building packets: what goes into the next one, and when it may leave.
+
+use super::send::PacketRoom;
+use super::sent::SentFrame;
+use super::{Connection, Provokes, ReceiveChannel, State, Timer, Workspace};
+use crate::datagram::{Ecn, Transmit};
+use crate::time::Instant;
+use crate::wire::frame::{CLOSE_DETAIL_BYTES_MAX, Frame, PADDING};
+use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
+
+/// How many datagrams one [`poll_transmit`](Connection::poll_transmit) may put into the buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct TransmitLimits {
+    /// Most datagrams, all on one path and of one size but the last.
+    pub segments: usize,
+    /// Most bytes in all.
+    pub bytes: usize,
+}
+
+/// After this many packets without an acknowledgement of anything, a pure acknowledgement carries a PING: it keeps
+/// packet numbers short and gives a receiver that never sends data a round-trip time.
+const UNACKED_SPAN_MAX: u64 = 1 << 14;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Permission {
+    /// Acknowledgements only: congestion control or the pacer hold data back, or there is none.
+    AckOnly,
+    /// Whatever is due.
+    Data,
+    /// A probe, whatever congestion control says.
+    Probe,
+}
+
+impl Connection {
+    /// Builds the datagrams that may leave now, back to back at the end of `buffer`. `None`: nothing to send at the
+    /// moment; [`poll_timeout`](Self::poll_timeout) tells when to ask again.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        limits: TransmitLimits,
+        buffer: &mut Vec<u8>,
+        workspace: &mut Workspace,
+    ) -> Option<Transmit> {
+        let start = buffer.len();
+        let mut segment_bytes: Option<usize> = None;
+        let mut count = 0;
+        while count < limits.segments && buffer.len() - start + self.datagram_bytes <= limits.bytes {
+            let Some(permission) = self.permission(now) else { break };
+            let largest = segment_bytes.unwrap_or(self.datagram_bytes);
+            let Some(bytes) = self.build_packet(now, permission, largest, segment_bytes, buffer, workspace)
+            else {
+                break;
+            };
+            count += 1;
+            segment_bytes = segment_bytes.or(Some(bytes));
+            if segment_bytes != Some(bytes) {
+                break;
+            }
+        }
+        self.timers.set(Timer::Ack, self.acks.deadline());
+        if count == 0 {
+            return None;
+        }
+        self.restart_probe_timer();
+        Some(Transmit {
+            path: self.path,
+            ecn: Ecn::NotCapable,
+            bytes: buffer.len() - start,
+            segment_bytes: segment_bytes.filter(|_| count > 1),
+        })
+    }
+
+    /// What may be sent now; sets the pacer's timer when it is the pacer that says no.
+    fn permission(&mut self, now: Instant) -> Option<Permission> {
+        self.timers.set(Timer::Pacer, None);
+        let ack_only = self.acks.is_due(now).then_some(Permission::AckOnly);
+        match self.state {
+            State::Closed => return None,
+            State::Draining => return ack_only,
+            State::Closing { is_due: true, .. } => return Some(Permission::Probe),
+            State::Closing { .. } => return ack_only,
+            State::Unconfirmed | State::Open | State::Flushing(_) => {}
+        }
+        if self.probes_due > 0 || self.is_ping_due {
+            return Some(Permission::Probe);
+        }
+        let has_data = self.is_credit_due || self.channel_credit_due != 0 || self.channels.has_sendable();
+        if !has_data {
+            self.is_app_limited = true;
+            return ack_only;
+        }
+        let window = self.congestion.window_bytes();
+        if self.is_probing_only() || self.sent.bytes_in_flight() + self.datagram_bytes as u64 > window {
+            self.is_app_limited = false;
+            return ack_only;
+        }
+        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
+        let may_go_at = self.pacer.poll(now, rate, self.datagram_bytes as u64);
+        if may_go_at > now {
+            self.is_app_limited = false;
+            self.timers.set(Timer::Pacer, Some(may_go_at));
+            return ack_only;
+        }
+        Some(Permission::Data)
+    }
+
+    /// Appends one sealed packet of at most `largest` bytes. With `pad_to`, a packet that is shorter only because
+    /// the next message did not fit is padded, so that a batch has one size. Gives its size.
+    fn build_packet(
+        &mut self,
+        now: Instant,
+        permission: Permission,
+        largest: usize,
+        pad_to: Option<usize>,
+        buffer: &mut Vec<u8>,
+        workspace: &mut Workspace,
+    ) -> Option<usize> {
+        let start = buffer.len();
+        let number = self.sent.next_number();
+        let largest_acked = self.sent.largest_acked().or(self.config.start.packet.checked_sub(1));
+        let header = Header {
+            connection_id: self.remote_id,
+            number: TruncatedNumber::new(number, largest_acked),
+            phase: KeyPhase(false), // set by the protection when it seals
+        };
+        header.encode(buffer);
+        let payload_start = buffer.len();
+        let tag_bytes = self.protection.tag_bytes();
+        let end = start + largest - tag_bytes;
+
+        self.channels.expire(now);
+        workspace.frames.clear();
+        let mut room = PacketRoom::new(buffer, end, &mut workspace.frames);
+        if self.acks.has_waiting() {
+            let (acks, received) = (&mut self.acks, &self.received);
+            room.write_ack(|packet| acks.write(now, received, packet));
+        }
+        if permission == Permission::AckOnly {
+            if number - largest_acked.unwrap_or(0).min(number) > UNACKED_SPAN_MAX
+                && self.sent.bytes_in_flight() == 0
+            {
+                room.write_control(&Frame::Ping, None);
+            }
+        } else {
+            self.fill_packet(now, permission, &mut room);
+        }
+        let provokes = room.provokes();
+        if buffer.len() == payload_start {
+            buffer.truncate(start);
+            return None;
+        }
+        if let Some(pad_to) = pad_to {
+            let padded = start + pad_to - tag_bytes;
+            if buffer.len() < padded && provokes != Provokes::Nothing && self.channels.has_sendable() {
+                buffer.resize(padded, PADDING);
+            }
+        }
+        buffer.resize(buffer.len() + tag_bytes, 0);
+        let datagram = buffer.get_mut(start..)?;
+        self.protection.seal_in_place(now, number, datagram, payload_start - start);
+        let bytes = datagram.len();
+        self.register_sent(now, bytes, provokes, workspace);
+        Some(bytes)
+    }
+
+    fn fill_packet(&mut self, now: Instant, permission: Permission, room: &mut PacketRoom<'_>) {
+        if let State::Closing { farewell, attempts, is_due } = &mut self.state {
+            let detail = farewell.detail.get(..CLOSE_DETAIL_BYTES_MAX).unwrap_or(&farewell.detail);
+            let frame = Frame::Close { reason: farewell.reason.code(), code: farewell.code, detail };
+            if *is_due && room.write_control(&frame, Some(SentFrame::Close)).is_some() {
+                *is_due = false;
+                *attempts += 1;
+            }
+            return;
+        }
+        self.write_credit(room);
+        if permission == Permission::Data || self.probes_due > 0 {
+            self.channels.fill(now, room);
+        }
+        if permission == Permission::Probe {
+            if room.provokes() != Provokes::Promptly {
+                room.write_control(&Frame::Ping, None);
+            }
+            self.probes_due = self.probes_due.saturating_sub(1);
+            self.is_ping_due = false;
+        }
+    }
+
+    fn write_credit(&mut self, room: &mut PacketRoom<'_>) {
+        if self.is_credit_due {
+            let (bytes, _) = self.credit.grant();
+            if room
+                .write_control(&Frame::ConnectionCredit { bytes }, Some(SentFrame::ConnectionCredit))
+                .is_some()
+            {
+                self.is_credit_due = false;
+            }
+        }
+        while self.channel_credit_due != 0 {
+            let position = self.channel_credit_due.trailing_zeros() as u8;
+            if let Some(ReceiveChannel::Reliable(receiver)) = self.receivers.get_mut(usize::from(position)) {
+                let (bytes, messages) = receiver.credit_mut().grant();
+                let frame = Frame::ChannelCredit { position, bytes, messages };
+                if room.write_control(&frame, Some(SentFrame::ChannelCredit { position })).is_none() {
+                    return;
+                }
+            }
+            self.channel_credit_due &= self.channel_credit_due - 1;
+        }
+    }
+
+    fn register_sent(&mut self, now: Instant, bytes: usize, provokes: Provokes, workspace: &mut Workspace) {
+        self.sent.handle_sent(now, bytes, provokes, &mut workspace.frames);
+        if provokes != Provokes::Nothing {
+            self.pacer.handle_sent(bytes as u64);
+        }
+        self.counters.packets_sent += 1;
+        self.counters.bytes_sent += bytes as u64;
+        self.counters.rate_sent.add(now, bytes);
+        self.restart_idle_timers(now);
+    }
+}

@@ -1,0 +1,141 @@
+//! The command line: which chore is wanted, with which options.
+
+use std::path::PathBuf;
+
+use crate::steps::STEPS;
+
+/// What is printed for `help` and after a command line that makes no sense.
+pub const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  test      run the test steps and print what became of each
+              --only NAME    run this step (repeatable)
+              --skip NAME    leave this step out (repeatable)
+              --list         print the steps instead of running them
+              --json PATH    also write the outcome as JSON
+              --verbose      print the output of every step as it comes
+            with CI=true, a step that is skipped although it should run counts as a failure
+  policy    check licences, banned crates and crate sources against deny.toml
+  msrv      check rust-version against the toolchain in use and the dependencies
+  help      print this";
+
+/// One thing this program can do.
+#[derive(Debug, PartialEq)]
+pub enum Chore {
+    /// Print [`USAGE`].
+    Help,
+    /// Print the steps of `test`.
+    List,
+    /// Run the steps.
+    Test(TestOptions),
+    /// Check the dependency graph.
+    Policy,
+    /// Check the minimum supported Rust version.
+    Msrv,
+}
+
+/// Options of `cargo xtask test`.
+#[derive(Debug, Default, PartialEq)]
+pub struct TestOptions {
+    /// Names of the steps to run; empty means all.
+    pub only: Vec<String>,
+    /// Names of the steps to leave out.
+    pub skip: Vec<String>,
+    /// Where to write the outcome as JSON.
+    pub json: Option<PathBuf>,
+    /// Whether the whole output goes to the terminal.
+    pub output: Output,
+}
+
+/// How much of the steps' output is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Output {
+    /// Results, and the end of what failed.
+    #[default]
+    Brief,
+    /// Every line as it comes.
+    Everything,
+}
+
+/// Reads the arguments that follow the program's name.
+pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
+    match words.next().as_deref() {
+        None => Err("which chore?".to_owned()),
+        Some("help" | "--help" | "-h") => Ok(Chore::Help),
+        Some("test") => parse_test(words),
+        Some("policy") => alone(words, Chore::Policy),
+        Some("msrv") => alone(words, Chore::Msrv),
+        Some(other) => Err(format!("no chore is called {other:?}")),
+    }
+}
+
+fn alone(mut words: impl Iterator<Item = String>, chore: Chore) -> Result<Chore, String> {
+    match words.next() {
+        None => Ok(chore),
+        Some(word) => Err(format!("unexpected argument {word:?}")),
+    }
+}
+
+fn parse_test(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
+    let mut options = TestOptions::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--only" => options.only.push(step_name(words.next())?),
+            "--skip" => options.skip.push(step_name(words.next())?),
+            "--json" => options.json = Some(words.next().ok_or("--json needs a path")?.into()),
+            "--verbose" => options.output = Output::Everything,
+            "--list" => return Ok(Chore::List),
+            "--help" | "-h" => return Ok(Chore::Help),
+            _ => return Err(format!("unexpected argument {word:?}")),
+        }
+    }
+    Ok(Chore::Test(options))
+}
+
+fn step_name(word: Option<String>) -> Result<String, String> {
+    let names = || STEPS.iter().map(|step| step.name).collect::<Vec<_>>().join(", ");
+    let name = word.ok_or_else(|| format!("which step? There are {}", names()))?;
+    if STEPS.iter().any(|step| step.name == name) {
+        Ok(name)
+    } else {
+        Err(format!("no step is called {name:?}; there are {}", names()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Chore, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_of_a_test_run_are_read() {
+        let options = TestOptions {
+            only: vec!["fmt".into(), "clippy".into()],
+            skip: vec!["deny".into()],
+            json: Some("out.json".into()),
+            output: Output::Everything,
+        };
+        let line = "test --only fmt --only clippy --skip deny --json out.json --verbose";
+        assert_eq!(parsed(line), Ok(Chore::Test(options)));
+        assert_eq!(parsed("test"), Ok(Chore::Test(TestOptions::default())));
+        assert_eq!(parsed("test --list"), Ok(Chore::List));
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_refused() {
+        for line in
+            ["", "dance", "policy now", "test fmt", "test --only", "test --skip nothing", "test --json"]
+        {
+            assert!(parsed(line).is_err(), "{line:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_unknown_step_is_answered_with_the_known_ones() {
+        let error = parsed("test --only fmd").unwrap_err();
+        assert!(error.contains("\"fmd\"") && error.contains("fmt"), "{error}");
+    }
+}
