@@ -22,8 +22,8 @@ pub enum IdentityPolicy {
 /// Where a server says that it is too busy (reason 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusyLimits {
-    /// Attempts remembered that are no connections. Default 4,096: 1.2 MB as a rule, 15 MB if every one is as large
-    /// as it can be.
+    /// Attempts remembered that are no connections. Default 4,096: 1.2 MB as a rule, 15 MB if every one is as
+    /// large as it can be.
     pub attempts_max: usize,
     /// The same from one IPv4 address or IPv6 /64, so that one line cannot use up the whole. Default 1,024.
     pub attempts_per_network_max: usize,
