@@ -56,9 +56,9 @@ pub enum CookieVerdict {
 
 /// Makes and verifies cookies, storing nothing.
 ///
-/// One key serves a whole run. Rotating it would bring nothing: cookies carry their time and age within seconds,
-/// HMAC-SHA256 does not wear out at any rate a network can ask for, and who could read the key from our memory
-/// would find the static key beside it. Servers that share a port must share the key, hence
+/// One key serves a whole run. Rotating it would bring nothing: cookies carry their time and age within
+/// seconds, HMAC-SHA256 does not wear out at any rate a network can ask for, and who could read the key from
+/// our memory would find the static key beside it. Servers that share a port must share the key, hence
 /// [`CookieKey::from_bytes`].
 #[derive(Clone, Debug)]
 pub struct CookieKey(hmac::Key);

@@ -1,7 +1,8 @@
 //! Keys, ciphers and the small proofs that packets and handshakes are made of.
 //!
-//! Everything random comes in as bytes; nothing here asks the operating system. Secrets that we hold ourselves
-//! are erased when dropped; the key schedules inside `ring` are not, because `ring` offers no way to.
+//! Everything random comes in as bytes; nothing here asks the operating system. Secrets that we hold
+//! ourselves are erased when dropped; the key schedules inside `ring` are not, because `ring` offers no way
+//! to.
 
 pub mod cookie;
 pub mod keys;

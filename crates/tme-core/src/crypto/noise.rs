@@ -1,9 +1,10 @@
-//! The Noise handshake (revision 34, patterns NK and IK) with our own primitives under `snow`'s state machine.
+//! The Noise handshake (revision 34, patterns NK and IK) with our own primitives under `snow`'s state
+//! machine.
 //!
-//! The client performs one base-point multiplication (its ephemeral key) and two shared secrets with NK, four
-//! with IK. The server performs the same: per connection one base-point multiplication and two shared secrets
-//! with NK, four with IK. Static public keys are computed once per process and handed in as [`KeyPair`]s. At about
-//! 17 µs and 48 µs that is some 115 µs with NK and 210 µs with IK on either side.
+//! Per connection each side performs one base-point multiplication (its ephemeral key, 17 µs) and two shared
+//! secrets with NK, four with IK (36–48 µs each). Static public keys are computed once per process and handed
+//! in as [`KeyPair`]s. With everything around it a handshake was measured at 97 µs with NK and 178 µs with IK
+//! on the server, 10 µs more on the client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,8 +112,8 @@ impl std::fmt::Debug for Noise {
 }
 
 impl Noise {
-    /// The client's side. With an identity the pattern is IK, else NK. `ephemeral` is the pair whose public half
-    /// stood in HELLO, and must not serve a second message 1.
+    /// The client's side. With an identity the pattern is IK, else NK. `ephemeral` is the pair whose public
+    /// half stood in HELLO, and must not serve a second message 1.
     pub(crate) fn initiator(
         prologue: &[u8],
         server: &PublicKey,

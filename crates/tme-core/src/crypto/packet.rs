@@ -1,8 +1,8 @@
 //! Packet protection: seals and opens the data packets of one connection, and renews its keys.
 //!
-//! Key generations follow `docs/PROTOCOL.md` §3.5. Which generation opens a packet follows from its phase bit and
-//! number alone, so every packet is tried with exactly one key: opening in place destroys the ciphertext, and a
-//! second trial would be a gift to whoever sends forged packets.
+//! Key generations follow `docs/PROTOCOL.md` §3.5. Which generation opens a packet follows from its phase bit
+//! and number alone, so every packet is tried with exactly one key: opening in place destroys the ciphertext,
+//! and a second trial would be a gift to whoever sends forged packets.
 
 mod aead;
 #[cfg(test)]
@@ -71,7 +71,8 @@ impl std::error::Error for OpenError {}
 /// Seals and opens the packets of one connection, in place and without allocating.
 ///
 /// Keys are renewed by themselves: sealing begins the next generation when [`KeyLimits`] says so, and opening
-/// follows the other side. Only then is memory allocated, once for the next and once for the previous generation.
+/// follows the other side. Only then is memory allocated, once for the next and once for the previous
+/// generation.
 #[derive(Debug)]
 pub struct PacketProtection(Protection);
 
@@ -128,7 +129,8 @@ impl PacketProtection {
         }
     }
 
-    /// Opens a packet in its buffer and returns the length of its payload, which then stands behind the header.
+    /// Opens a packet in its buffer and returns the length of its payload, which then stands behind the
+    /// header.
     ///
     /// The caller has checked the number against its replay window, and records it there only after this
     /// succeeded.
@@ -159,8 +161,8 @@ impl PacketProtection {
 
     /// Learns that the other side acknowledged packet `number`; `probe_timeout` is the current one.
     ///
-    /// Confirms the generation the packet was sent in. The next update becomes possible by that, and the previous
-    /// receiving keys are erased three probe time-outs later.
+    /// Confirms the generation the packet was sent in. The next update becomes possible by that, and the
+    /// previous receiving keys are erased three probe time-outs later.
     #[inline]
     pub fn handle_acknowledged(&mut self, now: Instant, number: u64, probe_timeout: Duration) {
         if let Protection::Aead(aead) = &mut self.0 {

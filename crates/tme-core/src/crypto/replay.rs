@@ -17,8 +17,8 @@ pub enum ReplayError {
 
 /// Remembers which of the newest 2,048 packet numbers were accepted, in 272 bytes.
 ///
-/// [`check`](Self::check) before opening a packet saves the work; [`accept`](Self::accept) belongs after the tag
-/// verified, or a forged number would push the window past the genuine ones.
+/// [`check`](Self::check) before opening a packet saves the work; [`accept`](Self::accept) belongs after the
+/// tag verified, or a forged number would push the window past the genuine ones.
 #[derive(Clone, Debug)]
 pub struct ReplayWindow {
     largest: Option<u64>,
@@ -55,7 +55,8 @@ impl ReplayWindow {
         }
     }
 
-    /// Records the number, moving the window up if it is the largest; refuses what [`check`](Self::check) refuses.
+    /// Records the number, moving the window up if it is the largest; refuses what [`check`](Self::check)
+    /// refuses.
     #[inline]
     pub const fn accept(&mut self, number: u64) -> Result<(), ReplayError> {
         if let Err(error) = self.check(number) {

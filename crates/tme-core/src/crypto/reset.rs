@@ -13,7 +13,8 @@ use super::{SHORT_MAC_BYTES, address_bytes, hkdf_expand, hkdf_extract, short_mac
 /// Length of a reset token.
 pub const RESET_TOKEN_BYTES: usize = SHORT_MAC_BYTES;
 
-/// The secret that ends one connection, sent to its client in ACCEPT. Compared in constant time, never printed.
+/// The secret that ends one connection, sent to its client in ACCEPT. Compared in constant time, never
+/// printed.
 #[derive(Clone, Copy)]
 pub struct ResetToken([u8; RESET_TOKEN_BYTES]);
 

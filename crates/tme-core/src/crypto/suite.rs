@@ -9,8 +9,8 @@ pub enum Suite {
     Aes256Gcm,
     /// ChaCha20-Poly1305: for processors without them.
     ChaCha20Poly1305,
-    /// No encryption and no authentication, only a checksum. For debugging and closed networks; both sides must
-    /// ask for it.
+    /// No encryption and no authentication, only a checksum. For debugging and closed networks; both sides
+    /// must ask for it.
     Plaintext,
 }
 
@@ -77,7 +77,8 @@ impl SuiteSet {
         Self(suite.bit())
     }
 
-    /// The set with these wire bits; `None` if it is empty, has a reserved bit, or mixes plaintext with a cipher.
+    /// The set with these wire bits; `None` if it is empty, has a reserved bit, or mixes plaintext with a
+    /// cipher.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         let ciphers = Self::ENCRYPTED.0;

@@ -41,8 +41,8 @@ impl AttemptId {
 pub struct AnswerDatagrams(Arc<[u8]>);
 
 impl AnswerDatagrams {
-    /// Cuts a Noise message into ACCEPT datagrams, which stand one behind the other: all but the last have the
-    /// same length.
+    /// Cuts a Noise message into ACCEPT datagrams, which stand one behind the other: all but the last have
+    /// the same length.
     pub(super) fn new(client_nonce: u64, message: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(message.len() + PARTS_MAX * ACCEPT_HEAD_BYTES);
         Part::split(message).for_each(|part| Accept { client_nonce, part }.encode(&mut bytes));

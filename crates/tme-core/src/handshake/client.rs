@@ -1,7 +1,7 @@
 //! One attempt of a client to connect.
 //!
 //! The client generates one ephemeral key when it begins (17 µs) and computes two shared secrets with pattern
-//! NK, four with IK (48 µs each), half of them when COOKIE comes, half when ACCEPT comes.
+//! NK, four with IK (up to 48 µs each), half of them when COOKIE comes, half when ACCEPT comes.
 
 mod config;
 mod outcome;
@@ -24,11 +24,12 @@ use crate::crypto::noise::{CurveCounter, Noise};
 use crate::random::Random;
 use crate::time::{Duration, Instant};
 
-/// ACCEPTs that may fail to verify before no further one is tried: each costs a public-key operation, and only
-/// somebody on the path can send them.
+/// ACCEPTs that may fail to verify before no further one is tried: each costs a public-key operation, and
+/// only somebody on the path can send them.
 const FAILURES_MAX: u32 = 100;
 
-/// A client's handshake: `handle_*` what comes in, `poll_*` what must go out, until an event says how it ended.
+/// A client's handshake: `handle_*` what comes in, `poll_*` what must go out, until an event says how it
+/// ended.
 ///
 /// The caller hands in only datagrams from the server's address. Nothing that a network can send ends the
 /// attempt but a REFUSE with the right nonce and an authentic answer; everything else is dropped and counted.
@@ -239,8 +240,9 @@ impl ClientHandshake {
         Ok(())
     }
 
-    /// Makes Noise message 1, once and for all. Made a second time with the same ephemeral key but another version
-    /// in the prologue, it would put two tags under one key and nonce, and give the authenticator away.
+    /// Makes Noise message 1, once and for all. Made a second time with the same ephemeral key but another
+    /// version in the prologue, it would put two tags under one key and nonce, and give the authenticator
+    /// away.
     fn begin_exchange(&self, reply: &CookieReply) -> Option<Exchange> {
         let parameters = ClientParameters {
             connection_id: self.config.connection_id,
@@ -368,7 +370,8 @@ impl ClientHandshake {
 }
 
 impl Exchange {
-    /// Takes over a newer cookie for the same message: the server's answer to a CONNECT whose cookie was too old.
+    /// Takes over a newer cookie for the same message: the server's answer to a CONNECT whose cookie was too
+    /// old.
     fn renew_cookie(&mut self, reply: &CookieReply) -> Result<(), DropReason> {
         if reply.version != self.version || reply.server_key != self.server_key {
             return Err(DropReason::Unexpected);

@@ -1,7 +1,7 @@
 //! The handshake datagrams of `docs/PROTOCOL.md` §2 and §4, as types that cannot be malformed.
 //!
-//! [`HandshakeDatagram::parse`] is the border: what it lets through obeys the page. Encoders append exactly the
-//! bytes that parse again to the same value.
+//! [`HandshakeDatagram::parse`] is the border: what it lets through obeys the page. Encoders append exactly
+//! the bytes that parse again to the same value.
 
 use crate::codec::{DecodeError, Put, Reader};
 use crate::crypto::Pattern;
@@ -25,7 +25,8 @@ pub const PART_BYTES_MAX: usize = 1_100;
 pub const PARTS_MAX: usize = 3;
 /// Longest Noise message.
 pub const NOISE_MESSAGE_BYTES_MAX: usize = PARTS_MAX * PART_BYTES_MAX;
-/// Most protocol versions in an offer or a refusal; with one more, a part of CONNECT would exceed 1,200 bytes.
+/// Most protocol versions in an offer or a refusal; with one more, a part of CONNECT would exceed 1,200
+/// bytes.
 pub const VERSIONS_MAX: usize = 7;
 /// The protocol version this crate speaks.
 pub const VERSION_1: u16 = 1;

@@ -136,8 +136,8 @@ pub struct Limits {
     pub channel_credit_messages: u32,
     /// Largest datagram in bytes of UDP payload. 1,200–65,527, default 1,452.
     pub datagram_bytes_max: u16,
-    /// Silence after which the connection is given up, in whole milliseconds. 1 s–1 h, default 30 s; both sides
-    /// use the smaller of their two.
+    /// Silence after which the connection is given up, in whole milliseconds. 1 s–1 h, default 30 s; both
+    /// sides use the smaller of their two.
     pub idle_timeout: Duration,
 }
 

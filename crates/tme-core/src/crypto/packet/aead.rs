@@ -13,8 +13,8 @@ type Secret = Zeroizing<[u8; 32]>;
 /// Probe time-outs for which the previous receiving keys outlive their successor's confirmation.
 const RETENTION_PROBE_TIMEOUTS: u32 = 3;
 
-/// One AEAD key with its IV. `ring` builds no erasing key, so the schedule stays in freed memory; the secret it
-/// came from does not.
+/// One AEAD key with its IV. `ring` builds no erasing key, so the schedule stays in freed memory; the secret
+/// it came from does not.
 #[derive(Debug)]
 struct PacketKey {
     key: LessSafeKey,
@@ -68,7 +68,8 @@ struct Receiving {
     /// Packets that failed to open with the current and with the next key.
     failed: u64,
     failed_next: u64,
-    /// Derived when the first packet asks for it, and kept: a forger must not make us derive it again and again.
+    /// Derived when the first packet asks for it, and kept: a forger must not make us derive it again and
+    /// again.
     next: Option<Box<Generation>>,
     previous: Option<Box<Previous>>,
 }

@@ -22,12 +22,12 @@ pub enum IdentityPolicy {
 /// Where a server says that it is too busy (reason 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusyLimits {
-    /// Attempts remembered that are no connections. Default 4,096: 1.2 MB as a rule, 15 MB if every one is as large
-    /// as it can be.
+    /// Attempts remembered that are no connections. Default 4,096: 1.2 MB as a rule, 15 MB if every one is as
+    /// large as it can be.
     pub attempts_max: usize,
     /// The same from one IPv4 address or IPv6 /64, so that one line cannot use up the whole. Default 1,024.
     pub attempts_per_network_max: usize,
-    /// Key exchanges per second in the long run. Default 2,000: about a quarter of one core with NK.
+    /// Key exchanges per second in the long run. Default 2,000: about a fifth of one core with NK.
     pub exchanges_per_second: u32,
     /// Key exchanges that may come at once. Default 4,000.
     pub exchanges_burst: u32,

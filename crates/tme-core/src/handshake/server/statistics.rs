@@ -37,7 +37,8 @@ pub struct HandshakeStatistics {
 }
 
 impl HandshakeStatistics {
-    /// Refusals with this reason, in clear or encrypted. Reasons beyond the register of refusals count as one.
+    /// Refusals with this reason, in clear or encrypted. Reasons beyond the register of refusals count as
+    /// one.
     #[must_use]
     pub fn refused(&self, reason: Reason) -> u64 {
         self.refusals[Self::slot(reason)]

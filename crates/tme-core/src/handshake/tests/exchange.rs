@@ -110,7 +110,8 @@ fn a_client_without_a_table_adopts_even_the_largest_one_in_three_parts() {
     assert_packets_flow(&established, &world.accepted[0]);
 }
 
-/// A client made by hand, whose message 1 carries this payload: the datagrams of CONNECT, and its Noise state.
+/// A client made by hand, whose message 1 carries this payload: the datagrams of CONNECT, and its Noise
+/// state.
 fn hand_made(world: &mut World, payload: &[u8]) -> (Vec<Vec<u8>>, Noise) {
     let ephemeral = KeyPair::generate(&mut world.random);
     let offer = Offer {

@@ -2,12 +2,17 @@
 
 use super::*;
 use crate::channel::Channel;
-use crate::crypto::keys::PublicKey;
+use crate::crypto::Pattern;
+use crate::crypto::keys::{PublicKey, SecretKey};
+use crate::crypto::noise::{CurveCounter, Noise};
+use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::{Suite, SuitePreference, SuiteSet};
 use crate::handshake::client::{ClientConfigError, ConnectError, ConnectStage};
-use crate::handshake::datagram::{HandshakeDatagram, Refuse, Versions};
+use crate::handshake::datagram::{Accept, HandshakeDatagram, Part, Refuse, Versions};
 use crate::handshake::drops::DropReason;
-use crate::handshake::parameters::{Detail, Refusal, SchemaHash, SchemaHashes};
+use crate::handshake::parameters::{
+    Acceptance, Detail, Limits, Refusal, SchemaHash, SchemaHashes, ServerAnswer,
+};
 use crate::handshake::reason::Reason;
 use crate::handshake::server::{AcceptError, BusyLimits, IdentityPolicy, ServerConfigError};
 
@@ -260,4 +265,75 @@ fn configurations_that_cannot_work_are_refused_at_once() {
         server(ServerHandshakeConfig { suites, identity: IdentityPolicy::Required, ..server_config() }),
         Some(ServerConfigError::IdentityOverPlaintext)
     );
+}
+
+#[test]
+fn a_server_that_requires_identities_takes_clients_that_have_one() {
+    let server = ServerHandshakeConfig { identity: IdentityPolicy::Required, ..server_config() };
+    let client = ClientHandshakeConfig { identity: Some(identity()), ..client_config() };
+    World::new(client, server).established();
+}
+
+#[test]
+fn an_identity_over_plaintext_is_refused_even_where_plaintext_is_allowed() {
+    let suites = SuitePreference::new(&[Suite::Aes256Gcm, Suite::Plaintext]).unwrap();
+    let client = ClientHandshakeConfig { suites: SuiteSet::PLAINTEXT, ..client_config() };
+    let mut world = World::new(client, ServerHandshakeConfig { suites, ..server_config() });
+    let mut hello = world.sent_by_client().remove(0);
+    hello[33] = 1;
+    let answer = world.deliver_to_server(&hello).remove(0);
+    let Ok(HandshakeDatagram::Refuse(refuse)) = HandshakeDatagram::parse(&answer) else { panic!() };
+    assert_eq!(refuse.reason, Reason::Suites);
+}
+
+/// The event of a client whose server, though authentic, gives this answer.
+fn answered_by_hand(client: ClientHandshakeConfig, answer: &ServerAnswer) -> ConnectError {
+    let mut world = World::new(client, server_config());
+    let connect = world.connect_datagrams().remove(0);
+    let Ok(HandshakeDatagram::Connect(connect)) = HandshakeDatagram::parse(&connect) else { panic!() };
+    let (prologue, counter) = (connect.offer.prologue(1), CurveCounter::default());
+    let ephemeral = SecretKey::generate(&mut world.random);
+    let key = server_key();
+    let mut noise = Noise::responder(Pattern::Nk, &prologue, &key, ephemeral, &counter).unwrap();
+    noise.read(connect.part.bytes()).unwrap();
+    let (mut payload, mut message, mut datagram) = (Vec::new(), Vec::new(), Vec::new());
+    answer.encode(&mut payload);
+    noise.write(&payload, &mut message).unwrap();
+    let part = Part::split(&message).next().unwrap();
+    Accept { client_nonce: connect.offer.client_nonce, part }.encode(&mut datagram);
+    world.deliver_to_client(&[datagram]);
+    match world.client.poll_event() {
+        Some(ClientEvent::Failed(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_authentic_answer_that_makes_no_sense_ends_the_attempt() {
+    let acceptance = Acceptance {
+        connection_id: ConnectionId::new(1).unwrap(),
+        peer_number: PeerNumber::new(2).unwrap(),
+        suite: Suite::Aes256Gcm,
+        reset_token: ResetToken::from_bytes([0; 16]),
+        limits: Limits::default(),
+        channels: None,
+        user_data: UserData::default(),
+    };
+    let accepted = |acceptance: &Acceptance| ServerAnswer::Accepted(Box::new(acceptance.clone()));
+    let plaintext = Acceptance { suite: Suite::Plaintext, ..acceptance.clone() };
+    let with_table = Acceptance { channels: Some(ChannelTable::default()), ..acceptance.clone() };
+    let out_of_range =
+        Acceptance { limits: Limits { datagram_bytes_max: 1, ..Limits::default() }, ..acceptance.clone() };
+    let adopting = ClientHandshakeConfig { channels: None, ..client_config() };
+    let cases = [
+        (client_config(), accepted(&plaintext), "chose plaintext"),
+        (client_config(), accepted(&with_table), "not asked for"),
+        (adopting, accepted(&acceptance), "no channel table"),
+        (client_config(), accepted(&out_of_range), "largest datagram"),
+    ];
+    for (client, answer, text) in cases {
+        let error = answered_by_hand(client, &answer);
+        assert!(matches!(error, ConnectError::UnacceptableAnswer(_)), "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
 }
