@@ -5,9 +5,13 @@
 //! | --- | --- |
 //! | [`clock`] | what time is it? |
 //! | [`random`] | where do keys, nonces and cookies get their bytes from? |
+//! | [`poller`] | how does a thread sleep until something happens? |
+//! | [`wake`] | how does another thread end that sleep? |
 //!
 //! The protocol itself is in `tme-core` and knows none of this.
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod poller;
 pub mod random;
+pub mod wake;
