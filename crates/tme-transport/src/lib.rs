@@ -5,6 +5,9 @@
 //! | --- | --- |
 //! | [`clock`] | what time is it? |
 //! | [`random`] | where do keys, nonces and cookies get their bytes from? |
+//! | [`link`] | how does an engine send and receive datagrams, whatever carries them? |
+//! | [`udp`] | how do datagrams travel over UDP? |
+//! | [`memory`] | how do they travel inside one process? |
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
 //!
@@ -12,6 +15,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod link;
+pub mod memory;
 pub mod poller;
 pub mod random;
+pub mod udp;
 pub mod wake;
