@@ -10,6 +10,7 @@
 //! | [`memory`] | how do they travel inside one process? |
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
+//! | [`resolve`] | which addresses does `host:port` stand for? |
 //!
 //! The protocol itself is in `tme-core` and knows none of this.
 #![forbid(unsafe_code)]
@@ -19,5 +20,6 @@ pub mod link;
 pub mod memory;
 pub mod poller;
 pub mod random;
+pub mod resolve;
 pub mod udp;
 pub mod wake;
