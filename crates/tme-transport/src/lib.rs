@@ -11,12 +11,14 @@
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
 //! | [`resolve`] | which addresses does `host:port` stand for? |
+//! | [`logging`] | where do log lines go? |
 //!
 //! The protocol itself is in `tme-core` and knows none of this.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod link;
+pub mod logging;
 pub mod memory;
 pub mod poller;
 pub mod random;
