@@ -1,1 +1,27 @@
-//! tme-transport
+//! Everything of the Travelers Multiplayer Engine that touches the operating system: sockets, clocks,
+//! randomness, name resolution, waiting and log sinks.
+//!
+//! | module | question it answers |
+//! | --- | --- |
+//! | [`clock`] | what time is it? |
+//! | [`random`] | where do keys, nonces and cookies get their bytes from? |
+//! | [`link`] | how does an engine send and receive datagrams, whatever carries them? |
+//! | [`udp`] | how do datagrams travel over UDP? |
+//! | [`memory`] | how do they travel inside one process? |
+//! | [`poller`] | how does a thread sleep until something happens? |
+//! | [`wake`] | how does another thread end that sleep? |
+//! | [`resolve`] | which addresses does `host:port` stand for? |
+//! | [`logging`] | where do log lines go? |
+//!
+//! The protocol itself is in `tme-core` and knows none of this.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod link;
+pub mod logging;
+pub mod memory;
+pub mod poller;
+pub mod random;
+pub mod resolve;
+pub mod udp;
+pub mod wake;
