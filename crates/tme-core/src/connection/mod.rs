@@ -438,6 +438,12 @@ impl Connection {
         matches!(self.state, State::Unconfirmed)
     }
 
+    /// Whether the connection is on its way to its end, or there.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        !matches!(self.state, State::Open | State::Unconfirmed)
+    }
+
     /// Whether nothing will come or go any more.
     #[must_use]
     pub const fn is_closed(&self) -> bool {

@@ -8,6 +8,8 @@ mod config;
 mod deadlines;
 mod slots;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,14 +29,15 @@ use crate::connection::{
 use crate::crypto::keys::PublicKey;
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
-use crate::handshake::attempts::{AnswerDatagrams, AttemptId};
 use crate::handshake::client::{
     ClientConfigError, ClientEvent, ClientHandshake, ClientHandshakeConfig, ConnectError, Established,
 };
-use crate::handshake::datagram::HandshakeDatagram;
+use crate::handshake::datagram::{HandshakeDatagram, Reset};
 use crate::handshake::parameters::{ConnectionId, Detail, PeerNumber, Refusal, UserData};
 use crate::handshake::reason::Reason;
-use crate::handshake::server::{AcceptInfo, ConnectRequest, Outcome, ServerConfigError, ServerHandshake};
+use crate::handshake::server::{
+    AcceptInfo, AnswerDatagrams, AttemptId, ConnectRequest, Outcome, ServerConfigError, ServerHandshake,
+};
 use crate::payload::Payload;
 use crate::random::Random;
 use crate::time::Instant;
@@ -379,7 +382,7 @@ impl Endpoint {
         let token = server.handshake.reset_token(id, path.remote.ip());
         let mut reply = self.spare_buffers.pop().unwrap_or_default();
         reply.clear();
-        HandshakeDatagram::encode_reset(token, &mut reply);
+        HandshakeDatagram::Reset(Reset { token }).encode(&mut reply);
         // Never more than was received, so that nobody can be flooded through us.
         if reply.len() > bytes || !self.resets.take(now) {
             self.spare_buffers.push(reply);
@@ -662,15 +665,21 @@ impl Endpoint {
     /// After a peer had its say: files its deadline, or clears its place away.
     fn settle(&mut self, now: Instant, index: usize) {
         let Some(peer) = self.slots.get(index) else { return };
-        let (is_over, deadline) = match &peer.state {
-            PeerState::Connected(connection) => (connection.is_closed(), connection.poll_timeout()),
-            PeerState::Connecting(connecting) => (connecting.is_aborted, connecting.handshake.poll_timeout()),
+        let (is_over, is_leaving, deadline) = match &peer.state {
+            PeerState::Connected(connection) => {
+                (connection.is_closed(), connection.is_closing(), connection.poll_timeout())
+            }
+            PeerState::Connecting(connecting) => {
+                (connecting.is_aborted, connecting.is_aborted, connecting.handshake.poll_timeout())
+            }
         };
+        if is_leaving {
+            self.uncount(index);
+        }
         if !is_over {
             self.deadlines.set(index, deadline);
             return;
         }
-        self.uncount(index);
         self.deadlines.set(index, None);
         self.connecting.retain(|&other| other != index);
         let attempt = self.slots.remove(index).and_then(|peer| peer.attempt);

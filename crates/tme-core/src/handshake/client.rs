@@ -125,6 +125,13 @@ impl ClientHandshake {
         &self.drops
     }
 
+    /// Whether a handshake datagram answers this attempt: it echoes our nonce, which stands at the same place in every
+    /// answer. Several attempts may go to one address.
+    #[must_use]
+    pub fn is_addressed(&self, datagram: &[u8]) -> bool {
+        datagram.get(5..13).is_some_and(|nonce| nonce == self.offer.client_nonce.to_le_bytes())
+    }
+
     /// Takes in a datagram from the server's address.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         let result = match HandshakeDatagram::parse(datagram) {

@@ -1,0 +1,299 @@
+//! A server's endpoint and clients' endpoints, wired by hand on a virtual clock.
+
+use super::*;
+use crate::channel::Channel;
+use crate::crypto::keys::KeyPair;
+use crate::handshake::client::Trust;
+use crate::handshake::server::ServerHandshakeConfig;
+use crate::random::SeededRandom;
+
+const SERVER_ADDRESS: &str = "10.0.0.1:7777";
+
+struct Node {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    random: SeededRandom,
+    events: Vec<Event>,
+    is_cut_off: bool,
+    /// Sent to strangers and received from them, in bytes.
+    bytes_sent: usize,
+    bytes_received: usize,
+}
+
+impl Node {
+    fn new(address: &str, config: EndpointConfig, seed: u64) -> Self {
+        let mut random = SeededRandom::new(seed);
+        Self {
+            endpoint: Endpoint::new(config, &mut random).unwrap(),
+            address: address.parse().unwrap(),
+            random,
+            events: Vec::new(),
+            is_cut_off: false,
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
+    }
+
+    fn messages(&self) -> Vec<(PeerId, Vec<u8>)> {
+        let messages = self.events.iter().filter_map(|event| match event {
+            Event::Message { peer, payload, .. } => Some((*peer, payload.to_vec())),
+            _ => None,
+        });
+        messages.collect()
+    }
+
+    fn connected(&self) -> Vec<PeerId> {
+        let peers = self.events.iter().filter_map(|event| match event {
+            Event::Connected { peer, .. } => Some(*peer),
+            _ => None,
+        });
+        peers.collect()
+    }
+
+    fn disconnected(&self) -> Vec<Reason> {
+        let reasons = self.events.iter().filter_map(|event| match event {
+            Event::Disconnected { reason, .. } => Some(reason.reason),
+            _ => None,
+        });
+        reasons.collect()
+    }
+}
+
+/// Nodes on a network that delivers after five milliseconds.
+struct Net {
+    now: Instant,
+    nodes: Vec<Node>,
+    flying: VecDeque<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
+}
+
+impl Net {
+    fn new(nodes: Vec<Node>) -> Self {
+        Self { now: Instant::from_micros(1_000_000), nodes, flying: VecDeque::new() }
+    }
+
+    fn run_for(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while self.now < until {
+            self.deliver();
+            for node in &mut self.nodes {
+                if node.endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
+                    node.endpoint.handle_timeout(self.now);
+                }
+                let mut buffer = Vec::new();
+                let limits = TransmitLimits { segments: 4, bytes: 65_000 };
+                while let Some(transmit) = node.endpoint.poll_transmit(self.now, limits, &mut buffer) {
+                    for datagram in buffer.chunks(transmit.segment_bytes.unwrap_or(transmit.bytes)) {
+                        node.bytes_sent += datagram.len();
+                        if !node.is_cut_off {
+                            let arrival = self.now + Duration::from_millis(5);
+                            self.flying.push_back((
+                                arrival,
+                                node.address,
+                                transmit.path.remote,
+                                datagram.to_vec(),
+                            ));
+                        }
+                    }
+                }
+                while let Some(event) = node.endpoint.poll_event() {
+                    if let Event::Message { peer, channel, payload, .. } = &event {
+                        node.endpoint.consume(*peer, *channel, payload.len() as u64, 1);
+                    }
+                    node.events.push(event);
+                }
+            }
+            let next = self.nodes.iter().filter_map(|node| node.endpoint.poll_timeout());
+            let next = next.chain(self.flying.front().map(|flying| flying.0)).min().unwrap_or(until);
+            self.now = next.clamp(self.now + Duration::from_micros(1), until);
+        }
+    }
+
+    fn deliver(&mut self) {
+        while self.flying.front().is_some_and(|flying| flying.0 <= self.now) {
+            let Some((_, from, to, mut bytes)) = self.flying.pop_front() else { return };
+            if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to && !node.is_cut_off) {
+                node.bytes_received += bytes.len();
+                let path = Path { remote: from, local: None };
+                node.endpoint.handle_datagram(self.now, path, Ecn::NotCapable, &mut bytes, &mut node.random);
+            }
+        }
+    }
+
+    fn connect(&mut self, client: usize) -> PeerId {
+        self.connect_with(client, |_| ())
+    }
+
+    fn connect_with(&mut self, client: usize, change: impl FnOnce(&mut ClientHandshakeConfig)) -> PeerId {
+        let mut config = ClientHandshakeConfig::new(Trust::Unverified, ConnectionId::new(1).unwrap());
+        change(&mut config);
+        let now = self.now;
+        let node = &mut self.nodes[client];
+        node.endpoint.connect(now, SERVER_ADDRESS.parse().unwrap(), config, &mut node.random).unwrap()
+    }
+
+    fn send(&mut self, node: usize, peer: PeerId, text: &str) -> Result<(), SendError> {
+        let now = self.now;
+        self.nodes[node].endpoint.send(now, peer, ChannelId(0), Payload::from(text), SendOptions::default())
+    }
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn server_with(seed: u64, peers_max: usize) -> Node {
+    let key = KeyPair::generate(&mut SeededRandom::new(99));
+    let mut setup = ServerSetup::new(ServerHandshakeConfig::new(key, ChannelTable::default()));
+    setup.peers_max = peers_max;
+    Node::new(SERVER_ADDRESS, EndpointConfig { server: Some(setup), ..EndpointConfig::default() }, seed)
+}
+
+fn client(n: usize) -> Node {
+    Node::new(&format!("10.0.1.{n}:5000"), EndpointConfig::default(), 1_000 + n as u64)
+}
+
+#[test]
+fn clients_connect_and_talk() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1), client(2)]);
+    let peers = [net.connect(1), net.connect(2)];
+    net.run_for(ms(100));
+    assert_eq!(net.nodes[0].connected().len(), 2);
+    for (node, peer) in peers.iter().enumerate() {
+        assert_eq!(net.nodes[node + 1].connected(), [*peer]);
+        net.send(node + 1, *peer, &format!("from {node}")).unwrap();
+    }
+    net.run_for(ms(100));
+    let mut texts: Vec<_> = net.nodes[0].messages();
+    texts.sort();
+    assert_eq!(texts[0].1, b"from 0");
+    assert_eq!(texts[1].1, b"from 1");
+    let to = texts[0].0;
+    net.send(0, to, "back").unwrap();
+    net.run_for(ms(100));
+    assert_eq!(net.nodes[1].messages()[0].1, b"back");
+    assert!(net.nodes[2].messages().is_empty());
+}
+
+#[test]
+fn numbers_are_never_used_twice_and_start_at_two() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        let peer = net.connect(1);
+        net.run_for(ms(100));
+        net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed));
+        net.run_for(ms(2_000));
+    }
+    for event in &net.nodes[0].events {
+        if let Event::Connected { info, .. } = event {
+            numbers.push(info.number);
+        }
+    }
+    assert_eq!(numbers, [2, 3, 4]);
+    assert_eq!(net.nodes[0].endpoint.peers().count(), 0);
+    assert_eq!(net.nodes[0].disconnected(), [Reason::Closed; 3]);
+}
+
+#[test]
+fn a_full_server_says_so_at_once_and_has_room_when_somebody_leaves() {
+    let mut net = Net::new(vec![server_with(1, 1), client(1), client(2)]);
+    let first = net.connect(1);
+    net.run_for(ms(100));
+    net.connect(2);
+    net.run_for(ms(100));
+    assert_eq!(net.nodes[2].disconnected(), [Reason::Full]);
+    net.nodes[1].endpoint.disconnect(net.now, first, CloseMode::Now, Farewell::new(Reason::Closed));
+    net.run_for(ms(1_000));
+    net.connect(2);
+    net.run_for(ms(100));
+    assert_eq!(net.nodes[2].connected().len(), 1);
+}
+
+#[test]
+fn another_game_or_channel_table_is_refused_with_its_reason() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1), client(2)]);
+    net.connect_with(1, |config| config.application_id = 5);
+    net.connect_with(2, |config| {
+        config.channels = Some(ChannelTable::new([Channel::unreliable("x")]).unwrap())
+    });
+    net.run_for(ms(100));
+    assert_eq!(net.nodes[1].disconnected(), [Reason::Application]);
+    assert_eq!(net.nodes[2].disconnected(), [Reason::ChannelTable]);
+    assert!(net.nodes[0].events.is_empty());
+}
+
+#[test]
+fn nobody_there_is_a_timely_disconnect() {
+    let mut net = Net::new(vec![client(1)]);
+    net.connect(0);
+    net.run_for(Duration::from_secs(11));
+    assert_eq!(net.nodes[0].disconnected(), [Reason::ConnectTimedOut]);
+    assert_eq!(net.nodes[0].endpoint.slots.count(), 0);
+}
+
+#[test]
+fn a_restarted_server_is_noticed_at_once() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    let peer = net.connect(1);
+    net.run_for(ms(100));
+    net.nodes[0] = server_with(2, 8); // the same key, everything else forgotten
+    net.send(1, peer, "are you there?").unwrap();
+    net.run_for(ms(50));
+    assert_eq!(net.nodes[1].disconnected(), [Reason::Reset]);
+}
+
+#[test]
+fn a_forged_reset_does_nothing() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    net.connect(1);
+    net.run_for(ms(100));
+    let mut forged = Vec::new();
+    HandshakeDatagram::Reset(Reset { token: ResetToken::from_bytes([7; 16]) }).encode(&mut forged);
+    let (server, client) = (net.nodes[0].address, net.nodes[1].address);
+    net.flying.push_back((net.now, server, client, forged));
+    net.run_for(ms(50));
+    assert!(net.nodes[1].disconnected().is_empty());
+}
+
+#[test]
+fn strangers_get_no_more_than_they_send() {
+    let mut net = Net::new(vec![server_with(1, 8)]);
+    let mut random = SeededRandom::new(5);
+    let stranger: SocketAddr = "10.9.9.9:1".parse().unwrap();
+    for n in 0..2_000u64 {
+        let mut bytes = vec![0; random.below(1_300) as usize];
+        random.fill(&mut bytes);
+        if let Some(first) = bytes.first_mut() {
+            // Half of them look like data packets, half like handshakes.
+            *first |= 0x80;
+        }
+        if n % 2 == 0 && bytes.len() > 5 {
+            bytes[..4].copy_from_slice(b"TMED");
+            bytes[4] %= 12;
+        }
+        let address = net.nodes[0].address;
+        net.flying.push_back((net.now, stranger, address, bytes));
+        net.run_for(ms(1));
+        assert!(net.nodes[0].bytes_sent <= net.nodes[0].bytes_received);
+    }
+    assert!(net.nodes[0].events.is_empty());
+    assert_eq!(net.nodes[0].endpoint.slots.count(), 0);
+    let statistics = net.nodes[0].endpoint.statistics();
+    let counted = statistics.drops.total() + statistics.handshake.drops.total();
+    assert_eq!(counted, 2_000, "{statistics:?}");
+}
+
+#[test]
+fn stale_ids_are_errors_and_never_somebody_else() {
+    let mut net = Net::new(vec![server_with(1, 1), client(1)]);
+    let peer = net.connect(1);
+    net.run_for(ms(100));
+    net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed));
+    net.run_for(ms(2_000));
+    let again = net.connect(1);
+    net.run_for(ms(100));
+    assert_ne!(peer, again);
+    assert_eq!(net.send(1, peer, "hello"), Err(SendError::NotConnected));
+    assert!(!net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed)));
+    assert_eq!(net.send(1, PeerId::from_u64(0), "hello"), Err(SendError::NotConnected));
+}
