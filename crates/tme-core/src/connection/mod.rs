@@ -642,11 +642,11 @@ impl Connection {
         let arrival = match number.cmp(&successor) {
             std::cmp::Ordering::Equal => Arrival::InOrder,
             std::cmp::Ordering::Greater => Arrival::Ahead,
-            std::cmp::Ordering::Less => Arrival::Late,
+            std::cmp::Ordering::Less => Arrival::Late(number),
         };
         let skipped = number.saturating_sub(successor);
         let (expected, missing) = match arrival {
-            Arrival::Late => (0, -1),
+            Arrival::Late(_) => (0, -1),
             _ => (skipped + 1, skipped as i64),
         };
         let accepted = self.received.accept(number);
