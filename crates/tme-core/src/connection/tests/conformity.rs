@@ -130,6 +130,31 @@ fn what_no_packet_may_hold_closes_the_connection() {
 }
 
 #[test]
+fn what_exceeds_the_receivers_limits_closes_the_connection() {
+    let limits = Limits { reliable_message_bytes_max: 2_000, ..Limits::default() };
+    let cell = |total| {
+        let fragment = Some(Fragment { index: 0, total });
+        message(3, ChannelMode::ReliableOrdered, 0, fragment, &[0xA5; 1_100])
+    };
+    let skip = |bytes| {
+        let mut payload = Vec::new();
+        Frame::Skip { position: 2, sequence: 0, bytes }.encode(&ChannelMode::ALL, &mut payload);
+        payload
+    };
+    for (what, payload, expected) in [
+        ("a message of 2,000 bytes", cell(2_000), None),
+        ("a message of 2,001 bytes", cell(2_001), Some(Reason::FlowControl)),
+        ("a skip of 2,000 bytes", skip(2_000), None),
+        ("a skip of 2,001 bytes", skip(2_001), Some(Reason::FlowControl)),
+        ("a skip of more than 16 MiB", skip((16 << 20) + 1), Some(Reason::ProtocolViolation)),
+    ] {
+        let mut victim = Victim::with(limits);
+        victim.receive(&payload);
+        assert_eq!(victim.reason(), expected, "{what}");
+    }
+}
+
+#[test]
 fn a_sender_puts_2048_messages_into_a_packet_and_not_one_more() {
     let table = ChannelTable::new([Channel::reliable_unordered("a"), Channel::unreliable("b")]).unwrap();
     let allowance = PeerAllowance {
