@@ -212,11 +212,13 @@ impl ReliableReceiver {
         Ok(accepted)
     }
 
-    /// Whether the sequence was received; an error if it lies beyond what was granted.
+    /// Whether the sequence was received; an error if it lies beyond what was granted, or so far above the lowest one
+    /// missing that remembering all between would take more memory than was offered: in channels that deliver out of
+    /// order, credit comes back although that one is still missing.
     fn is_received(&self, sequence: u64) -> Result<bool, Violation> {
         let Some(index) = sequence.checked_sub(self.base) else { return Ok(true) };
         let (_, granted_messages) = self.credit.granted();
-        if sequence - self.first >= granted_messages {
+        if sequence - self.first >= granted_messages || index >= self.credit.window_messages() {
             return Err(Violation::Credit);
         }
         Ok(!matches!(self.slots.get(index as usize), None | Some(Slot::Missing)))
@@ -303,7 +305,7 @@ impl ReliableReceiver {
     }
 
     fn mark(&mut self, sequence: u64, slot: Slot) {
-        // `is_received` has bounded the distance by the messages granted.
+        // `is_received` has bounded the distance by the window of messages.
         let index = (sequence - self.base) as usize;
         while self.slots.len() <= index {
             self.slots.push_back(Slot::Missing);
@@ -375,6 +377,22 @@ mod tests {
             let cell = Piece { sequence, key: 0, index: 0, total: 3_500, data: &[0; CELL_BYTES] };
             assert_eq!(receiver.handle_piece(&cell, deliver).is_ok(), sequence < FIRST + 2, "10,500 bytes");
         }
+    }
+
+    #[test]
+    fn a_missing_message_bounds_how_far_ahead_the_others_may_run() {
+        let mut receiver = receiver(ChannelMode::ReliableUnordered);
+        let deliver = &mut |_| ();
+        for sequence in FIRST + 1..FIRST + 100 {
+            receiver.handle_message(sequence, 0, Payload::empty(), deliver).unwrap();
+            receiver.credit_mut().consume(0, 1);
+        }
+        receiver.credit_mut().grant();
+        let beyond = receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver);
+        assert_eq!(beyond, Err(Violation::Credit), "granted, but {FIRST} is still missing");
+        receiver.handle_message(FIRST, 0, Payload::empty(), deliver).unwrap();
+        assert!(receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver).is_ok());
+        assert_eq!(receiver.slots.len(), 0);
     }
 
     #[test]

@@ -155,6 +155,35 @@ fn what_exceeds_the_receivers_limits_closes_the_connection() {
 }
 
 #[test]
+fn a_sender_waits_for_the_oldest_message_however_much_credit_it_has() {
+    let table = ChannelTable::new([Channel::reliable_unordered("a")]).unwrap();
+    let allowance = PeerAllowance {
+        message_bytes_max: 1 << 20,
+        connection_bytes: 1 << 30,
+        channel_bytes: 1 << 30,
+        channel_messages: 4,
+    };
+    let mut channels = SendChannels::new(&table, 0, allowance);
+    for _ in 0..10 {
+        channels.push(NOW, 0, Payload::empty(), SendOptions::default()).unwrap();
+    }
+    let fill = |channels: &mut SendChannels| {
+        let (mut packet, mut frames) = (Vec::new(), Vec::new());
+        channels.fill(NOW, &mut send::PacketRoom::new(&mut packet, 1_200, &mut frames));
+        frames
+    };
+    let messages = |first, count| SentFrame::Messages { position: 0, count, first };
+    assert_eq!(fill(&mut channels), [messages(0, 4)]);
+    channels.handle_channel_credit(0, 1 << 30, 100);
+    channels.handle_acked(messages(1, 3));
+    assert_eq!(fill(&mut channels), [], "number 0 is not acknowledged");
+    assert!(!channels.has_sendable());
+    channels.handle_acked(messages(0, 1));
+    assert!(channels.has_sendable());
+    assert_eq!(fill(&mut channels), [messages(4, 4)]);
+}
+
+#[test]
 fn a_sender_puts_2048_messages_into_a_packet_and_not_one_more() {
     let table = ChannelTable::new([Channel::reliable_unordered("a"), Channel::unreliable("b")]).unwrap();
     let allowance = PeerAllowance {
