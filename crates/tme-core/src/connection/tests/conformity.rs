@@ -130,6 +130,23 @@ fn what_no_packet_may_hold_closes_the_connection() {
 }
 
 #[test]
+fn fragments_move_the_reference_of_their_channel_even_if_they_stay_alone() {
+    let mut victim = Victim::new();
+    let cell = |sequence: u32, index| {
+        let fragment = Some(Fragment { index, total: 2_200 });
+        message(0, ChannelMode::Unreliable, sequence & 0xFF_FFFF, fragment, &[0xA5; 1_100])
+    };
+    // Each step alone is below 2²³, two of them are not.
+    for sequence in [0, 0x70_0000, 0xE0_0000] {
+        victim.receive(&cell(sequence, 0));
+    }
+    victim.receive(&[cell(0x150_0000, 0), cell(0x150_0000, 1)].concat());
+    assert_eq!(victim.messages().len(), 1);
+    let ReceiveChannel::Unreliable { newest } = victim.connection.receivers[0] else { panic!() };
+    assert_eq!(newest, 0x150_0000);
+}
+
+#[test]
 fn what_exceeds_the_receivers_limits_closes_the_connection() {
     let limits = Limits { reliable_message_bytes_max: 2_000, ..Limits::default() };
     let cell = |total| {
