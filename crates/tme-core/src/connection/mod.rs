@@ -702,6 +702,9 @@ impl Connection {
                         modes.get(usize::from(message.position)).is_some_and(|mode| mode.is_reliable());
                     provokes = provokes.max(if is_reliable { Provokes::Promptly } else { Provokes::Lazily });
                     let end = frames.len() - decoded.remaining();
+                    if self.has_said_farewell() {
+                        continue;
+                    }
                     self.handle_message(now, &message, end, &mut packet, workspace)
                 }
                 Ok(Frame::Padding) => Ok(()),
@@ -732,6 +735,8 @@ impl Connection {
         workspace: &mut Workspace,
     ) -> Result<(), Violation> {
         match *frame {
+            Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
+            _ if self.has_said_farewell() => {}
             Frame::ConnectionCredit { bytes } => self.channels.handle_connection_credit(bytes),
             Frame::ChannelCredit { position, bytes, messages } => {
                 self.channels.handle_channel_credit(position, bytes, messages);
@@ -739,10 +744,14 @@ impl Connection {
             Frame::Skip { position, sequence, bytes } => {
                 return self.handle_skip(position, sequence, bytes, workspace);
             }
-            Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
+    const fn has_said_farewell(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
     }
 
     fn handle_close(

@@ -82,14 +82,20 @@ impl Victim {
         }
     }
 
-    fn messages(&mut self) -> Vec<(ChannelId, Vec<u8>)> {
+    fn messages(&mut self) -> Vec<Vec<u8>> {
         let events = std::iter::from_fn(|| self.workspace.poll_event());
         let messages = events.filter_map(|event| match event {
-            Event::Message { channel, payload, .. } => Some((channel, payload.to_vec())),
+            Event::Message { payload, .. } => Some(payload.to_vec()),
             _ => None,
         });
         messages.collect()
     }
+}
+
+fn close() -> Vec<u8> {
+    let mut payload = Vec::new();
+    Frame::Close { reason: 100, code: 0, detail: b"" }.encode(&[], &mut payload);
+    payload
 }
 
 /// A whole message of a numbered channel without a key.
@@ -144,6 +150,57 @@ fn fragments_move_the_reference_of_their_channel_even_if_they_stay_alone() {
     assert_eq!(victim.messages().len(), 1);
     let ReceiveChannel::Unreliable { newest } = victim.connection.receivers[0] else { panic!() };
     assert_eq!(newest, 0x150_0000);
+}
+
+#[test]
+fn nothing_is_delivered_behind_close() {
+    let mut victim = Victim::new();
+    victim.receive(&[whole(3, 0, b"before"), close(), whole(3, 1, b"behind")].concat());
+    let mut packet = Vec::new();
+    let limits = TransmitLimits { segments: 1, bytes: 1_200 };
+    assert!(victim.connection.poll_transmit(NOW, limits, &mut packet, &mut victim.workspace).is_some());
+    // Overtaken by CLOSE, then nonsense: no effect but an acknowledgement of what provokes one.
+    for late in [whole(3, 1, b"late"), vec![0x0E]] {
+        victim.receive(&late);
+        assert!(matches!(victim.connection.state, State::Draining));
+    }
+    assert!(victim.connection.poll_timeout().is_some_and(|at| at <= NOW + ms(25)));
+    assert_eq!(victim.messages(), [b"before"]);
+}
+
+#[test]
+fn whoever_closes_hears_nothing_more_but_the_answer() {
+    let mut victim = Victim::new();
+    victim.receive(&whole(3, 0, b"before"));
+    victim.connection.close(NOW, CloseMode::Now, Farewell::new(Reason::Kicked));
+    victim.receive(&whole(3, 1, b"behind"));
+    let mut packet = Vec::new();
+    let limits = TransmitLimits { segments: 1, bytes: 1_200 };
+    victim.connection.poll_transmit(NOW, limits, &mut packet, &mut victim.workspace).unwrap();
+    assert_eq!(victim.reason(), Some(Reason::Kicked));
+    victim.receive(&[0x02, 0, 0, 0, 0, 0, 0]);
+    assert!(victim.connection.is_closed(), "the CLOSE was acknowledged");
+    assert_eq!(victim.messages(), [b"before"]);
+}
+
+#[test]
+fn close_is_sent_five_times_in_all() {
+    let mut victim = Victim::new();
+    victim.receive(&[0x01]);
+    victim.connection.close(NOW, CloseMode::Now, Farewell::new(Reason::Closed));
+    let limits = TransmitLimits { segments: 8, bytes: 65_000 };
+    let mut now = NOW;
+    let mut count = 0;
+    while !victim.connection.is_closed() {
+        let mut packets = Vec::new();
+        while victim.connection.poll_transmit(now, limits, &mut packets, &mut victim.workspace).is_some() {
+            count += 1;
+        }
+        now = victim.connection.poll_timeout().unwrap().max(now);
+        victim.connection.handle_timeout(now, &mut victim.workspace);
+        assert!(now < NOW + Duration::from_secs(60));
+    }
+    assert_eq!(count, 5);
 }
 
 #[test]
