@@ -512,6 +512,18 @@ impl Connection {
         })
     }
 
+    /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.
+    #[must_use]
+    pub fn queued(&self, position: usize) -> (usize, usize) {
+        self.channels.counters(position).map_or((0, 0), |(_, bytes, messages)| (bytes, messages))
+    }
+
+    /// Largest message that [`send`](Self::send) takes on the channel at this position, in bytes.
+    #[must_use]
+    pub fn message_bytes_max(&self, position: usize) -> usize {
+        self.channels.message_bytes_max(position)
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) or [`poll_transmit`](Self::poll_transmit) has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {

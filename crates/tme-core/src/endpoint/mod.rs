@@ -64,6 +64,10 @@ pub struct Endpoint {
     deadlines: Deadlines,
     /// Slots that may have something to send, each once.
     ready: VecDeque<u32>,
+    /// Slots whose queues or figures may have changed, each once.
+    changed: Vec<u32>,
+    /// Whether strangers may become peers at the moment.
+    is_admitting: bool,
     /// Slots of connection attempts, few at a time.
     connecting: Vec<usize>,
     replies: VecDeque<Reply>,
@@ -85,6 +89,8 @@ struct ServerSide {
 struct Peer {
     state: PeerState,
     is_ready: bool,
+    /// Stands in `changed`.
+    is_changed: bool,
     /// Counts against the server's limit.
     is_counted: bool,
     attempt: Option<AttemptId>,
@@ -178,6 +184,8 @@ impl Endpoint {
             server,
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
+            changed: Vec::new(),
+            is_admitting: true,
             connecting: Vec::new(),
             replies: VecDeque::new(),
             spare_buffers: Vec::new(),
@@ -264,6 +272,7 @@ impl Endpoint {
         self.slots.insert(Peer {
             state: PeerState::Connecting(Box::new(connecting)),
             is_ready: false,
+            is_changed: false,
             is_counted: false,
             attempt: None,
         });
@@ -316,6 +325,11 @@ impl Endpoint {
         }
         self.make_ready(index);
         true
+    }
+
+    /// Opens or closes the door for new peers: while closed they are refused as `Full`.
+    pub fn set_admitting(&mut self, is_admitting: bool) {
+        self.is_admitting = is_admitting;
     }
 
     // ---- what came from outside ----
@@ -530,7 +544,8 @@ impl Endpoint {
     /// Accepts a client whose address is proven, or says why not.
     fn admit(&mut self, now: Instant, path: Path, request: Box<ConnectRequest>) {
         let Some(server) = &mut self.server else { return };
-        let refusal = (server.peers >= server.peers_max).then(|| Refusal {
+        let is_full = server.peers >= server.peers_max || !self.is_admitting;
+        let refusal = is_full.then(|| Refusal {
             reason: Reason::Full,
             detail: Detail::from_text(&format!("{} of {} players", server.peers, server.peers_max)),
         });
@@ -576,6 +591,7 @@ impl Endpoint {
         self.slots.insert(Peer {
             state: PeerState::Connected(Box::new(connection)),
             is_ready: false,
+            is_changed: false,
             is_counted: true,
             attempt: Some(accepted.id),
         });
@@ -608,6 +624,18 @@ impl Endpoint {
     /// Takes the oldest event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.workspace.poll_event()
+    }
+
+    /// Takes a connected peer whose queues or figures may have changed since it was last taken.
+    pub fn poll_changed(&mut self) -> Option<PeerId> {
+        loop {
+            let index = self.changed.pop()? as usize;
+            let Some(peer) = self.slots.get_mut(index) else { continue };
+            peer.is_changed = false;
+            if let PeerState::Connected(connection) = &peer.state {
+                return Some(connection.peer());
+            }
+        }
     }
 
     /// Events that wait to be taken.
@@ -678,6 +706,10 @@ impl Endpoint {
         }
         if !is_over {
             self.deadlines.set(index, deadline);
+            if let Some(peer) = self.slots.get_mut(index).filter(|peer| !peer.is_changed) {
+                peer.is_changed = true;
+                self.changed.push(index as u32);
+            }
             return;
         }
         self.deadlines.set(index, None);
