@@ -211,6 +211,12 @@ impl Endpoint {
         })
     }
 
+    /// Connections in any state, attempts included.
+    #[must_use]
+    pub const fn connection_count(&self) -> usize {
+        self.slots.count()
+    }
+
     /// The connection to a peer.
     #[must_use]
     pub fn connection(&self, peer: PeerId) -> Option<&Connection> {
