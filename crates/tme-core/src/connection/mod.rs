@@ -30,7 +30,7 @@ pub use timers::{Timer, Timers};
 pub use transmit::TransmitLimits;
 
 use crate::channel::{ChannelId, ChannelMode, ChannelTable};
-use crate::codec::{Reader, expand_truncated};
+use crate::codec::expand_truncated;
 use crate::crypto::SessionSecrets;
 use crate::crypto::packet::{KeyLimits, OpenError, PacketProtection};
 use crate::crypto::replay::{ReplayError, ReplayWindow};
@@ -42,7 +42,7 @@ use crate::handshake::reason::Reason;
 use crate::payload::{Payload, PayloadPool};
 use crate::time::Instant;
 use crate::wire::ack::Ack;
-use crate::wire::frame::{self, Frame, MessageFrame, SEQUENCE_BITS, SequenceField};
+use crate::wire::frame::{Frame, Frames, MessageFrame, SEQUENCE_BITS, SequenceField};
 use crate::wire::header::Header;
 use acknowledge::{AckScheduler, Arrival};
 use congestion::{AckedSample, CongestionController, LostSample, NewReno};
@@ -654,11 +654,11 @@ impl Connection {
         let arrival = match number.cmp(&successor) {
             std::cmp::Ordering::Equal => Arrival::InOrder,
             std::cmp::Ordering::Greater => Arrival::Ahead,
-            std::cmp::Ordering::Less => Arrival::Late,
+            std::cmp::Ordering::Less => Arrival::Late(number),
         };
         let skipped = number.saturating_sub(successor);
         let (expected, missing) = match arrival {
-            Arrival::Late => (0, -1),
+            Arrival::Late(_) => (0, -1),
             _ => (skipped + 1, skipped as i64),
         };
         let accepted = self.received.accept(number);
@@ -697,18 +697,18 @@ impl Connection {
     fn process_frames(&mut self, now: Instant, frames: &[u8], workspace: &mut Workspace) -> Provokes {
         let mut provokes = Provokes::Nothing;
         let mut packet = PacketContents { bytes: frames, shared: None, last_sequence: [None; 32] };
-        let mut reader = Reader::new(frames);
         let channel_count = self.table.count();
         let modes = self.modes;
         let modes = modes.get(..channel_count).unwrap_or_default();
-        while !reader.is_empty() {
-            let outcome = match frame::decode(&mut reader, modes) {
+        let mut decoded = Frames::new(frames, modes);
+        while let Some(frame) = decoded.next() {
+            let outcome = match frame {
                 Err(_) => Err(Violation::Protocol),
                 Ok(Frame::Message(message)) => {
                     let is_reliable =
                         modes.get(usize::from(message.position)).is_some_and(|mode| mode.is_reliable());
                     provokes = provokes.max(if is_reliable { Provokes::Promptly } else { Provokes::Lazily });
-                    let end = frames.len() - reader.remaining();
+                    let end = frames.len() - decoded.remaining();
                     self.handle_message(now, &message, end, &mut packet, workspace)
                 }
                 Ok(Frame::Padding) => Ok(()),

@@ -1,5 +1,7 @@
 //! Two ends of a connection over modelled links, on a virtual clock.
 
+mod conformity;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use super::Provokes;
 use super::sent::SentFrame;
 use crate::channel::ChannelMode;
 use crate::time::Instant;
-use crate::wire::frame::{CELL_BYTES, Frame, MessageFrame, SequenceField};
+use crate::wire::frame::{CELL_BYTES, Frame, MESSAGES_PER_PACKET_MAX, MessageFrame, SequenceField};
 
 /// Credit that the receiver has granted, in absolute numbers since the start, and how much of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub struct PacketRoom<'a> {
     end: usize,
     frames: &'a mut Vec<SentFrame>,
     provokes: Provokes,
+    messages: u32,
     /// Channel and sequence of the message written last.
     last: Option<(u8, u64)>,
 }
@@ -89,7 +90,7 @@ pub struct PacketRoom<'a> {
 impl<'a> PacketRoom<'a> {
     /// Room in `packet` up to a length of `end`; what is written is recorded in `frames`.
     pub fn new(packet: &'a mut Vec<u8>, end: usize, frames: &'a mut Vec<SentFrame>) -> Self {
-        Self { packet, end, frames, provokes: Provokes::Nothing, last: None }
+        Self { packet, end, frames, provokes: Provokes::Nothing, messages: 0, last: None }
     }
 
     /// Bytes left.
@@ -147,10 +148,11 @@ impl<'a> PacketRoom<'a> {
     /// Appends a whole message if it fits. Not recorded: for messages that are never sent again.
     fn write_message(&mut self, frame: &MessageFrame<'_>, mode: ChannelMode) -> Option<usize> {
         let bytes = frame.bytes_for(frame.data.len(), mode);
-        if bytes > self.bytes() {
+        if bytes > self.bytes() || self.messages >= MESSAGES_PER_PACKET_MAX {
             return None;
         }
         frame.encode(mode, self.packet);
+        self.messages += 1;
         self.provokes = self.provokes.max(Provokes::Lazily);
         self.last = None;
         Some(bytes)
