@@ -581,10 +581,10 @@ impl Connection {
             return;
         }
         self.is_credit_due |= self.credit.consume(bytes, 0);
-        if let Some(ReceiveChannel::Reliable(receiver)) = self.receivers.get_mut(position) {
-            if receiver.credit_mut().consume(bytes, messages) {
-                self.channel_credit_due |= 1 << position;
-            }
+        if let Some(ReceiveChannel::Reliable(receiver)) = self.receivers.get_mut(position)
+            && receiver.credit_mut().consume(bytes, messages)
+        {
+            self.channel_credit_due |= 1 << position;
         }
     }
 
@@ -938,7 +938,7 @@ impl Connection {
                             data: message.data,
                         };
                         let whole = self.reassembly.insert(now, message.position, &piece);
-                        whole.map_err(|()| Violation::Protocol)?
+                        whole?
                     }
                 };
                 if let Some(payload) = payload {
@@ -1069,11 +1069,11 @@ impl Connection {
                 _ => {}
             }
         }
-        if let State::Flushing(farewell) = &self.state {
-            if self.channels.is_reliable_empty() {
-                let farewell = farewell.clone();
-                self.begin_closing(farewell);
-            }
+        if let State::Flushing(farewell) = &self.state
+            && self.channels.is_reliable_empty()
+        {
+            let farewell = farewell.clone();
+            self.begin_closing(farewell);
         }
         self.channels.expire(now);
         self.report_writable(workspace);

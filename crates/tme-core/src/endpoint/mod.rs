@@ -307,10 +307,10 @@ impl Endpoint {
     /// has to be reported this way, one by one or summed up.
     pub fn consume(&mut self, peer: PeerId, channel: ChannelId, bytes: u64, messages: u64) {
         let Some(index) = self.slots.index_of_peer(peer) else { return };
-        if let Some(connection) = self.connection_mut(index) {
-            if connection.consume(channel, bytes, messages) {
-                self.make_ready(index);
-            }
+        if let Some(connection) = self.connection_mut(index)
+            && connection.consume(channel, bytes, messages)
+        {
+            self.make_ready(index);
         }
     }
 
@@ -729,10 +729,10 @@ impl Endpoint {
     /// A connection that is closing makes room for another player at once.
     fn uncount(&mut self, index: usize) {
         let Some(peer) = self.slots.get_mut(index) else { return };
-        if std::mem::take(&mut peer.is_counted) {
-            if let Some(server) = &mut self.server {
-                server.peers -= 1;
-            }
+        if std::mem::take(&mut peer.is_counted)
+            && let Some(server) = &mut self.server
+        {
+            server.peers -= 1;
         }
     }
 
@@ -744,10 +744,10 @@ impl Endpoint {
     }
 
     fn make_ready(&mut self, index: usize) {
-        if let Some(peer) = self.slots.get_mut(index) {
-            if !std::mem::replace(&mut peer.is_ready, true) {
-                self.ready.push_back(index as u32);
-            }
+        if let Some(peer) = self.slots.get_mut(index)
+            && !std::mem::replace(&mut peer.is_ready, true)
+        {
+            self.ready.push_back(index as u32);
         }
     }
 }

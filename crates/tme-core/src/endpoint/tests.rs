@@ -214,7 +214,7 @@ fn another_game_or_channel_table_is_refused_with_its_reason() {
     let mut net = Net::new(vec![server_with(1, 8), client(1), client(2)]);
     net.connect_with(1, |config| config.application_id = 5);
     net.connect_with(2, |config| {
-        config.channels = Some(ChannelTable::new([Channel::unreliable("x")]).unwrap())
+        config.channels = Some(ChannelTable::new([Channel::unreliable("x")]).unwrap());
     });
     net.run_for(ms(100));
     assert_eq!(net.nodes[1].disconnected(), [Reason::Application]);
