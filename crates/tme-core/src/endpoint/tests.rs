@@ -1,9 +1,16 @@
 //! A server's endpoint and clients' endpoints, wired by hand on a virtual clock.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use super::*;
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelTable};
 use crate::crypto::keys::KeyPair;
+use crate::crypto::reset::ResetToken;
+use crate::handshake::client::ClientHandshakeConfig;
 use crate::handshake::client::Trust;
+use crate::handshake::datagram::{HandshakeDatagram, Reset};
+use crate::handshake::parameters::ConnectionId;
 use crate::handshake::server::ServerHandshakeConfig;
 use crate::random::SeededRandom;
 
