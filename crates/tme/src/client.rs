@@ -152,7 +152,7 @@ impl ClientBuilder {
             handshake.suites = SuiteSet::only(Suite::Plaintext);
         }
         let link = match memory {
-            Some(memory) => LinkSetup::Memory(memory),
+            Some(memory) => LinkSetup::Memory(Box::new(memory)),
             None => LinkSetup::Udp(UdpConfig::client(self.local_address())),
         };
         let engine = Engine::start(EngineConfig {

@@ -112,7 +112,7 @@ impl ServerBuilder {
             return Err(Error::Config(format!("{} peers are outside 1–{limit}", self.peers_max)));
         }
         let link = match memory {
-            Some(memory) => LinkSetup::Memory(memory),
+            Some(memory) => LinkSetup::Memory(Box::new(memory)),
             None => LinkSetup::Udp(UdpConfig::server(self.listen_address()?)),
         };
         let table = self.settings.table()?.unwrap_or_default();

@@ -202,7 +202,7 @@ fn configuration_errors_come_before_anything_starts() {
         (server().key_file("/nonexistent/key").start(), "/nonexistent/key".into()),
     ];
     for (result, expected) in cases {
-        let error = result.err().expect(&expected).to_string();
+        let error = result.expect_err(&expected).to_string();
         assert!(error.contains(&expected), "{error} lacks {expected}");
     }
     let no_port = Client::builder().connect("localhost").start().unwrap_err().to_string();
@@ -231,7 +231,7 @@ fn localhost_by_name_connects() {
 #[test]
 fn a_message_too_large_is_an_error_with_the_numbers() {
     let world = World::connected(server().start().unwrap(), 1);
-    let error = world.clients[0].send(1, &vec![0; 20_000]).unwrap_err();
+    let error = world.clients[0].send(1, vec![0; 20_000]).unwrap_err();
     assert!(error.to_string().contains("20000 bytes exceeds the limit of 17600"), "{error}");
     assert_eq!(world.clients[0].send(77, "x"), Err(SendError::UnknownChannel));
     let keyed = world.clients[0].send_with(0, "x", SendOptions::with_key(3));

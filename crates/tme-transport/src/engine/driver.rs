@@ -234,10 +234,10 @@ impl Driver {
             Command::Conditions { peer, direction, conditions } => {
                 let remote = self.shared.outbox.lock().remote_of(peer);
                 let seed = self.random.next_u64();
-                if let Some(remote) = remote {
-                    if let Err(error) = self.conditions.set(now, remote, direction, conditions, seed) {
-                        log::warn!("{peer}: network conditions not changed: {error}");
-                    }
+                if let Some(remote) = remote
+                    && let Err(error) = self.conditions.set(now, remote, direction, conditions, seed)
+                {
+                    log::warn!("{peer}: network conditions not changed: {error}");
                 }
             }
         }
@@ -348,10 +348,8 @@ impl Driver {
     fn model_outgoing(&mut self, now: Instant, transmit: &Transmit) -> bool {
         let meta = Meta { path: transmit.path, ecn: transmit.ecn };
         let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
-        let datagrams = self.transmit_buffer.chunks(segment);
-        datagrams.fold(true, |modelled, bytes| {
-            modelled && self.conditions.handle(now, Direction::Outgoing, bytes, meta)
-        })
+        let mut datagrams = self.transmit_buffer.chunks(segment);
+        datagrams.all(|bytes| self.conditions.handle(now, Direction::Outgoing, bytes, meta))
     }
 
     /// Hands the buffer from `start` on to the socket; `false` if it has to wait.
@@ -385,10 +383,10 @@ impl Driver {
     fn collect_events(&mut self, now: Instant) {
         let outbox: &Mutex<_> = &self.shared.outbox;
         while let Some(event) = self.endpoint.poll_event() {
-            if let Some(connector) = &mut self.connector {
-                if !connector.filter(now, &event, &mut self.endpoint) {
-                    continue;
-                }
+            if let Some(connector) = &mut self.connector
+                && !connector.filter(now, &event, &mut self.endpoint)
+            {
+                continue;
             }
             match &event {
                 Event::Connected { peer, info } => {

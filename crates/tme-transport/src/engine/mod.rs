@@ -60,7 +60,7 @@ pub enum LinkSetup {
     /// A UDP socket, bound when the engine starts.
     Udp(UdpConfig),
     /// A link inside this process.
-    Memory(MemoryLink),
+    Memory(Box<MemoryLink>),
 }
 
 /// How to start an engine.
@@ -173,7 +173,7 @@ impl Engine {
             LinkSetup::Udp(udp) => {
                 Link::from(UdpLink::bind(&udp).map_err(|error| EngineError::Bind(Arc::new(error)))?)
             }
-            LinkSetup::Memory(memory) => Link::from(memory),
+            LinkSetup::Memory(memory) => Link::from(*memory),
         };
         let poller = Poller::new(EVENTS_DEFAULT).map_err(|error| system(&error))?;
         let wake = poller.wake_handle();

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::wire::frame::Fragment;
+use crate::wire::frame::{Frames, MessageFrame, SequenceField};
+use crate::wire::header::Header;
 use crate::wire::header::{KeyPhase, TruncatedNumber};
 
 const NOW: Instant = Instant::from_micros(1_000_000);
