@@ -14,7 +14,7 @@
 //!
 //!     loop {
 //!         server.update(Duration::from_millis(5))?; // waits at most this long for news
-//!         for event in server.events().collect::<Vec<_>>() {
+//!         for event in server.events() {
 //!             match event {
 //!                 Event::Connected { peer, .. } => println!("{peer} joined"),
 //!                 Event::Message { peer, channel, payload, .. } => {

@@ -202,7 +202,9 @@ impl Server {
     }
 
     /// Takes the events that have come, oldest first. Those not taken stay.
-    pub fn events(&mut self) -> Events<'_> {
+    ///
+    /// The iterator borrows nothing: the loop over it may send, disconnect and update.
+    pub fn events(&mut self) -> Events {
         self.engine.events()
     }
 
