@@ -22,6 +22,8 @@ pub enum DecodeError {
     Reserved,
     /// A type byte that this version does not define.
     UnknownType,
+    /// A frame where none of its kind may stand.
+    Misplaced,
 }
 
 impl fmt::Display for DecodeError {
@@ -32,6 +34,7 @@ impl fmt::Display for DecodeError {
             Self::OutOfRange => "value outside the range of its field",
             Self::Reserved => "reserved bits set or bytes left over",
             Self::UnknownType => "unknown type",
+            Self::Misplaced => "frame of a kind that must not stand there",
         })
     }
 }

@@ -29,8 +29,8 @@ pub struct AckScheduler {
     /// Packets still to be acknowledged quickly because of a gap.
     hurried: u32,
     newest_received_at: Instant,
-    /// Newest numbers of the last ACKs sent, oldest first.
-    reported: [Option<u64>; ACKS_REPEATED],
+    /// For each of the last ACKs sent, oldest first, the lowest number that came in after it.
+    untold_from: [u64; ACKS_REPEATED],
     /// First number of the connection.
     first: u64,
 }
@@ -42,8 +42,8 @@ pub enum Arrival {
     InOrder,
     /// Above the successor: it shows a gap.
     Ahead,
-    /// Below the largest: it fills a gap.
-    Late,
+    /// This number, below the largest: it fills a gap.
+    Late(u64),
 }
 
 impl AckScheduler {
@@ -56,15 +56,18 @@ impl AckScheduler {
             deadline: None,
             hurried: 0,
             newest_received_at: Instant::ZERO,
-            reported: [None; ACKS_REPEATED],
+            untold_from: [first; ACKS_REPEATED],
             first,
         }
     }
 
     /// An authentic packet came in.
     pub fn handle_received(&mut self, now: Instant, arrival: Arrival, provokes: Provokes) {
-        if arrival != Arrival::Late {
-            self.newest_received_at = now;
+        match arrival {
+            Arrival::Late(number) => {
+                self.untold_from = self.untold_from.map(|from| from.min(number));
+            }
+            Arrival::InOrder | Arrival::Ahead => self.newest_received_at = now,
         }
         let deadline = match provokes {
             Provokes::Nothing => return,
@@ -124,35 +127,31 @@ impl AckScheduler {
         self.collect_ranges(newest, received, &mut ranges);
         let delay = AckDelay::from(now.saturating_since(self.newest_received_at));
         Ack { newest: newest as u32, delay, field, ranges: ranges.ranges() }.encode(packet);
-        self.reported.rotate_left(1);
-        if let Some(last) = self.reported.last_mut() {
-            *last = Some(newest);
+        self.untold_from.rotate_left(1);
+        if let Some(last) = self.untold_from.last_mut() {
+            *last = newest.saturating_add(1);
         }
         self.prompt_waiting = 0;
         self.lazy_waiting = 0;
         self.deadline = None;
     }
 
-    /// Ranges from below the bit field down to what the third-last ACK has reported.
+    /// Ranges from below the bit field down to the lowest number that came in after the third-last ACK, as far as the
+    /// window remembers. Never below the first number, or they would tell of packets that were never sent.
     fn collect_ranges(&self, newest: u64, received: &ReplayWindow, ranges: &mut AckRangeBuffer) {
-        let [oldest, ..] = self.reported;
-        // Before three ACKs were sent, everything still has to be told, as far as the window remembers.
-        let floor =
-            oldest.unwrap_or(newest.saturating_sub(REPLAY_WINDOW - 1).max(self.first.saturating_sub(1)));
+        let [lowest, ..] = self.untold_from;
+        let lowest = lowest.max(newest.saturating_sub(REPLAY_WINDOW - 1));
+        let Some(highest) = newest.checked_sub(ACK_FIELD_BITS + 1) else { return };
         let mut range = AckRange::default();
-        let Some(mut number) = newest.checked_sub(ACK_FIELD_BITS + 1) else { return };
-        while number > floor {
+        for number in (lowest..=highest).rev() {
             if received.contains(number) {
                 range.length += 1;
-            } else {
-                if range.length > 0 {
-                    if !ranges.push(std::mem::take(&mut range)) {
-                        return;
-                    }
-                }
-                range.gap += 1;
+                continue;
             }
-            number -= 1;
+            if range.length > 0 && !ranges.push(std::mem::take(&mut range)) {
+                return;
+            }
+            range.gap += 1;
         }
         if range.length > 0 {
             ranges.push(range);
@@ -187,13 +186,11 @@ mod tests {
             .filter(|bit| ack.field >> bit & 1 == 1)
             .filter_map(|bit| newest.checked_sub(bit + 1))
             .collect();
-        let mut number = newest.saturating_sub(65);
+        let mut above = newest.saturating_sub(64);
         for range in ack.ranges.iter() {
-            number -= range.gap;
-            for _ in 0..range.length {
-                reported.push(number);
-                number = number.saturating_sub(1);
-            }
+            above -= range.gap;
+            reported.extend((above - range.length..above).rev());
+            above -= range.length;
         }
         (ack.newest, reported)
     }
@@ -227,6 +224,31 @@ mod tests {
                 scheduler.handle_received(at(0), Arrival::InOrder, provokes);
                 assert_eq!(scheduler.is_due(at(0)), n == count);
             }
+        }
+    }
+
+    #[test]
+    fn a_late_packet_is_reported_however_far_below_the_newest_it_is() {
+        let mut window = window_of((0..1_000).filter(|&n| n != 500));
+        let mut scheduler = AckScheduler::new(0);
+        (0..3).for_each(|_| drop(written(&mut scheduler, at(0), &window)));
+        assert_eq!(written(&mut scheduler, at(0), &window).1.len(), 64);
+        window.accept(500).unwrap();
+        scheduler.handle_received(at(0), Arrival::Late(500), Provokes::Promptly);
+        for _ in 0..3 {
+            assert_eq!(written(&mut scheduler, at(0), &window), (999, (500..999).rev().collect()));
+        }
+        assert_eq!(written(&mut scheduler, at(0), &window).1.len(), 64, "told three times");
+    }
+
+    #[test]
+    fn ranges_reach_down_to_the_first_packet_and_not_below() {
+        for (first, newest) in [(0, 63), (0, 64), (0, 65), (0, 66), (0, 200), (7, 72), (7, 200)] {
+            let window = window_of(first..=newest);
+            let (_, reported) = written(&mut AckScheduler::new(first), at(0), &window);
+            // What the field says of numbers below the first is not looked at.
+            let reported: Vec<u64> = reported.into_iter().filter(|&number| number >= first).collect();
+            assert_eq!(reported, (first..newest).rev().collect::<Vec<_>>(), "{first} to {newest}");
         }
     }
 

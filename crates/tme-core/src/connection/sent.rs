@@ -133,7 +133,7 @@ pub struct LossOutcome {
     pub check_at: Option<Instant>,
 }
 
-/// An ACK named a packet that was never sent.
+/// An ACK named a packet that was never sent, above the newest or below the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeverSent;
 
@@ -245,9 +245,10 @@ impl SentPackets {
         if newest > largest_sent || newest < self.first {
             return Err(NeverSent);
         }
+        let lowest = self.lowest_reported(newest, ack).ok_or(NeverSent)?;
         let mut outcome = AckOutcome::default();
         let is_first_report = self.largest_acked.is_none_or(|largest| newest > largest);
-        for number in self.lowest_reported(newest, ack).max(self.base)..=newest {
+        for number in lowest.max(self.base)..=newest {
             let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
             if matches!(packet.state, State::Acked | State::Silent) || !reports(newest, ack, number) {
                 continue;
@@ -275,13 +276,15 @@ impl SentPackets {
         Ok(outcome)
     }
 
-    /// Lowest number an ACK says anything about that is not yet forgotten here.
-    fn lowest_reported(&self, newest: u64, ack: &Ack<'_>) -> u64 {
-        let mut lowest = newest.saturating_sub(ACK_FIELD_BITS);
-        for range in ack.ranges.iter() {
-            lowest = lowest.saturating_sub(range.gap + range.length);
+    /// Lowest number an ACK says anything about. `None` if a range reaches below the first number; the field may, its
+    /// bits there mean nothing.
+    fn lowest_reported(&self, newest: u64, ack: &Ack<'_>) -> Option<u64> {
+        if ack.ranges.is_empty() {
+            return Some(newest.saturating_sub(ACK_FIELD_BITS));
         }
-        lowest
+        // At most 32 ranges of numbers below 2³² each: the sum cannot overflow.
+        let reach: u64 = ack.ranges.iter().map(|range| range.gap + range.length).sum();
+        newest.checked_sub(ACK_FIELD_BITS + reach).filter(|&lowest| lowest >= self.first)
     }
 
     /// Counts packets as lost that the thresholds give up; appends what they carried to `lost`.
@@ -514,6 +517,19 @@ mod tests {
         packets.handle_ack(at(300), &ack, &mut acked).unwrap();
         let expected: Vec<u64> = (100..105).chain(125..200).collect();
         assert_eq!(messages(&acked), expected);
+    }
+
+    #[test]
+    fn a_range_below_the_first_packet_is_an_attack() {
+        for (length, is_fine) in [(135, true), (136, false), (u64::from(u32::MAX) >> 4, false)] {
+            let mut packets = sent(200);
+            let mut buffer = AckRangeBuffer::default();
+            assert!(buffer.push(AckRange { gap: 0, length }));
+            let newest = (START + 199) as u32;
+            let ack = Ack { newest, delay: AckDelay(0), field: 0, ranges: buffer.ranges() };
+            let outcome = packets.handle_ack(at(300), &ack, &mut Vec::new());
+            assert_eq!(outcome.is_ok(), is_fine, "{length}");
+        }
     }
 
     #[test]

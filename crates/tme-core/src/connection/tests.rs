@@ -1,11 +1,18 @@
 //! Two ends of a connection over modelled links, on a virtual clock.
 
+mod conformity;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sent::SentFrame;
 use super::*;
 use crate::channel::Channel;
+use crate::crypto::SessionSecrets;
+use crate::crypto::packet::KeyLimits;
+use crate::datagram::Ecn;
+use crate::handshake::parameters::Limits;
 use crate::link::{Jitter, Link, LinkConditions};
 use crate::random::SeededRandom;
 

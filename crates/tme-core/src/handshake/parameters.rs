@@ -270,6 +270,13 @@ impl SchemaHashes {
     }
 }
 
+/// Whose extensions are read: some are for one direction only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Client,
+    Server,
+}
+
 /// The extensions in use; others are skipped (even types) or refused (odd types).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Extensions {
@@ -297,23 +304,25 @@ impl Extensions {
         }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, ParameterError> {
+    fn decode(reader: &mut Reader<'_>, sender: Sender) -> Result<Self, ParameterError> {
         let mut extensions = Self::default();
         let mut unknown_critical = None;
-        let mut lowest_allowed = 0;
+        let mut previous = None;
         for _ in 0..reader.varint_in(0..=EXTENSIONS_MAX)? {
             let extension = reader.varint()?;
-            if extension < lowest_allowed {
+            if previous.is_some_and(|previous| extension <= previous) {
                 return Err(DecodeError::OutOfRange.into());
             }
-            lowest_allowed = extension.checked_add(1).ok_or(DecodeError::OutOfRange)?;
+            previous = Some(extension);
             let bytes = usize::try_from(reader.varint()?).map_err(|_| DecodeError::UnexpectedEnd)?;
             let content = reader.bytes(bytes)?;
             match extension {
                 EXTENSION_USER_DATA => {
                     extensions.user_data = UserData::new(content).map_err(|_| DecodeError::OutOfRange)?;
                 }
-                EXTENSION_SCHEMA_HASHES => extensions.schema_hashes = decode_schema_hashes(content)?,
+                EXTENSION_SCHEMA_HASHES if sender == Sender::Client => {
+                    extensions.schema_hashes = decode_schema_hashes(content)?;
+                }
                 critical if critical % 2 == 1 => unknown_critical = unknown_critical.or(Some(critical)),
                 _ => {}
             }
@@ -415,8 +424,12 @@ impl ClientParameters {
         let mut reader = Reader::new(payload);
         let connection_id = ConnectionId::new(reader.u32()?).ok_or(DecodeError::OutOfRange)?;
         let limits = Limits::decode(&mut reader)?;
-        let Extensions { user_data, schema_hashes } = Extensions::decode(&mut reader)?;
-        reader.finish()?;
+        let extensions = Extensions::decode(&mut reader, Sender::Client);
+        // Malformed beats unknown here too: what follows the extensions is not a matter of versions.
+        if !matches!(extensions, Err(ParameterError::Malformed(_))) {
+            reader.finish()?;
+        }
+        let Extensions { user_data, schema_hashes } = extensions?;
         Ok(Self { connection_id, limits, user_data, schema_hashes })
     }
 }
@@ -508,11 +521,7 @@ fn decode_acceptance(reader: &mut Reader<'_>) -> Result<Acceptance, ParameterErr
     let reset_token = ResetToken::from_bytes(reader.array()?);
     let limits = Limits::decode(reader)?;
     let channels = decode_channels(reader)?;
-    let Extensions { user_data, schema_hashes } = Extensions::decode(reader)?;
-    if !schema_hashes.0.is_empty() {
-        // Schema hashes go from client to server only.
-        return Err(ParameterError::UnknownCritical { extension: EXTENSION_SCHEMA_HASHES });
-    }
+    let Extensions { user_data, .. } = Extensions::decode(reader, Sender::Server)?;
     Ok(Acceptance { connection_id, peer_number, suite, reset_token, limits, channels, user_data })
 }
 

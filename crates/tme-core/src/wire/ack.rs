@@ -171,10 +171,17 @@ impl<'a> Ack<'a> {
             return Ok(ack);
         }
         let mask = reader.u8()?;
+        // Every meaning has one form: a full field without ranges is an ACK without gaps, a full byte is left out.
+        if kind == ACK_GAPS && mask == 0 {
+            return Err(DecodeError::OutOfRange);
+        }
         let mut field = [0xFF; 8];
         for (k, byte) in field.iter_mut().enumerate() {
             if mask & (1 << k) != 0 {
                 *byte = reader.u8()?;
+                if *byte == 0xFF {
+                    return Err(DecodeError::OutOfRange);
+                }
             }
         }
         ack.field = u64::from_le_bytes(field);
@@ -225,6 +232,23 @@ mod tests {
         for tail in [&[0][..], &[33], &[1, 0, 0], &[2, 0, 1, 0, 1]] {
             let bytes = [&prefix[..], tail].concat();
             assert!(Ack::decode(ACK_RANGES, &mut Reader::new(&bytes)).is_err(), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn every_meaning_has_one_form() {
+        let prefix = [0, 0, 0, 0, 0, 0];
+        let cases: [(u8, &[u8], bool); 6] = [
+            (ACK_GAPS, &[0b0000_0010, 0xFE], true),
+            (ACK_GAPS, &[0b0000_0010, 0xFF], false),
+            (ACK_GAPS, &[0b0000_0011, 0x00, 0xFF], false),
+            (ACK_GAPS, &[0], false),
+            (ACK_RANGES, &[0, 1, 1, 1], true),
+            (ACK_RANGES, &[0b1000_0000, 0xFF, 1, 1, 1], false),
+        ];
+        for (kind, tail, is_fine) in cases {
+            let bytes = [&prefix[..], tail].concat();
+            assert_eq!(Ack::decode(kind, &mut Reader::new(&bytes)).is_ok(), is_fine, "{kind} {tail:02x?}");
         }
     }
 

@@ -1,4 +1,6 @@
 //! Frames inside a packet (`docs/PROTOCOL.md`, sections 6 and 7.2).
+//!
+//! [`Frames`] is the border: what it gives obeys the page as far as one packet can tell.
 
 use super::ack::Ack;
 use crate::channel::ChannelMode;
@@ -28,6 +30,9 @@ pub const UNRELIABLE_BYTES_MAX: usize = UNRELIABLE_CELLS_MAX * CELL_BYTES;
 pub const RELIABLE_BYTES_MAX: usize = 16 << 20;
 /// Most bytes of detail in a CLOSE frame.
 pub const CLOSE_DETAIL_BYTES_MAX: usize = 512;
+/// Most MESSAGE frames in a packet. A replay window of 2,048 packets then holds at most 2²² messages, which 24 bits of
+/// sequence tell apart even where datagrams of 65,527 bytes hold messages of two.
+pub const MESSAGES_PER_PACKET_MAX: u32 = 2_048;
 /// Bits of a message sequence that travel.
 pub const SEQUENCE_BITS: u32 = 24;
 /// Most bytes before a message's data: type, sequence, key, index, total, length.
@@ -118,6 +123,67 @@ pub struct Fragment {
 #[inline]
 pub const fn cells_of(bytes: usize) -> usize {
     bytes.div_ceil(CELL_BYTES)
+}
+
+/// The frames of one packet, front to back, with the rules that hold for them together: at most one ACK and 2,048
+/// MESSAGEs, and an implied sequence only behind a MESSAGE of its channel that has one.
+///
+/// Ends with the first malformed frame, which is given as an error.
+#[derive(Clone, Debug)]
+pub struct Frames<'a, 'm> {
+    reader: Reader<'a>,
+    modes: &'m [ChannelMode],
+    has_ack: bool,
+    messages: u32,
+    /// Bit per position: a MESSAGE with a sequence came.
+    numbered: u32,
+}
+
+impl<'a, 'm> Frames<'a, 'm> {
+    /// The frames of this payload. `modes` are the modes of the channels by position.
+    #[must_use]
+    pub const fn new(payload: &'a [u8], modes: &'m [ChannelMode]) -> Self {
+        Self { reader: Reader::new(payload), modes, has_ack: false, messages: 0, numbered: 0 }
+    }
+
+    /// Bytes behind the frame given last.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.reader.remaining()
+    }
+
+    fn check(&mut self, frame: &Frame<'_>) -> Result<(), DecodeError> {
+        let is_allowed = match frame {
+            Frame::Ack(_) => !std::mem::replace(&mut self.has_ack, true),
+            Frame::Message(message) => {
+                self.messages += 1;
+                let bit = 1 << message.position;
+                let has_reference = message.sequence != SequenceField::Implied || self.numbered & bit != 0;
+                if message.sequence != SequenceField::Absent {
+                    self.numbered |= bit;
+                }
+                has_reference && self.messages <= MESSAGES_PER_PACKET_MAX
+            }
+            _ => true,
+        };
+        if is_allowed { Ok(()) } else { Err(DecodeError::Misplaced) }
+    }
+}
+
+impl<'a> Iterator for Frames<'a, '_> {
+    type Item = Result<Frame<'a>, DecodeError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.is_empty() {
+            return None;
+        }
+        let frame = decode(&mut self.reader, self.modes).and_then(|frame| self.check(&frame).map(|()| frame));
+        if frame.is_err() {
+            self.reader.rest();
+        }
+        Some(frame)
+    }
 }
 
 /// Takes the next frame. `modes` are the modes of the channels by position.
@@ -346,6 +412,48 @@ mod tests {
         for (what, bytes) in cases {
             assert!(decode(&mut Reader::new(bytes), &MODES).is_err(), "{what}");
         }
+    }
+
+    #[test]
+    fn a_packet_holds_one_ack_and_no_implied_sequence_without_a_reference() {
+        let ack = [ACK, 5, 0, 0, 0, 0, 0];
+        let numbered = [0x83, 7, 0, 0, 0];
+        let implied = [0xC3, 0];
+        let fragment = [&[0xA3, 9, 0, 0, 1, 0xCD, 0x08, 1], &[0xA5][..]].concat();
+        let other_channel = [0x82, 7, 0, 0, 0];
+        let cases: [(&str, &[&[u8]], bool); 7] = [
+            ("one ACK", &[&ack, &numbered], true),
+            ("two ACKs", &[&ack, &numbered, &ack], false),
+            ("after a whole message", &[&numbered, &implied, &implied], true),
+            ("after a fragment", &[&fragment, &implied], true),
+            ("with others between", &[&numbered, &other_channel, &[PING], &implied], true),
+            ("after nothing", &[&implied], false),
+            ("after another channel", &[&other_channel, &implied], false),
+        ];
+        for (what, frames, is_fine) in cases {
+            let payload = frames.concat();
+            let decoded: Result<Vec<_>, _> = Frames::new(&payload, &MODES).collect();
+            assert_eq!(decoded.is_ok(), is_fine, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_packet_holds_2048_messages_and_not_one_more() {
+        let count =
+            |messages: usize| Frames::new(&[0x80, 0].repeat(messages), &MODES).filter(Result::is_ok).count();
+        assert_eq!(count(2_048), 2_048);
+        assert_eq!(count(2_049), 2_048);
+        assert!(
+            Frames::new(&[0x80, 0].repeat(2_049), &MODES).any(|frame| frame == Err(DecodeError::Misplaced))
+        );
+    }
+
+    #[test]
+    fn nothing_comes_after_a_malformed_frame() {
+        let mut frames = Frames::new(&[PING, 0x7F, PING], &MODES);
+        assert_eq!(frames.next(), Some(Ok(Frame::Ping)));
+        assert_eq!(frames.next(), Some(Err(DecodeError::UnknownType)));
+        assert_eq!(frames.next(), None);
     }
 
     #[test]

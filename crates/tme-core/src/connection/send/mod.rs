@@ -14,7 +14,7 @@ use super::Provokes;
 use super::sent::SentFrame;
 use crate::channel::ChannelMode;
 use crate::time::Instant;
-use crate::wire::frame::{CELL_BYTES, Frame, MessageFrame, SequenceField};
+use crate::wire::frame::{CELL_BYTES, Frame, MESSAGES_PER_PACKET_MAX, MessageFrame, SequenceField};
 
 /// Credit that the receiver has granted, in absolute numbers since the start, and how much of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub struct PacketRoom<'a> {
     end: usize,
     frames: &'a mut Vec<SentFrame>,
     provokes: Provokes,
+    messages: u32,
     /// Channel and sequence of the message written last.
     last: Option<(u8, u64)>,
 }
@@ -89,7 +90,7 @@ pub struct PacketRoom<'a> {
 impl<'a> PacketRoom<'a> {
     /// Room in `packet` up to a length of `end`; what is written is recorded in `frames`.
     pub fn new(packet: &'a mut Vec<u8>, end: usize, frames: &'a mut Vec<SentFrame>) -> Self {
-        Self { packet, end, frames, provokes: Provokes::Nothing, last: None }
+        Self { packet, end, frames, provokes: Provokes::Nothing, messages: 0, last: None }
     }
 
     /// Bytes left.
@@ -107,13 +108,14 @@ impl<'a> PacketRoom<'a> {
     /// Remembers that the packet carries this.
     pub fn record(&mut self, frame: SentFrame) {
         self.provokes = Provokes::Promptly;
-        if let SentFrame::Messages { position, first, .. } = frame {
-            if let Some(SentFrame::Messages { position: same, count, first: run }) = self.frames.last_mut() {
-                if *same == position && *run + u64::from(*count) == first && *count < u16::MAX {
-                    *count += 1;
-                    return;
-                }
-            }
+        if let SentFrame::Messages { position, first, .. } = frame
+            && let Some(SentFrame::Messages { position: same, count, first: run }) = self.frames.last_mut()
+            && *same == position
+            && *run + u64::from(*count) == first
+            && *count < u16::MAX
+        {
+            *count += 1;
+            return;
         }
         self.frames.push(frame);
     }
@@ -147,10 +149,11 @@ impl<'a> PacketRoom<'a> {
     /// Appends a whole message if it fits. Not recorded: for messages that are never sent again.
     fn write_message(&mut self, frame: &MessageFrame<'_>, mode: ChannelMode) -> Option<usize> {
         let bytes = frame.bytes_for(frame.data.len(), mode);
-        if bytes > self.bytes() {
+        if bytes > self.bytes() || self.messages >= MESSAGES_PER_PACKET_MAX {
             return None;
         }
         frame.encode(mode, self.packet);
+        self.messages += 1;
         self.provokes = self.provokes.max(Provokes::Lazily);
         self.last = None;
         Some(bytes)

@@ -135,8 +135,19 @@ fn limits_are_checked_at_both_ends_of_every_range() {
     assert_eq!(good[4].shared_idle_timeout(&base), ms(1_000));
 }
 
-/// Client parameters with these extensions as raw bytes.
-fn with_extensions(extensions: &[(u64, &[u8])]) -> Result<ClientParameters, ParameterError> {
+/// Puts these extensions as raw bytes in the place of a payload's empty ones.
+fn put_extensions(payload: &mut Vec<u8>, extensions: &[(u64, &[u8])]) {
+    assert_eq!(payload.pop(), Some(0));
+    payload.put_varint(extensions.len() as u64);
+    for (extension, content) in extensions {
+        payload.put_varint(*extension);
+        payload.put_varint(content.len() as u64);
+        payload.put_bytes(content);
+    }
+}
+
+/// Client parameters with these extensions, encoded.
+fn encoded_with_extensions(extensions: &[(u64, &[u8])]) -> Vec<u8> {
     let mut encoded = Vec::new();
     let plain = ClientParameters {
         user_data: UserData::default(),
@@ -144,21 +155,39 @@ fn with_extensions(extensions: &[(u64, &[u8])]) -> Result<ClientParameters, Para
         ..client_parameters()
     };
     plain.encode(&mut encoded);
-    encoded.pop();
-    encoded.put_varint(extensions.len() as u64);
-    for (extension, content) in extensions {
-        encoded.put_varint(*extension);
-        encoded.put_varint(content.len() as u64);
-        encoded.put_bytes(content);
+    put_extensions(&mut encoded, extensions);
+    encoded
+}
+
+fn with_extensions(extensions: &[(u64, &[u8])]) -> Result<ClientParameters, ParameterError> {
+    ClientParameters::decode(&encoded_with_extensions(extensions))
+}
+
+#[test]
+fn what_cannot_be_parsed_is_refused_as_such_even_behind_an_unknown_extension() {
+    let mut encoded = encoded_with_extensions(&[(7, b"")]);
+    let refused = ClientParameters::decode(&encoded).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Extension);
+    encoded.push(0);
+    assert_eq!(ClientParameters::decode(&encoded).unwrap_err().reason(), Reason::Parameters);
+}
+
+#[test]
+fn schema_hashes_from_a_server_are_an_unknown_extension() {
+    for content in [&[][..], &[1; 12], &[1; 11]] {
+        let mut encoded = Vec::new();
+        answers()[0].encode(&mut encoded);
+        put_extensions(&mut encoded, &[(5, content)]);
+        let refused = ServerAnswer::decode(&encoded).unwrap_err();
+        assert_eq!(refused, ParameterError::UnknownCritical { extension: 5 }, "{content:?}");
     }
-    ClientParameters::decode(&encoded)
 }
 
 #[test]
 fn unknown_extensions_are_skipped_if_even_and_refused_if_odd() {
     let known = with_extensions(&[(0, b"x"), (2, b"user"), (4, b""), (u64::MAX - 1, b"far")]).unwrap();
     assert_eq!(known.user_data.as_bytes(), b"user");
-    for extension in [1, 3, 7, u64::MAX - 2] {
+    for extension in [1, 3, 7, u64::MAX] {
         let result = with_extensions(&[(0, b""), (extension, b"what")]);
         assert_eq!(result, Err(ParameterError::UnknownCritical { extension }));
     }
