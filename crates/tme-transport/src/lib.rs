@@ -11,12 +11,14 @@
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
 //! | [`resolve`] | which addresses does `host:port` stand for? |
+//! | [`engine`] | how do the game's threads and the protocol work together? |
 //! | [`logging`] | where do log lines go? |
 //!
 //! The protocol itself is in `tme-core` and knows none of this.
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod engine;
 pub mod link;
 pub mod logging;
 pub mod memory;

@@ -1,1 +1,77 @@
-//! tme
+//! Encrypted, reliable game networking over UDP: a server, its clients, messages on channels.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tme::{Channel, Event, Server};
+//!
+//! fn main() -> Result<(), tme::Error> {
+//!     let mut server = Server::builder()
+//!         .channel(Channel::reliable_ordered("chat"))
+//!         .channel(Channel::sequenced("state").priority(1))
+//!         .listen("0.0.0.0:7777")
+//!         .max_peers(1_000)
+//!         .start()?; // .start_threaded() for a network thread
+//!
+//!     loop {
+//!         server.update(Duration::from_millis(5))?; // waits at most this long for news
+//!         for event in server.events() {
+//!             match event {
+//!                 Event::Connected { peer, .. } => println!("{peer} joined"),
+//!                 Event::Message { peer, channel, payload, .. } => {
+//!                     server.broadcast_except(peer, channel, payload)?; // says who could not take it now
+//!                 }
+//!                 Event::Disconnected { peer, reason } => println!("{peer} left: {reason}"),
+//!                 _ => {}
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # The pieces
+//! - [`Server`] and [`Client`], each made by a builder, driven *inline* (`start`: `update` does the input and output)
+//!   or *threaded* (`start_threaded`: a network thread does, and connections survive a game that loads for 20 s).
+//! - [`Channel`]s: five modes, priorities, limits. Both sides must agree on ids, names and modes; a client that
+//!   declares none takes the server's.
+//! - [`Event`]s are polled and own what they carry.
+//! - Sending takes `&self` and works from any thread through [`ServerHandle`] and [`ClientHandle`]; it answers at once,
+//!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
+//! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
+//!
+//! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
+#![forbid(unsafe_code)]
+
+mod client;
+mod error;
+mod known_hosts;
+mod server;
+mod settings;
+
+pub use client::{Client, ClientBuilder, ClientHandle, Trust};
+pub use error::Error;
+pub use server::{Server, ServerBuilder, ServerHandle};
+pub use settings::Security;
+
+pub use tme_core::channel::{Channel, ChannelId, ChannelMode, ChannelTable, ChannelTableError};
+pub use tme_core::connection::{
+    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
+    PacketDrops, PeerId, SendError, SendOptions,
+};
+pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
+pub use tme_core::crypto::suite::Suite;
+pub use tme_core::endpoint::EndpointStatistics;
+pub use tme_core::handshake::parameters::Limits;
+pub use tme_core::handshake::reason::Reason;
+pub use tme_core::link::{
+    Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, ParsePresetError, PathConditions, Preset,
+};
+pub use tme_core::payload::Payload;
+pub use tme_transport::engine::{Broadcast, Direction, EngineStatistics, Events, MessageBytes, PeerInfo};
+pub use tme_transport::link::LinkStats;
+pub use tme_transport::logging;
+pub use tme_transport::memory::{self, MemoryLink};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -27,7 +27,9 @@ impl PeerId {
         Self(((generation as u64) << SLOT_BITS) | slot as u64)
     }
 
-    pub(crate) const fn slot(self) -> usize {
+    /// Where the peer stands in tables indexed by slot: 1 to [`SLOTS_MAX`](Self::SLOTS_MAX), used again after it left.
+    #[must_use]
+    pub const fn slot(self) -> usize {
         (self.0 & ((1 << SLOT_BITS) - 1)) as usize
     }
 

@@ -6,8 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sent::SentFrame;
 use super::*;
 use crate::channel::Channel;
+use crate::crypto::SessionSecrets;
+use crate::crypto::packet::KeyLimits;
+use crate::datagram::Ecn;
+use crate::handshake::parameters::Limits;
 use crate::link::{Jitter, Link, LinkConditions};
 use crate::random::SeededRandom;
 

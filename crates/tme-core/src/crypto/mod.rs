@@ -52,6 +52,14 @@ fn short_mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SHORT_MAC_BYTES] {
     short
 }
 
+/// A number for a name: the first 8 bytes of its SHA-256, little-endian. Application ids are made this way.
+#[must_use]
+pub fn name_hash(name: &str) -> u64 {
+    let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
+    let first = digest.as_ref().first_chunk().copied();
+    u64::from_le_bytes(first.unwrap_or_default())
+}
+
 /// An IP address as 16 bytes, IPv4 mapped into IPv6, as cookies and reset tokens contain it.
 #[must_use]
 pub fn address_bytes(address: std::net::IpAddr) -> [u8; 16] {

@@ -1,9 +1,16 @@
 //! A server's endpoint and clients' endpoints, wired by hand on a virtual clock.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use super::*;
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelTable};
 use crate::crypto::keys::KeyPair;
+use crate::crypto::reset::ResetToken;
+use crate::handshake::client::ClientHandshakeConfig;
 use crate::handshake::client::Trust;
+use crate::handshake::datagram::{HandshakeDatagram, Reset};
+use crate::handshake::parameters::ConnectionId;
 use crate::handshake::server::ServerHandshakeConfig;
 use crate::random::SeededRandom;
 
@@ -214,7 +221,7 @@ fn another_game_or_channel_table_is_refused_with_its_reason() {
     let mut net = Net::new(vec![server_with(1, 8), client(1), client(2)]);
     net.connect_with(1, |config| config.application_id = 5);
     net.connect_with(2, |config| {
-        config.channels = Some(ChannelTable::new([Channel::unreliable("x")]).unwrap())
+        config.channels = Some(ChannelTable::new([Channel::unreliable("x")]).unwrap());
     });
     net.run_for(ms(100));
     assert_eq!(net.nodes[1].disconnected(), [Reason::Application]);

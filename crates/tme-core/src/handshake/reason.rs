@@ -55,12 +55,14 @@ pub enum Reason {
     ConnectTimedOut,
     /// Given up on this side before the connection was established (111).
     Aborted,
+    /// The server's name could not be turned into an address (112).
+    Unresolved,
     /// A number this version does not know.
     Other(u16),
 }
 
 /// Number and text of every known reason; the text says what the reader can do.
-const REGISTER: [(Reason, u16, &str); 25] = [
+const REGISTER: [(Reason, u16, &str); 26] = [
     (Reason::Version, 1, "no common protocol version; update the older of game and server"),
     (Reason::Application, 2, "the server runs another game; check the address"),
     (
@@ -98,6 +100,11 @@ const REGISTER: [(Reason, u16, &str); 25] = [
     (Reason::Internal, 109, "internal error on the other side; its log says more"),
     (Reason::ConnectTimedOut, 110, "the server did not answer; check address, port and firewall"),
     (Reason::Aborted, 111, "given up before the connection was established"),
+    (
+        Reason::Unresolved,
+        112,
+        "the server's name leads to no address; check its spelling and the name server",
+    ),
 ];
 
 impl Reason {

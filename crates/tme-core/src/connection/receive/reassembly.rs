@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Partial, Piece};
+use super::{Partial, Piece, Violation};
 use crate::payload::Payload;
 use crate::time::Instant;
 
@@ -27,8 +27,13 @@ pub struct UnreliableReassembly {
 }
 
 impl UnreliableReassembly {
-    /// Adds cells of a message; gives the message once it is complete, `Err` if the cells contradict earlier ones.
-    pub fn insert(&mut self, now: Instant, position: u8, piece: &Piece<'_>) -> Result<Option<Payload>, ()> {
+    /// Adds cells of a message; gives the message once it is complete, a violation if the cells contradict earlier ones.
+    pub fn insert(
+        &mut self,
+        now: Instant,
+        position: u8,
+        piece: &Piece<'_>,
+    ) -> Result<Option<Payload>, Violation> {
         self.expire(now);
         let known = self
             .entries
@@ -45,7 +50,7 @@ impl UnreliableReassembly {
         });
         let Some(entry) = self.entries.get_mut(index) else { return Ok(None) };
         match entry.partial.insert(piece) {
-            None => Err(()),
+            None => Err(Violation::Protocol),
             Some(false) => Ok(None),
             Some(true) => Ok(Some(self.entries.remove(index).partial.into_payload())),
         }
@@ -123,6 +128,6 @@ mod tests {
         let mut reassembly = UnreliableReassembly::default();
         assert_eq!(reassembly.insert(Instant::ZERO, 0, &piece(0, 0, &[0; CELL_BYTES])), Ok(None));
         let longer = Piece { total: 3 * CELL_BYTES, ..piece(0, 1, &[0; CELL_BYTES]) };
-        assert_eq!(reassembly.insert(Instant::ZERO, 0, &longer), Err(()));
+        assert_eq!(reassembly.insert(Instant::ZERO, 0, &longer), Err(Violation::Protocol));
     }
 }

@@ -247,10 +247,10 @@ impl ReliableReceiver {
             return;
         }
         let older = self.partials.range(..piece.sequence).find(|(_, partial)| partial.key == piece.key);
-        if let Some((&sequence, _)) = older {
-            if let Some(partial) = self.partials.remove(&sequence) {
-                self.settle(sequence, partial.bytes.len() as u64, accepted, deliver);
-            }
+        if let Some((&sequence, _)) = older
+            && let Some(partial) = self.partials.remove(&sequence)
+        {
+            self.settle(sequence, partial.bytes.len() as u64, accepted, deliver);
         }
     }
 

@@ -114,13 +114,14 @@ impl<'a> PacketRoom<'a> {
     /// Remembers that the packet carries this.
     pub fn record(&mut self, frame: SentFrame) {
         self.provokes = Provokes::Promptly;
-        if let SentFrame::Messages { position, first, .. } = frame {
-            if let Some(SentFrame::Messages { position: same, count, first: run }) = self.frames.last_mut() {
-                if *same == position && *run + u64::from(*count) == first && *count < u16::MAX {
-                    *count += 1;
-                    return;
-                }
-            }
+        if let SentFrame::Messages { position, first, .. } = frame
+            && let Some(SentFrame::Messages { position: same, count, first: run }) = self.frames.last_mut()
+            && *same == position
+            && *run + u64::from(*count) == first
+            && *count < u16::MAX
+        {
+            *count += 1;
+            return;
         }
         self.frames.push(frame);
     }

@@ -237,10 +237,10 @@ impl ReliableQueue {
     pub fn handle_lost(&mut self, frame: SentFrame) {
         match frame {
             SentFrame::Messages { .. } | SentFrame::Cells { .. } => self.again.push_back(frame),
-            SentFrame::Skip { sequence, .. } => {
-                if self.slot_mut(sequence).is_some_and(|slot| slot.state == State::Skipping) {
-                    self.skips.push_back(sequence);
-                }
+            SentFrame::Skip { sequence, .. }
+                if self.slot_mut(sequence).is_some_and(|slot| slot.state == State::Skipping) =>
+            {
+                self.skips.push_back(sequence);
             }
             _ => {}
         }

@@ -94,11 +94,9 @@ impl SendChannels {
         payload: Payload,
         options: SendOptions,
     ) -> Result<(), SendError> {
-        let reliable_max = self.message_bytes_max;
+        let limit = self.message_bytes_max(position);
         let Some(channel) = self.channels.get_mut(position) else { return Err(SendError::UnknownChannel) };
         let bytes = payload.len();
-        let mode_max = if channel.mode.is_reliable() { reliable_max } else { UNRELIABLE_BYTES_MAX };
-        let limit = channel.settings.message_bytes_max.min(mode_max);
         if bytes > limit {
             return Err(SendError::TooLarge { channel: channel.id, bytes, limit });
         }
@@ -129,6 +127,16 @@ impl SendChannels {
         }
         self.activate(position);
         Ok(())
+    }
+
+    /// Largest message the channel at `position` takes; 0 if there is none.
+    #[must_use]
+    pub fn message_bytes_max(&self, position: usize) -> usize {
+        self.channels.get(position).map_or(0, |channel| {
+            let by_mode =
+                if channel.mode.is_reliable() { self.message_bytes_max } else { UNRELIABLE_BYTES_MAX };
+            channel.settings.message_bytes_max.min(by_mode)
+        })
     }
 
     /// Puts a channel among those to be served; one that was idle does not get the time it did not use.

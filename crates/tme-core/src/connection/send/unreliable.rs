@@ -38,12 +38,12 @@ impl UnreliableQueue {
 
     /// Queues a message. In a Sequenced channel it takes the place of one that has not begun to leave.
     pub fn push(&mut self, now: Instant, payload: Payload, counters: &mut QueueCounters) {
-        if self.mode == ChannelMode::Sequenced && self.waiting.back().is_some_and(|last| last.cells_sent == 0)
+        if self.mode == ChannelMode::Sequenced
+            && self.waiting.back().is_some_and(|last| last.cells_sent == 0)
+            && let Some(replaced) = self.waiting.pop_back()
         {
-            if let Some(replaced) = self.waiting.pop_back() {
-                self.waiting_bytes -= replaced.payload.len();
-                counters.superseded += 1;
-            }
+            self.waiting_bytes -= replaced.payload.len();
+            counters.superseded += 1;
         }
         self.waiting_bytes += payload.len();
         self.waiting.push_back(Waiting { payload, queued_at: now, sequence: None, cells_sent: 0 });

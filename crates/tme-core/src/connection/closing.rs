@@ -1,0 +1,122 @@
+//! How a connection ends: politely, at once, or because of the other side.
+
+use super::{Connection, Event, Origin, State, Timer, Workspace};
+use crate::crypto::reset::ResetToken;
+use crate::handshake::reason::Reason;
+use crate::payload::Payload;
+use crate::time::Instant;
+
+/// How often CLOSE is sent in all.
+pub(super) const CLOSE_ATTEMPTS_MAX: u32 = 5;
+
+/// What CLOSE will say.
+#[derive(Clone, Debug)]
+pub struct Farewell {
+    /// Why.
+    pub reason: Reason,
+    /// The application's own code.
+    pub code: u32,
+    /// The application's own bytes; at most 512 travel.
+    pub detail: Payload,
+}
+
+impl Farewell {
+    /// A reason without code and detail.
+    #[must_use]
+    pub fn new(reason: Reason) -> Self {
+        Self { reason, code: 0, detail: Payload::empty() }
+    }
+}
+
+/// What to do with queued reliable messages when closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseMode {
+    /// They are delivered first, for at most the configured linger time.
+    Flush,
+    /// They are dropped.
+    Now,
+}
+
+impl Connection {
+    /// Ends the connection. Calling it again changes nothing, except that `Now` cuts a flush short.
+    pub fn close(&mut self, now: Instant, mode: CloseMode, farewell: Farewell) {
+        match (&self.state, mode) {
+            (State::Open, CloseMode::Flush) if !self.channels.is_reliable_empty() => {
+                self.timers.set(Timer::Close, Some(now + self.config.linger));
+                self.state = State::Flushing(farewell);
+            }
+            (State::Open | State::Unconfirmed | State::Flushing(_), _) => self.begin_closing(farewell),
+            _ => {}
+        }
+    }
+
+    pub(super) fn begin_closing(&mut self, farewell: Farewell) {
+        self.timers.set(Timer::Close, None);
+        self.state = State::Closing { farewell, attempts: 0, is_due: true };
+    }
+
+    /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
+    pub(super) const fn has_said_farewell(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
+    }
+
+    pub(super) fn handle_close(
+        &mut self,
+        now: Instant,
+        reason: u16,
+        code: u32,
+        detail: &[u8],
+        workspace: &mut Workspace,
+    ) {
+        if matches!(self.state, State::Draining | State::Closed) {
+            self.acks.demand(now);
+            return;
+        }
+        let farewell = Farewell { reason: Reason::from_code(reason), code, detail: Payload::from(detail) };
+        if self.info.is_none() {
+            workspace.events.push_back(Event::disconnected(self.peer, Origin::Remote, farewell));
+        }
+        self.state = State::Draining;
+        self.timers.clear();
+        self.timers.set(Timer::Close, Some(now + self.rtt.probe_timeout() * 3));
+        self.acks.demand(now);
+    }
+
+    /// The server told, with the right token, that it does not know this connection any more.
+    pub fn handle_reset(&mut self, token: &ResetToken, workspace: &mut Workspace) -> bool {
+        if self.is_closed() || self.reset_token.as_ref() != Some(token) {
+            return false;
+        }
+        self.end(Origin::Remote, Farewell::new(Reason::Reset), workspace);
+        true
+    }
+
+    /// Closes because the other side misbehaved; the application hears about it once CLOSE is through.
+    pub(super) fn fail(&mut self, reason: Reason) {
+        if matches!(self.state, State::Open | State::Unconfirmed | State::Flushing(_)) {
+            log::warn!("{}: closing: {reason}", self.peer);
+            self.begin_closing(Farewell::new(reason));
+        }
+    }
+
+    pub(super) fn finish_closing(&mut self, workspace: &mut Workspace) {
+        if let State::Closing { farewell, .. } = &self.state {
+            let farewell = farewell.clone();
+            self.end(Origin::Local, farewell, workspace);
+        }
+    }
+
+    pub(super) fn end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
+        // Who was never announced does not leave either, and who has left does not leave twice.
+        let was_announced = self.info.is_none();
+        if was_announced && !matches!(self.state, State::Draining | State::Closed) {
+            workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
+        }
+        self.end_silently();
+    }
+
+    pub(super) fn end_silently(&mut self) {
+        self.state = State::Closed;
+        self.timers.clear();
+    }
+}

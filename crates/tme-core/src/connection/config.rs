@@ -1,0 +1,92 @@
+//! How connections are set up, and what their handshake has settled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::Connected;
+use crate::channel::ChannelTable;
+use crate::crypto::SessionSecrets;
+use crate::crypto::packet::KeyLimits;
+use crate::crypto::reset::ResetToken;
+use crate::crypto::suite::Suite;
+use crate::datagram::Path;
+use crate::handshake::parameters::Limits;
+
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The end that connected.
+    Client,
+    /// The end that accepted.
+    Server,
+}
+
+/// Settings that all connections of an endpoint share.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionConfig {
+    /// Idle time after which a client sends PING; a server waits a second longer. Default 5 s.
+    pub keep_alive: Duration,
+    /// Overdue answer and silence after which `Interrupted` is reported. Default 3 s.
+    pub interrupted_after: Duration,
+    /// How long a graceful close waits for queued reliable messages. Default 3 s.
+    pub linger: Duration,
+    /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527.
+    pub datagram_bytes: usize,
+    /// Undelivered unreliable messages kept for the application; more are dropped and counted. Default 65,536.
+    pub unreliable_backlog_max: u32,
+    /// When keys are renewed.
+    pub key_limits: KeyLimits,
+    /// Where packet numbers and message sequences start. Both sides must agree; anything but 0 is for tests that
+    /// start next to a wrap.
+    pub start: StartNumbers,
+}
+
+/// First numbers of a connection; the protocol says 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartNumbers {
+    /// First packet number.
+    pub packet: u64,
+    /// First sequence of every channel.
+    pub sequence: u64,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            keep_alive: Duration::from_secs(5),
+            interrupted_after: Duration::from_secs(3),
+            linger: Duration::from_secs(3),
+            datagram_bytes: 1_200,
+            unreliable_backlog_max: 65_536,
+            key_limits: KeyLimits::default(),
+            start: StartNumbers::default(),
+        }
+    }
+}
+
+/// What the handshake has settled.
+#[derive(Debug)]
+pub struct Negotiated {
+    /// Which end this is.
+    pub side: Side,
+    /// The way to the other side.
+    pub path: Path,
+    /// Id in packets we receive.
+    pub local_id: u32,
+    /// Id in packets we send.
+    pub remote_id: u32,
+    /// Cipher.
+    pub suite: Suite,
+    /// Keys.
+    pub secrets: SessionSecrets,
+    /// What we granted.
+    pub local_limits: Limits,
+    /// What the other side granted.
+    pub remote_limits: Limits,
+    /// The channels.
+    pub table: Arc<ChannelTable>,
+    /// Token with which a restarted server tells that it forgot us (client only).
+    pub reset_token: Option<ResetToken>,
+    /// What [`Event::Connected`](super::Event::Connected) will say, once the connection is open.
+    pub info: Box<Connected>,
+}

@@ -1,0 +1,145 @@
+//! Acknowledgements, losses and probes: what was sent, and what must go again.
+
+use std::time::Duration;
+
+use super::acknowledge::LAZY_DELAY_MAX;
+use super::closing::CLOSE_ATTEMPTS_MAX;
+use super::congestion::{AckedSample, LostSample};
+use super::receive::Violation;
+use super::sent::{NeverSent, SentFrame};
+use super::{Connection, Event, State, Timer, Workspace};
+use crate::time::Instant;
+use crate::wire::ack::Ack;
+
+/// Probe time-outs in a row after which only probes are sent.
+const PROBES_BEFORE_SILENCE: u32 = 3;
+const PROBE_BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+impl Connection {
+    pub(super) fn handle_ack(
+        &mut self,
+        now: Instant,
+        ack: &Ack<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<(), Violation> {
+        workspace.acked.clear();
+        let outcome =
+            self.sent.handle_ack(now, ack, &mut workspace.acked).map_err(|NeverSent| Violation::Protocol)?;
+        if outcome.packets == 0 {
+            return Ok(());
+        }
+        if let Some(sample) = outcome.rtt_sample {
+            // Only prompt packets bound the delay that the other side may honestly claim.
+            let claimed = Duration::from(ack.delay);
+            self.rtt.handle_sample(sample, claimed);
+        }
+        if let Some(largest) = self.sent.largest_acked() {
+            self.protection.handle_acknowledged(now, largest, self.rtt.probe_timeout());
+            self.timers.set(Timer::Keys, self.protection.poll_timeout());
+        }
+        self.probe_count = 0;
+        self.counters.packets_spuriously_lost += outcome.spurious;
+        self.counters.loss_sent.add(now, outcome.packets, -(outcome.spurious as i64));
+        self.congestion.handle_acked(AckedSample {
+            now,
+            bytes: outcome.bytes,
+            newest_sent_at: outcome.newest_sent_at,
+            is_app_limited: self.is_app_limited,
+        });
+        for index in 0..workspace.acked.len() {
+            let Some(&frame) = workspace.acked.get(index) else { break };
+            if frame == SentFrame::Close {
+                self.finish_closing(workspace);
+            } else {
+                self.channels.handle_acked(frame);
+            }
+        }
+        self.detect_losses(now, workspace);
+        self.report_writable(workspace);
+        Ok(())
+    }
+
+    pub(super) fn report_writable(&mut self, workspace: &mut Workspace) {
+        while let Some(channel) = self.channels.poll_writable() {
+            workspace.events.push_back(Event::Writable { peer: self.peer, channel });
+        }
+    }
+
+    pub(super) fn detect_losses(&mut self, now: Instant, workspace: &mut Workspace) {
+        workspace.lost.clear();
+        let outcome = self.sent.detect_losses(now, &self.rtt, &mut workspace.lost);
+        self.timers.set(Timer::Loss, outcome.check_at);
+        if outcome.packets > 0 {
+            self.counters.packets_lost += outcome.packets;
+            self.counters.loss_sent.add(now, outcome.packets, outcome.packets as i64);
+            self.congestion.handle_lost(LostSample {
+                now,
+                bytes: outcome.bytes,
+                newest_sent_at: outcome.newest_sent_at,
+            });
+        }
+        for index in 0..workspace.lost.len() {
+            let Some(&frame) = workspace.lost.get(index) else { break };
+            self.send_again(frame);
+        }
+        self.restart_probe_timer();
+    }
+
+    pub(super) fn send_again(&mut self, frame: SentFrame) {
+        match frame {
+            SentFrame::ConnectionCredit => self.is_credit_due = true,
+            SentFrame::ChannelCredit { position } => self.channel_credit_due |= 1 << position,
+            // Repeated by the probe time-out, which also counts the attempts.
+            SentFrame::Close => {}
+            frame => self.channels.handle_lost(frame),
+        }
+    }
+
+    pub(super) fn restart_probe_timer(&mut self) {
+        // A path whose round trip alone takes longer than the cap keeps its own time-out.
+        let backoff = |timeout: Duration| {
+            (timeout * 2u32.saturating_pow(self.probe_count.min(16))).min(PROBE_BACKOFF_MAX.max(timeout))
+        };
+        let timeout = self.rtt.probe_timeout();
+        let at = match (self.sent.last_prompt_sent_at(), self.sent.last_lazy_sent_at()) {
+            (Some(sent_at), _) => Some(sent_at + backoff(timeout)),
+            (None, Some(sent_at)) => Some(sent_at + backoff(timeout + LAZY_DELAY_MAX)),
+            (None, None) => None,
+        };
+        self.timers.set(Timer::Probe, at);
+        let oldest = self.sent.oldest_in_flight_sent_at();
+        let is_watched = matches!(self.state, State::Open | State::Flushing(_)) && !self.is_interrupted;
+        let overdue = oldest.filter(|_| is_watched);
+        self.timers.set(
+            Timer::Interrupted,
+            overdue.map(|sent_at| sent_at.max(self.last_received_at) + self.config.interrupted_after),
+        );
+    }
+
+    pub(super) fn handle_probe_timeout(&mut self, now: Instant, workspace: &mut Workspace) {
+        if let State::Closing { attempts, is_due, .. } = &mut self.state {
+            if *attempts >= CLOSE_ATTEMPTS_MAX {
+                self.finish_closing(workspace);
+                return;
+            }
+            *is_due = true;
+        }
+        self.counters.probe_timeouts += 1;
+        self.probe_count += 1;
+        self.probes_due = 1;
+        if self.probe_count == PROBES_BEFORE_SILENCE {
+            self.congestion.handle_outage(now);
+        }
+        workspace.lost.clear();
+        self.sent.unanswered(1, &mut workspace.lost);
+        for index in 0..workspace.lost.len() {
+            let Some(&frame) = workspace.lost.get(index) else { break };
+            self.send_again(frame);
+        }
+    }
+
+    /// Whether enough probes went unanswered that only probes are sent.
+    pub(super) const fn is_probing_only(&self) -> bool {
+        self.probe_count >= PROBES_BEFORE_SILENCE
+    }
+}

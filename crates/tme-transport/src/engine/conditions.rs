@@ -1,0 +1,104 @@
+//! Network conditions that a game switches on at run time: a modelled link per peer and direction.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use tme_core::datagram::{Ecn, Path};
+use tme_core::link::{ConditionsError, Link as ModelLink, LinkConditions};
+use tme_core::time::Instant;
+
+use super::outbox::Direction;
+
+/// What travels beside a modelled datagram.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meta {
+    pub path: Path,
+    pub ecn: Ecn,
+}
+
+#[derive(Debug, Default)]
+struct Shaped {
+    incoming: Option<ModelLink<Meta>>,
+    outgoing: Option<ModelLink<Meta>>,
+}
+
+/// Modelled links by the other side's address. Empty as a rule, and then nothing is looked up.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    shaped: BTreeMap<SocketAddr, Shaped>,
+}
+
+impl Conditions {
+    pub fn is_empty(&self) -> bool {
+        self.shaped.is_empty()
+    }
+
+    /// Switches conditions on, changes them, or (`None`) off. What is in flight then is dropped.
+    pub fn set(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        direction: Direction,
+        conditions: Option<LinkConditions>,
+        seed: u64,
+    ) -> Result<(), ConditionsError> {
+        let shaped = self.shaped.entry(remote).or_default();
+        let link = match direction {
+            Direction::Incoming => &mut shaped.incoming,
+            Direction::Outgoing => &mut shaped.outgoing,
+        };
+        match (link.as_mut(), conditions) {
+            (Some(link), Some(conditions)) => link.set_conditions(now, conditions)?,
+            (None, Some(conditions)) => *link = Some(ModelLink::new(conditions, seed)?),
+            (_, None) => *link = None,
+        }
+        if shaped.incoming.is_none() && shaped.outgoing.is_none() {
+            self.shaped.remove(&remote);
+        }
+        Ok(())
+    }
+
+    /// Forgets a peer that left.
+    pub fn remove(&mut self, remote: SocketAddr) {
+        self.shaped.remove(&remote);
+    }
+
+    /// Takes a datagram in if its way is modelled; `false` leaves it to the caller.
+    pub fn handle(&mut self, now: Instant, direction: Direction, bytes: &[u8], meta: Meta) -> bool {
+        match self.link(meta.path.remote, direction) {
+            Some(link) => {
+                link.handle_datagram(now, bytes, meta);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn link(&mut self, remote: SocketAddr, direction: Direction) -> Option<&mut ModelLink<Meta>> {
+        let shaped = self.shaped.get_mut(&remote)?;
+        match direction {
+            Direction::Incoming => shaped.incoming.as_mut(),
+            Direction::Outgoing => shaped.outgoing.as_mut(),
+        }
+    }
+
+    /// Hands over what arrives by now.
+    pub fn deliver(&mut self, now: Instant, mut to: impl FnMut(Direction, &mut [u8], Meta)) {
+        for shaped in self.shaped.values_mut() {
+            for (direction, link) in
+                [(Direction::Incoming, &mut shaped.incoming), (Direction::Outgoing, &mut shaped.outgoing)]
+            {
+                let Some(link) = link else { continue };
+                while let Some(delivery) = link.poll_delivery(now) {
+                    to(direction, delivery.bytes, delivery.meta);
+                }
+            }
+        }
+    }
+
+    /// When the next datagram arrives.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let links = self.shaped.values().flat_map(|shaped| [&shaped.incoming, &shaped.outgoing]);
+        links.flatten().filter_map(ModelLink::poll_timeout).min()
+    }
+}

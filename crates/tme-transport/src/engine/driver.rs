@@ -1,0 +1,456 @@
+//! One turn of the engine: commands in, datagrams out, waiting, datagrams in, events out. Inline and threaded drive
+//! are this same code.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tme_core::channel::ChannelId;
+use tme_core::connection::{CloseMode, Event, Farewell, PeerId, SendOptions, TransmitLimits};
+use tme_core::datagram::{Path, Transmit};
+use tme_core::endpoint::Endpoint;
+use tme_core::payload::{Payload, PayloadPool};
+use tme_core::random::Random;
+use tme_core::time::Instant;
+
+use super::EngineError;
+use super::conditions::{Conditions, Meta};
+use super::connector::Connector;
+use super::outbox::{Batch, Body, Command, Direction};
+use super::shared::Shared;
+use crate::clock::Clock;
+use crate::link::{Link, SendOutcome, Watch};
+use crate::poller::{Poller, Token};
+use crate::random::SystemRandom;
+use crate::resolve::Resolver;
+
+const SOCKET: Token = Token(0);
+/// Datagrams taken from the socket before timers and sending get their turn.
+const RECEIVE_BATCH: usize = 256;
+/// Datagrams of one peer in one system call, where segmentation offload takes them.
+const SEGMENTS_MAX: usize = 64;
+/// Bytes in one system call: the largest UDP payload.
+const TRANSMIT_BYTES_MAX: usize = 65_000;
+/// Events waiting for the game beyond which no new peers are admitted: a game that does not read gains no players.
+const EVENTS_MAX: usize = 1 << 20;
+/// How old published statistics may be.
+const STATISTICS_AGE_MAX: Duration = Duration::from_millis(100);
+
+/// Messages that the game took from the event queue, for flow control.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Consumed {
+    pub peer: PeerId,
+    pub channel: ChannelId,
+    pub bytes: u64,
+    pub messages: u64,
+}
+
+/// Whatever one thread needs to run an endpoint on a link.
+pub(super) struct Driver {
+    pub endpoint: Endpoint,
+    link: Link,
+    poller: Poller,
+    clock: Clock,
+    random: SystemRandom,
+    resolver: Option<Resolver>,
+    connector: Option<Connector>,
+    conditions: Conditions,
+    shared: Arc<Shared>,
+    /// Commands taken from the outbox; its buffers are used again.
+    batch: Batch,
+    arena_pool: PayloadPool,
+    /// Peers that the commands of this turn sent to.
+    touched: Vec<PeerId>,
+    consumed: Vec<Consumed>,
+    transmit_buffer: Vec<u8>,
+    /// What the socket could not take yet.
+    blocked: Option<Blocked>,
+    events: VecDeque<Event>,
+    is_receivable: bool,
+    gathering: Duration,
+}
+
+struct Blocked {
+    transmit: Transmit,
+    sent_bytes: usize,
+}
+
+/// What a driver is made of.
+pub(super) struct DriverParts {
+    pub endpoint: Endpoint,
+    pub link: Link,
+    pub poller: Poller,
+    pub clock: Clock,
+    pub random: SystemRandom,
+    pub resolver: Option<Resolver>,
+    pub connector: Option<Connector>,
+    pub shared: Arc<Shared>,
+    pub gathering: Duration,
+}
+
+impl Driver {
+    pub fn new(parts: DriverParts) -> std::io::Result<Self> {
+        let DriverParts { endpoint, mut link, poller, clock, random, resolver, connector, shared, gathering } =
+            parts;
+        link.register(&poller, SOCKET)?;
+        Ok(Self {
+            endpoint,
+            link,
+            poller,
+            clock,
+            random,
+            resolver,
+            connector,
+            conditions: Conditions::default(),
+            shared,
+            batch: Batch::default(),
+            arena_pool: PayloadPool::new(64, 1 << 20),
+            touched: Vec::new(),
+            consumed: Vec::new(),
+            transmit_buffer: Vec::with_capacity(TRANSMIT_BYTES_MAX),
+            blocked: None,
+            events: VecDeque::new(),
+            is_receivable: true,
+            gathering,
+        })
+    }
+
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Events of the turns so far.
+    pub fn events_mut(&mut self) -> &mut VecDeque<Event> {
+        &mut self.events
+    }
+
+    /// Does everything that can be done, waiting at most `timeout` for news first. Gives whether a wake handle ended
+    /// the wait.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        self.take_commands(now);
+        self.handle_due(now)?;
+        self.flush(now)?;
+        self.collect_events(now);
+
+        self.shared.fall_asleep();
+        let wait = self.time_to_wait(now, timeout);
+        let woken = self.poller.wait(wait);
+        self.shared.wake_up();
+        let woken = woken.map_err(|error| EngineError::Wait(error.to_string()))?;
+        if woken.ready_count > 0 || self.link.has_waiting() {
+            self.is_receivable = true;
+        }
+        let is_writable = self.link.take_writable()
+            || self.poller.events().any(|event| event.token() == SOCKET && event.is_writable());
+        let now = self.clock.now();
+        if is_writable && self.blocked.is_some() {
+            self.retry_blocked()?;
+        }
+        self.receive(now)?;
+        self.take_commands(now);
+        self.handle_due(now)?;
+        self.flush(now)?;
+        self.collect_events(now);
+        Ok(woken.by_handle)
+    }
+
+    /// Sends what is queued, without waiting for anything.
+    pub fn flush_now(&mut self) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        self.shared.ask_flush();
+        self.take_commands(now);
+        self.flush(now)
+    }
+
+    fn time_to_wait(&mut self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+        if self.is_receivable || !self.events.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [
+            self.endpoint.poll_timeout(),
+            self.conditions.poll_timeout(),
+            self.resolver.as_ref().and_then(Resolver::poll_timeout),
+            self.connector.as_ref().and_then(Connector::poll_timeout),
+            self.shared.commands_due_at(self.gathering),
+        ];
+        let next = deadlines.into_iter().flatten().min().map(|at| at.saturating_since(now));
+        [next, timeout].into_iter().flatten().min()
+    }
+
+    // ---- commands ----
+
+    fn take_commands(&mut self, now: Instant) {
+        if self.shared.commands_due_at(self.gathering).is_none_or(|at| at > now) {
+            return;
+        }
+        {
+            let mut outbox = self.shared.outbox.lock();
+            outbox.take(&mut self.batch);
+            self.shared.handle_taken();
+        }
+        self.shared.take_consumed(&mut self.consumed);
+        for consumed in self.consumed.drain(..) {
+            self.endpoint.consume(consumed.peer, consumed.channel, consumed.bytes, consumed.messages);
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        self.touched.clear();
+        for command in batch.commands.drain(..) {
+            self.obey(now, command, &batch.targets, &batch.arenas);
+        }
+        batch.targets.clear();
+        batch.bytes = 0;
+        for arena in batch.arenas.drain(..) {
+            self.arena_pool.give(arena);
+        }
+        let mut outbox = self.shared.outbox.lock();
+        outbox.give_arena(self.arena_pool.take());
+        for &peer in &self.touched {
+            if let Some(connection) = self.endpoint.connection(peer) {
+                outbox.handle_arrived(connection);
+            }
+        }
+        drop(outbox);
+        self.batch = batch;
+    }
+
+    fn obey(&mut self, now: Instant, command: Command, targets: &[PeerId], arenas: &[Arc<Vec<u8>>]) {
+        match command {
+            Command::Send { peer, channel, options, body } => {
+                if let Some(payload) = payload_of(body, arenas) {
+                    self.send(now, peer, channel, payload, options);
+                }
+            }
+            Command::Multicast { targets: range, channel, options, body } => {
+                let Some(payload) = payload_of(body, arenas) else { return };
+                for &peer in targets.get(range.start as usize..range.end as usize).unwrap_or_default() {
+                    self.send(now, peer, channel, payload.clone(), options);
+                }
+            }
+            Command::Disconnect { peer, mode, farewell } => {
+                self.endpoint.disconnect(now, peer, mode, farewell);
+            }
+            Command::Conditions { peer, direction, conditions } => {
+                let remote = self.shared.outbox.lock().remote_of(peer);
+                let seed = self.random.next_u64();
+                if let Some(remote) = remote
+                    && let Err(error) = self.conditions.set(now, remote, direction, conditions, seed)
+                {
+                    log::warn!("{peer}: network conditions not changed: {error}");
+                }
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        channel: ChannelId,
+        payload: Payload,
+        options: SendOptions,
+    ) {
+        if self.touched.last() != Some(&peer) {
+            self.touched.push(peer);
+        }
+        // The outbox has checked everything; what fails here lost its peer in between.
+        if let Err(error) = self.endpoint.send(now, peer, channel, payload, options) {
+            log::debug!("{peer}: message dropped on its way to the connection: {error}");
+            self.shared.count_dropped_send();
+        }
+    }
+
+    // ---- time ----
+
+    fn handle_due(&mut self, now: Instant) -> Result<(), EngineError> {
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        if !self.conditions.is_empty() {
+            self.deliver_modelled(now)?;
+        }
+        if let (Some(resolver), Some(connector)) = (&mut self.resolver, &mut self.connector) {
+            while let Some(resolution) = resolver.poll(now) {
+                self.events.extend(connector.handle_resolution(now, resolution));
+            }
+        }
+        if let Some(connector) = &mut self.connector {
+            let link = &self.link;
+            let event =
+                connector.handle_timeout(now, &mut self.endpoint, &mut self.random, |to| link.can_reach(to));
+            self.events.extend(event);
+        }
+        Ok(())
+    }
+
+    fn deliver_modelled(&mut self, now: Instant) -> Result<(), EngineError> {
+        let Self { conditions, endpoint, link, random, .. } = self;
+        let mut result = Ok(());
+        conditions.deliver(now, |direction, bytes, meta| match direction {
+            Direction::Incoming => endpoint.handle_datagram(now, meta.path, meta.ecn, bytes, random),
+            Direction::Outgoing => {
+                let transmit =
+                    Transmit { path: meta.path, ecn: meta.ecn, bytes: bytes.len(), segment_bytes: None };
+                // A full socket buffer is one more queue that drops on a modelled path.
+                if let Err(error) = link.send(&transmit, bytes) {
+                    result = Err(EngineError::Socket(error.to_string()));
+                }
+            }
+        });
+        result
+    }
+
+    // ---- datagrams ----
+
+    fn receive(&mut self, now: Instant) -> Result<(), EngineError> {
+        if !self.is_receivable {
+            return Ok(());
+        }
+        let Self { endpoint, link, random, conditions, .. } = self;
+        let received = link
+            .receive(RECEIVE_BATCH, |bytes, path: Path, ecn| {
+                let is_modelled = !conditions.is_empty()
+                    && conditions.handle(now, Direction::Incoming, bytes, Meta { path, ecn });
+                if !is_modelled {
+                    endpoint.handle_datagram(now, path, ecn, bytes, random);
+                }
+            })
+            .map_err(|error| EngineError::Socket(error.to_string()))?;
+        self.is_receivable = received.more;
+        while let Some(hint) = self.link.poll_hint() {
+            log::debug!("network says: {hint:?}");
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, now: Instant) -> Result<(), EngineError> {
+        if self.blocked.is_some() {
+            return Ok(());
+        }
+        loop {
+            let limits = TransmitLimits {
+                segments: self.link.max_gso_segments().min(SEGMENTS_MAX),
+                bytes: TRANSMIT_BYTES_MAX,
+            };
+            let Some(transmit) = self.endpoint.poll_transmit(now, limits, &mut self.transmit_buffer) else {
+                return Ok(());
+            };
+            if !self.conditions.is_empty() && self.model_outgoing(now, &transmit) {
+                continue;
+            }
+            if !self.send_from(transmit, 0)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn model_outgoing(&mut self, now: Instant, transmit: &Transmit) -> bool {
+        let meta = Meta { path: transmit.path, ecn: transmit.ecn };
+        let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
+        let mut datagrams = self.transmit_buffer.chunks(segment);
+        datagrams.all(|bytes| self.conditions.handle(now, Direction::Outgoing, bytes, meta))
+    }
+
+    /// Hands the buffer from `start` on to the socket; `false` if it has to wait.
+    fn send_from(&mut self, transmit: Transmit, start: usize) -> Result<bool, EngineError> {
+        let rest = self.transmit_buffer.get(start..transmit.bytes).unwrap_or_default();
+        let part = Transmit { bytes: rest.len(), ..transmit };
+        match self.link.send(&part, rest) {
+            Ok(SendOutcome::Sent | SendOutcome::Dropped(_)) => Ok(true),
+            Ok(SendOutcome::WouldBlock { sent_bytes }) => {
+                self.blocked = Some(Blocked { transmit, sent_bytes: start + sent_bytes });
+                let watched = self.link.watch_writable(&self.poller, Watch::On);
+                watched.map_err(|error| EngineError::Socket(error.to_string()))?;
+                Ok(false)
+            }
+            Err(error) => Err(EngineError::Socket(error.to_string())),
+        }
+    }
+
+    fn retry_blocked(&mut self) -> Result<(), EngineError> {
+        let Some(Blocked { transmit, sent_bytes }) = self.blocked.take() else { return Ok(()) };
+        if self.send_from(transmit, sent_bytes)? {
+            let watched = self.link.watch_writable(&self.poller, Watch::Off);
+            watched.map_err(|error| EngineError::Socket(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    // ---- events ----
+
+    /// Moves the endpoint's events to where the game finds them, and tells the outbox what has changed.
+    fn collect_events(&mut self, now: Instant) {
+        let outbox: &Mutex<_> = &self.shared.outbox;
+        while let Some(event) = self.endpoint.poll_event() {
+            if let Some(connector) = &mut self.connector
+                && !connector.filter(now, &event, &mut self.endpoint)
+            {
+                continue;
+            }
+            match &event {
+                Event::Connected { peer, info } => {
+                    if let Some(connection) = self.endpoint.connection(*peer) {
+                        outbox.lock().insert_peer(connection, info.remote, info.number);
+                    }
+                }
+                Event::Disconnected { peer, .. } => {
+                    if let Some(remote) = outbox.lock().remove_peer(*peer) {
+                        self.conditions.remove(remote);
+                    }
+                }
+                // The outbox knows better: its own queue comes before the connection's.
+                Event::Writable { .. } => continue,
+                _ => {}
+            }
+            self.events.push_back(event);
+        }
+        self.publish(now);
+        self.endpoint.set_admitting(self.events.len() + self.shared.events_waiting() < EVENTS_MAX);
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let Some(mut peer) = self.endpoint.poll_changed() else { return };
+        let mut outbox = self.shared.outbox.lock();
+        loop {
+            if let Some(connection) = self.endpoint.connection(peer) {
+                let events = &mut self.events;
+                outbox.update_peer(now, connection, STATISTICS_AGE_MAX, |channel| {
+                    events.push_back(Event::Writable { peer, channel });
+                });
+            }
+            match self.endpoint.poll_changed() {
+                Some(next) => peer = next,
+                None => break,
+            }
+        }
+        drop(outbox);
+        self.shared.publish(self.endpoint.statistics(), *self.link.stats());
+    }
+
+    /// Says goodbye to everybody, as far as that goes without waiting.
+    pub fn say_goodbye(&mut self, mode: CloseMode, farewell: &Farewell) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let peers: Vec<PeerId> = self.endpoint.peers().collect();
+        for peer in peers {
+            self.endpoint.disconnect(now, peer, mode, farewell.clone());
+        }
+        self.endpoint.set_admitting(false);
+        self.flush(now)
+    }
+
+    /// Whether every connection has ended.
+    pub fn is_deserted(&self) -> bool {
+        self.endpoint.connection_count() == 0
+    }
+}
+
+fn payload_of(body: Body, arenas: &[Arc<Vec<u8>>]) -> Option<Payload> {
+    match body {
+        Body::Shared(payload) => Some(payload),
+        Body::Copied { arena, start, length } => {
+            let start = start as usize;
+            Payload::from_shared(arenas.get(arena as usize)?, start..start + length as usize)
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! What the game's threads ask of the engine: a bounded queue of commands, with enough known about every peer to
+//! answer a send at once.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use tme_core::channel::{ChannelId, ChannelTable};
+use tme_core::connection::{CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions};
+use tme_core::link::LinkConditions;
+use tme_core::payload::Payload;
+use tme_core::time::Instant;
+
+use super::message::MessageBytes;
+
+/// Bytes of queued messages that have not reached the engine yet, over all peers. Beyond it a send would block.
+pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
+/// Messages up to this size are copied into the outbox's own buffer; larger ones get a buffer of their own.
+const COPY_BYTES_MAX: usize = 16 << 10;
+/// The buffer is handed to the engine at the latest when it holds this much, so that one slow message does not keep
+/// megabytes alive.
+const ARENA_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a message on their way to the engine.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A range of the arena with this index.
+    Copied { arena: u32, start: u32, length: u32 },
+    /// A buffer of its own.
+    Shared(Payload),
+}
+
+/// What the engine is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Send to one peer.
+    Send { peer: PeerId, channel: ChannelId, options: SendOptions, body: Body },
+    /// Send to several: a range of [`Batch::targets`].
+    Multicast { targets: Range<u32>, channel: ChannelId, options: SendOptions, body: Body },
+    /// End a connection.
+    Disconnect { peer: PeerId, mode: CloseMode, farewell: Farewell },
+    /// Change the modelled network towards a peer.
+    Conditions { peer: PeerId, direction: Direction, conditions: Option<LinkConditions> },
+}
+
+/// Which way datagrams go, seen from this engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What this engine receives.
+    Incoming,
+    /// What this engine sends.
+    Outgoing,
+}
+
+/// Commands in the order they were given, with what they refer to.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub commands: Vec<Command>,
+    pub targets: Vec<PeerId>,
+    /// Bytes of copied messages. Each is unshared while it stands here.
+    pub arenas: Vec<Arc<Vec<u8>>>,
+    pub bytes: usize,
+}
+
+/// What the game's threads know about a peer.
+#[derive(Debug)]
+struct PeerEntry {
+    peer: PeerId,
+    remote: SocketAddr,
+    number: u32,
+    table: Arc<ChannelTable>,
+    channels: Vec<ChannelDepth>,
+    statistics: ConnectionStatistics,
+    statistics_at: Option<Instant>,
+}
+
+/// How full a channel's send queue is, as far as the game's threads are concerned.
+#[derive(Clone, Debug, Default)]
+struct ChannelDepth {
+    /// In the connection, as last reported.
+    bytes: usize,
+    messages: usize,
+    /// In the outbox.
+    pending_bytes: usize,
+    pending_messages: usize,
+    /// Taken from the outbox, not yet in the connection.
+    transit_bytes: usize,
+    transit_messages: usize,
+    message_bytes_max: usize,
+    /// A send was refused since the last `Writable`.
+    is_refused: bool,
+    /// Keys in use (reliable-latest).
+    keys: BTreeSet<u32>,
+}
+
+/// What a send to several peers came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Broadcast {
+    /// Peers for which it was queued.
+    pub sent: usize,
+    /// Peers whose queue is full; `Writable` follows for each.
+    pub would_block: usize,
+    /// Ids that name nobody (any more).
+    pub gone: usize,
+}
+
+/// A peer as [`Handle::peers`](super::Handle::peers) lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its id.
+    pub peer: PeerId,
+    /// Its address.
+    pub remote: SocketAddr,
+    /// The number of the client in this connection, at least 2.
+    pub number: u32,
+}
+
+/// The queue itself; lives in a mutex that is held for the time of one copy.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// By slot.
+    peers: Vec<Option<PeerEntry>>,
+    pub pending: Batch,
+    /// An empty buffer for the next arena, given back by the engine.
+    spare_arenas: Vec<Arc<Vec<u8>>>,
+}
+
+impl Outbox {
+    // ---- for the game's threads ----
+
+    /// Queues a message for one peer.
+    pub fn send(
+        &mut self,
+        peer: PeerId,
+        channel: ChannelId,
+        message: MessageBytes<'_>,
+        options: SendOptions,
+    ) -> Result<(), SendError> {
+        self.reserve(peer, channel, message.len(), options)?;
+        let body = self.store(message);
+        self.pending.commands.push(Command::Send { peer, channel, options, body });
+        Ok(())
+    }
+
+    /// Queues a message once for several peers. An error means that none of them would take it, whoever they are.
+    pub fn multicast(
+        &mut self,
+        targets: impl IntoIterator<Item = PeerId>,
+        channel: ChannelId,
+        message: MessageBytes<'_>,
+        options: SendOptions,
+    ) -> Result<Broadcast, SendError> {
+        let start = self.pending.targets.len();
+        self.pending.targets.extend(targets);
+        self.send_to_targets(start, channel, message, options)
+    }
+
+    /// Queues a message once for all peers but `except`.
+    pub fn broadcast(
+        &mut self,
+        except: Option<PeerId>,
+        channel: ChannelId,
+        message: MessageBytes<'_>,
+        options: SendOptions,
+    ) -> Result<Broadcast, SendError> {
+        let start = self.pending.targets.len();
+        let peers = self.peers.iter().flatten().map(|entry| entry.peer);
+        self.pending.targets.extend(peers.filter(|&peer| Some(peer) != except));
+        self.send_to_targets(start, channel, message, options)
+    }
+
+    /// Sends to the candidates from `start` on in the batch's target list; keeps those there that can take it.
+    fn send_to_targets(
+        &mut self,
+        start: usize,
+        channel: ChannelId,
+        message: MessageBytes<'_>,
+        options: SendOptions,
+    ) -> Result<Broadcast, SendError> {
+        let bytes = message.len();
+        let mut outcome = Broadcast::default();
+        let mut kept = start;
+        for index in start..self.pending.targets.len() {
+            let Some(&peer) = self.pending.targets.get(index) else { break };
+            match self.reserve(peer, channel, bytes, options) {
+                Ok(()) => {
+                    self.pending.targets.swap(kept, index);
+                    kept += 1;
+                }
+                Err(SendError::WouldBlock { .. }) => outcome.would_block += 1,
+                Err(SendError::NotConnected) => outcome.gone += 1,
+                Err(error) => {
+                    self.pending.targets.truncate(kept);
+                    for peer in self.pending.targets.split_off(start) {
+                        self.release(peer, channel, bytes);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        self.pending.targets.truncate(kept);
+        outcome.sent = kept - start;
+        if outcome.sent > 0 {
+            let body = self.store(message);
+            let targets = start as u32..kept as u32;
+            self.pending.commands.push(Command::Multicast { targets, channel, options, body });
+        }
+        Ok(outcome)
+    }
+
+    /// Checks everything that can be wrong with a send and takes the room for it.
+    fn reserve(
+        &mut self,
+        peer: PeerId,
+        channel: ChannelId,
+        bytes: usize,
+        options: SendOptions,
+    ) -> Result<(), SendError> {
+        let is_outbox_full = self.pending.bytes + bytes > OUTBOX_BYTES_MAX && self.pending.bytes > 0;
+        let entry = self.entry_mut(peer).ok_or(SendError::NotConnected)?;
+        let position = entry.table.position(channel).ok_or(SendError::UnknownChannel)?;
+        let (Some(channel_entry), Some(depth)) =
+            (entry.table.entries().get(position), entry.channels.get_mut(position))
+        else {
+            return Err(SendError::UnknownChannel);
+        };
+        let limit = depth.message_bytes_max;
+        if bytes > limit {
+            return Err(SendError::TooLarge { channel, bytes, limit });
+        }
+        if options.key.is_some() && !channel_entry.mode.is_keyed() {
+            return Err(SendError::KeyNotAllowed { channel });
+        }
+        let settings = &channel_entry.settings;
+        let (queued_bytes, queued_messages) = depth.queued();
+        let is_full =
+            queued_bytes + bytes > settings.queue_bytes_max || queued_messages >= settings.queue_messages_max;
+        // An empty queue takes one message of any allowed size, else it could never be sent.
+        if is_outbox_full || (is_full && queued_messages > 0) {
+            depth.is_refused = true;
+            return Err(SendError::WouldBlock { channel });
+        }
+        if channel_entry.mode.is_keyed() {
+            let (key, limit) = (options.key.unwrap_or(0), settings.keys_max);
+            if depth.keys.len() >= limit as usize && !depth.keys.contains(&key) {
+                return Err(SendError::TooManyKeys { channel, limit });
+            }
+            depth.keys.insert(key);
+        }
+        depth.pending_bytes += bytes;
+        depth.pending_messages += 1;
+        Ok(())
+    }
+
+    /// Gives room back that [`reserve`](Self::reserve) took.
+    fn release(&mut self, peer: PeerId, channel: ChannelId, bytes: usize) {
+        if let Some(depth) = self.depth_mut(peer, channel) {
+            depth.pending_bytes = depth.pending_bytes.saturating_sub(bytes);
+            depth.pending_messages = depth.pending_messages.saturating_sub(1);
+        }
+    }
+
+    fn store(&mut self, message: MessageBytes<'_>) -> Body {
+        self.pending.bytes += message.len();
+        let bytes = match message {
+            MessageBytes::Shared(payload) => return Body::Shared(payload),
+            MessageBytes::Copied(bytes) if bytes.len() > COPY_BYTES_MAX => {
+                return Body::Shared(Payload::from(bytes));
+            }
+            MessageBytes::Copied(bytes) => bytes,
+        };
+        let has_room =
+            self.pending.arenas.last().is_some_and(|arena| arena.len() + bytes.len() <= ARENA_BYTES_MAX);
+        if !has_room {
+            self.pending.arenas.push(self.spare_arenas.pop().unwrap_or_default());
+        }
+        let arena = self.pending.arenas.len() - 1;
+        match self.pending.arenas.last_mut().and_then(Arc::get_mut) {
+            Some(buffer) => {
+                let start = buffer.len() as u32;
+                buffer.extend_from_slice(bytes);
+                Body::Copied { arena: arena as u32, start, length: bytes.len() as u32 }
+            }
+            // Arenas are shared only once the engine has taken them.
+            None => Body::Shared(Payload::from(bytes)),
+        }
+    }
+
+    /// A client's server.
+    pub fn sole_peer(&self) -> Option<PeerId> {
+        self.peers.iter().flatten().map(|entry| entry.peer).next()
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.pending.commands.push(command);
+    }
+
+    pub fn peers(&self) -> impl Iterator<Item = PeerInfo> {
+        self.peers.iter().flatten().map(|entry| PeerInfo {
+            peer: entry.peer,
+            remote: entry.remote,
+            number: entry.number,
+        })
+    }
+
+    pub fn statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
+        self.entry(peer).map(|entry| entry.statistics)
+    }
+
+    pub fn channels(&self, peer: PeerId) -> Option<Arc<ChannelTable>> {
+        self.entry(peer).map(|entry| Arc::clone(&entry.table))
+    }
+
+    // ---- for the engine ----
+
+    /// Swaps the pending commands with an empty batch, whose buffers are used again.
+    pub fn take(&mut self, batch: &mut Batch) {
+        std::mem::swap(&mut self.pending, batch);
+        for depth in self.peers.iter_mut().flatten().flat_map(|entry| &mut entry.channels) {
+            depth.transit_bytes += std::mem::take(&mut depth.pending_bytes);
+            depth.transit_messages += std::mem::take(&mut depth.pending_messages);
+        }
+    }
+
+    /// The connection has got all that was taken for it: from here on it counts there.
+    pub fn handle_arrived(&mut self, connection: &tme_core::connection::Connection) {
+        let Some(entry) = self.entry_mut(connection.peer()) else { return };
+        for (position, depth) in entry.channels.iter_mut().enumerate() {
+            (depth.bytes, depth.messages) = connection.queued(position);
+            (depth.transit_bytes, depth.transit_messages) = (0, 0);
+        }
+    }
+
+    /// Forgets every peer: the engine has ended.
+    pub fn clear_peers(&mut self) {
+        self.peers.clear();
+    }
+
+    /// Gives a buffer back for the next arena.
+    pub fn give_arena(&mut self, arena: Arc<Vec<u8>>) {
+        if self.spare_arenas.is_empty() {
+            self.spare_arenas.push(arena);
+        }
+    }
+
+    pub fn insert_peer(
+        &mut self,
+        connection: &tme_core::connection::Connection,
+        remote: SocketAddr,
+        number: u32,
+    ) {
+        let peer = connection.peer();
+        let table = Arc::clone(connection.table());
+        let channels = (0..table.count()).map(|position| ChannelDepth {
+            message_bytes_max: connection.message_bytes_max(position),
+            ..ChannelDepth::default()
+        });
+        let entry = PeerEntry {
+            peer,
+            remote,
+            number,
+            channels: channels.collect(),
+            table,
+            statistics: ConnectionStatistics::default(),
+            statistics_at: None,
+        };
+        let slot = peer.slot();
+        if self.peers.len() <= slot {
+            self.peers.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.peers.get_mut(slot) {
+            *place = Some(entry);
+        }
+    }
+
+    pub fn remove_peer(&mut self, peer: PeerId) -> Option<SocketAddr> {
+        let place = self.peers.get_mut(peer.slot())?;
+        place.take_if(|entry| entry.peer == peer).map(|entry| entry.remote)
+    }
+
+    pub fn remote_of(&self, peer: PeerId) -> Option<SocketAddr> {
+        self.entry(peer).map(|entry| entry.remote)
+    }
+
+    /// Takes over how full a peer's queues are now. Calls `writable` for every channel that had refused a message and
+    /// is at most half full.
+    pub fn update_peer(
+        &mut self,
+        now: Instant,
+        connection: &tme_core::connection::Connection,
+        statistics_age_max: std::time::Duration,
+        mut writable: impl FnMut(ChannelId),
+    ) {
+        let Some(entry) = self.entry_mut(connection.peer()) else { return };
+        for (position, (depth, channel)) in entry.channels.iter_mut().zip(entry.table.entries()).enumerate() {
+            (depth.bytes, depth.messages) = connection.queued(position);
+            let (bytes, messages) = depth.queued();
+            let settings = &channel.settings;
+            let is_writable =
+                bytes <= settings.queue_bytes_max / 2 && messages <= settings.queue_messages_max / 2;
+            if depth.is_refused && is_writable {
+                depth.is_refused = false;
+                writable(channel.id);
+            }
+        }
+        if entry.statistics_at.is_none_or(|at| now.saturating_since(at) >= statistics_age_max) {
+            entry.statistics = connection.statistics(now);
+            entry.statistics_at = Some(now);
+        }
+    }
+
+    fn entry(&self, peer: PeerId) -> Option<&PeerEntry> {
+        self.peers.get(peer.slot())?.as_ref().filter(|entry| entry.peer == peer)
+    }
+
+    fn entry_mut(&mut self, peer: PeerId) -> Option<&mut PeerEntry> {
+        self.peers.get_mut(peer.slot())?.as_mut().filter(|entry| entry.peer == peer)
+    }
+
+    fn depth_mut(&mut self, peer: PeerId, channel: ChannelId) -> Option<&mut ChannelDepth> {
+        let entry = self.entry_mut(peer)?;
+        let position = entry.table.position(channel)?;
+        entry.channels.get_mut(position)
+    }
+}
+
+impl ChannelDepth {
+    const fn queued(&self) -> (usize, usize) {
+        let bytes = self.bytes + self.pending_bytes + self.transit_bytes;
+        (bytes, self.messages + self.pending_messages + self.transit_messages)
+    }
+}

@@ -1,0 +1,305 @@
+//! What the engine's thread and the game's threads have in common, and how they wake each other.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tme_core::connection::{CloseMode, Event, Farewell};
+use tme_core::endpoint::EndpointStatistics;
+use tme_core::time::Instant;
+
+use super::EngineError;
+use super::driver::Consumed;
+use super::outbox::Outbox;
+use crate::clock::Clock;
+use crate::link::LinkStats;
+use crate::wake::WakeHandle;
+
+/// No command waits.
+const NEVER: u64 = u64::MAX;
+
+/// Figures of the whole engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineStatistics {
+    /// The protocol's side.
+    pub endpoint: EndpointStatistics,
+    /// The socket's side.
+    pub link: LinkStats,
+    /// Messages accepted by a send whose peer was gone before they reached its connection.
+    pub sends_dropped: u64,
+}
+
+/// How the engine is to stop.
+#[derive(Clone, Debug)]
+pub(super) struct StopRequest {
+    pub mode: CloseMode,
+    pub farewell: Farewell,
+    pub deadline: Instant,
+}
+
+#[derive(Default)]
+struct Inbox {
+    events: VecDeque<Event>,
+    /// Somebody wants a waiting `update` to return.
+    is_interrupted: bool,
+    end: Option<EngineError>,
+    has_ended: bool,
+}
+
+/// What an update has made available to the game.
+#[derive(Default)]
+struct Ready {
+    events: VecDeque<Event>,
+    /// Messages taken since the engine last asked.
+    consumed: Vec<Consumed>,
+}
+
+/// See the module. Locks are held for swaps and single copies only; who takes two, takes `inbox` before `ready`.
+pub(super) struct Shared {
+    pub outbox: Mutex<Outbox>,
+    /// When the oldest waiting command was given, in microseconds.
+    commands_since: AtomicU64,
+    is_flush_asked: AtomicBool,
+    ready: Mutex<Ready>,
+    has_consumed: AtomicBool,
+    inbox: Mutex<Inbox>,
+    arrived: Condvar,
+    events_waiting: AtomicUsize,
+    statistics: Mutex<EngineStatistics>,
+    sends_dropped: AtomicU64,
+    stop: Mutex<Option<StopRequest>>,
+    is_stopping: AtomicBool,
+    /// The engine is asleep or about to be: a command must wake it.
+    is_asleep: AtomicBool,
+    wake: WakeHandle,
+    clock: Clock,
+}
+
+impl Shared {
+    pub fn new(clock: Clock, wake: WakeHandle) -> Self {
+        Self {
+            outbox: Mutex::new(Outbox::default()),
+            commands_since: AtomicU64::new(NEVER),
+            is_flush_asked: AtomicBool::new(false),
+            ready: Mutex::new(Ready::default()),
+            has_consumed: AtomicBool::new(false),
+            inbox: Mutex::new(Inbox::default()),
+            arrived: Condvar::new(),
+            events_waiting: AtomicUsize::new(0),
+            statistics: Mutex::new(EngineStatistics::default()),
+            sends_dropped: AtomicU64::new(0),
+            stop: Mutex::new(None),
+            is_stopping: AtomicBool::new(false),
+            is_asleep: AtomicBool::new(false),
+            wake,
+            clock,
+        }
+    }
+
+    // ---- game's side ----
+
+    /// A command was put into the outbox.
+    pub fn handle_command(&self) {
+        if self.commands_since.load(Ordering::SeqCst) == NEVER {
+            self.commands_since.store(self.clock.now().as_micros(), Ordering::SeqCst);
+            self.wake_engine();
+        }
+    }
+
+    /// Commands are to leave without gathering more.
+    pub fn ask_flush(&self) {
+        self.is_flush_asked.store(true, Ordering::SeqCst);
+        self.wake_engine();
+    }
+
+    /// Lets the engine know which messages the game has taken.
+    pub fn report_consumed(&self) {
+        if !self.ready.lock().consumed.is_empty() {
+            self.has_consumed.store(true, Ordering::SeqCst);
+            self.wake_engine();
+        }
+    }
+
+    /// Takes the oldest event that is ready.
+    pub fn take_ready(&self) -> Option<Event> {
+        let mut ready = self.ready.lock();
+        let event = ready.events.pop_front()?;
+        if let Event::Message { peer, channel, payload, .. } = &event {
+            let bytes = payload.len() as u64;
+            match ready.consumed.last_mut() {
+                Some(last) if last.peer == *peer && last.channel == *channel => {
+                    last.bytes += bytes;
+                    last.messages += 1;
+                }
+                _ => {
+                    let consumed = Consumed { peer: *peer, channel: *channel, bytes, messages: 1 };
+                    ready.consumed.push(consumed);
+                }
+            }
+        }
+        Some(event)
+    }
+
+    /// Makes events available to the game, behind those that are. Gives whether there are any now.
+    pub fn make_ready(&self, events: &mut VecDeque<Event>) -> bool {
+        let ready = &mut self.ready.lock().events;
+        move_behind(events, ready);
+        !ready.is_empty()
+    }
+
+    pub fn has_ready(&self) -> bool {
+        self.ready_count() > 0
+    }
+
+    pub fn ready_count(&self) -> usize {
+        self.ready.lock().events.len()
+    }
+
+    pub fn find_ready<T>(&self, find: impl FnMut(&Event) -> Option<T>) -> Option<T> {
+        self.ready.lock().events.iter().find_map(find)
+    }
+
+    /// The flag is raised before the engine looks whether there is something to do and lowered after it slept, and
+    /// commands are announced before the flag is read: one of the two sides always sees the other.
+    fn wake_engine(&self) {
+        if self.is_asleep.load(Ordering::SeqCst) {
+            self.wake.wake();
+        }
+    }
+
+    /// Waits for events, an interruption or the end, and makes the events ready.
+    pub fn wait_for_events(&self, timeout: Duration) -> Result<(), EngineError> {
+        let mut inbox = self.inbox.lock();
+        let has_news = |inbox: &Inbox| !inbox.events.is_empty() || inbox.is_interrupted || inbox.has_ended;
+        if !has_news(&inbox) && !timeout.is_zero() {
+            self.arrived.wait_while_for(&mut inbox, |inbox| !has_news(inbox), timeout);
+        }
+        inbox.is_interrupted = false;
+        let has_events = self.make_ready(&mut inbox.events);
+        self.events_waiting.store(0, Ordering::Relaxed);
+        match (&inbox.end, inbox.has_ended && !has_events) {
+            (Some(error), true) => Err(error.clone()),
+            (None, true) => Err(EngineError::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a waiting `update` return.
+    pub fn interrupt(&self) {
+        self.inbox.lock().is_interrupted = true;
+        self.arrived.notify_all();
+        self.wake.wake();
+    }
+
+    /// Whether somebody asked for an interruption (inline drive).
+    pub fn take_interruption(&self) -> bool {
+        std::mem::take(&mut self.inbox.lock().is_interrupted)
+    }
+
+    pub fn request_stop(&self, request: StopRequest) {
+        let mut stop = self.stop.lock();
+        stop.get_or_insert(request);
+        drop(stop);
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.wake.wake();
+    }
+
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    pub fn statistics(&self) -> EngineStatistics {
+        let mut statistics = *self.statistics.lock();
+        statistics.sends_dropped = self.sends_dropped.load(Ordering::Relaxed);
+        statistics
+    }
+
+    // ---- engine's side ----
+
+    pub fn fall_asleep(&self) {
+        self.is_asleep.store(true, Ordering::SeqCst);
+    }
+
+    pub fn wake_up(&self) {
+        self.is_asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// When the waiting commands are to be taken, if any wait.
+    pub fn commands_due_at(&self, gathering: Duration) -> Option<Instant> {
+        if self.has_consumed.load(Ordering::SeqCst) {
+            return Some(Instant::ZERO);
+        }
+        let since = self.commands_since.load(Ordering::SeqCst);
+        let is_hurried = gathering.is_zero() || self.is_flush_asked.load(Ordering::SeqCst);
+        match since {
+            NEVER => None,
+            _ if is_hurried => Some(Instant::ZERO),
+            since => Some(Instant::from_micros(since) + gathering),
+        }
+    }
+
+    /// The outbox is about to be emptied, under its lock.
+    pub fn handle_taken(&self) {
+        self.commands_since.store(NEVER, Ordering::SeqCst);
+        self.is_flush_asked.store(false, Ordering::SeqCst);
+    }
+
+    pub fn take_consumed(&self, consumed: &mut Vec<Consumed>) {
+        if self.has_consumed.swap(false, Ordering::SeqCst) {
+            std::mem::swap(consumed, &mut self.ready.lock().consumed);
+        }
+    }
+
+    /// Hands events to the game's thread.
+    pub fn deliver(&self, events: &mut VecDeque<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut inbox = self.inbox.lock();
+        move_behind(events, &mut inbox.events);
+        self.events_waiting.store(inbox.events.len(), Ordering::Relaxed);
+        drop(inbox);
+        self.arrived.notify_one();
+    }
+
+    pub fn events_waiting(&self) -> usize {
+        self.events_waiting.load(Ordering::Relaxed)
+    }
+
+    pub fn publish(&self, endpoint: EndpointStatistics, link: LinkStats) {
+        let mut statistics = self.statistics.lock();
+        statistics.endpoint = endpoint;
+        statistics.link = link;
+    }
+
+    pub fn count_dropped_send(&self) {
+        self.sends_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn stop_request(&self) -> Option<StopRequest> {
+        if !self.is_stopping.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.stop.lock().clone()
+    }
+
+    /// The engine has ended; `error` says why if it was not asked to.
+    pub fn end(&self, error: Option<EngineError>) {
+        let mut inbox = self.inbox.lock();
+        inbox.has_ended = true;
+        inbox.end = error;
+        drop(inbox);
+        self.outbox.lock().clear_peers();
+        self.arrived.notify_all();
+    }
+}
+
+/// Appends `from` to `to`; where that is empty the buffers change places, so that both are used again.
+fn move_behind(from: &mut VecDeque<Event>, to: &mut VecDeque<Event>) {
+    if to.is_empty() {
+        std::mem::swap(to, from);
+    } else {
+        to.append(from);
+    }
+}

@@ -1,0 +1,401 @@
+//! A client: connects to one server and talks to it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tme_core::channel::ChannelId;
+use tme_core::connection::{
+    CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
+};
+use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
+use tme_core::crypto::suite::{Suite, SuiteSet};
+use tme_core::endpoint::EndpointConfig;
+use tme_core::handshake::client::{ClientHandshakeConfig, Trust as HandshakeTrust};
+use tme_core::handshake::parameters::{ConnectionId, UserData};
+use tme_core::handshake::reason::Reason;
+use tme_core::link::LinkConditions;
+use tme_core::payload::Payload;
+use tme_transport::engine::{
+    Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
+};
+use tme_transport::memory::MemoryLink;
+use tme_transport::udp::{UdpConfig, UdpLink};
+
+use crate::settings::{Settings, shared_setters};
+use crate::{Error, Security, known_hosts};
+
+/// Which server a client believes to be the right one.
+#[derive(Clone, Debug, Default)]
+pub enum Trust {
+    /// One whose key is among these, which came with the game or from its backend.
+    Pinned(Vec<PublicKey>),
+    /// The one met before: the first key seen for an address is written to this file, a changed one refused.
+    KnownHosts(PathBuf),
+    /// Any: safe from listeners, not from somebody who stands in the way. Warns in the log.
+    #[default]
+    Unverified,
+}
+
+/// Collects what a client needs. Made by [`Client::builder`].
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    settings: Settings,
+    target: String,
+    trust: Trust,
+    identity: Option<SecretKey>,
+    connect_timeout: Duration,
+    bind: Option<SocketAddr>,
+}
+
+impl ClientBuilder {
+    shared_setters!();
+
+    /// Sets the server's address, `host:port`; names are looked up without blocking. Default `localhost:7777`.
+    #[must_use]
+    pub fn connect(mut self, address: impl Into<String>) -> Self {
+        self.target = address.into();
+        self
+    }
+
+    /// Sets which server is believed to be the right one. Default [`Trust::Unverified`].
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Pins the server's public key; called again, one more is accepted.
+    #[must_use]
+    pub fn server_key(mut self, key: PublicKey) -> Self {
+        match &mut self.trust {
+            Trust::Pinned(keys) => keys.push(key),
+            trust => *trust = Trust::Pinned(vec![key]),
+        }
+        self
+    }
+
+    /// Remembers servers' keys in this file.
+    #[must_use]
+    pub fn known_hosts(self, path: impl AsRef<Path>) -> Self {
+        self.trust(Trust::KnownHosts(path.as_ref().to_owned()))
+    }
+
+    /// Proves an identity to the server by a key of the player's own.
+    #[must_use]
+    pub fn identity(mut self, key: SecretKey) -> Self {
+        self.identity = Some(key);
+        self
+    }
+
+    /// Sends up to 512 bytes along with the request; the server finds them in `Connected`. Encrypted.
+    #[must_use]
+    pub fn user_data(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.settings.user_data = bytes.into();
+        self
+    }
+
+    /// Sets how long to try. Default 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the local address to send from. Default: any, any port.
+    #[must_use]
+    pub fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = Some(address);
+        self
+    }
+
+    /// Starts a client whose input and output happen in [`Client::update`]. Whether the server answers is told by
+    /// events: `Connected`, or `Disconnected` with the reason.
+    ///
+    /// # Errors
+    /// [`Error`]: the address does not parse, the known-hosts file cannot be read, a setting is out of range.
+    pub fn start(self) -> Result<Client, Error> {
+        self.start_as(Drive::Inline, None)
+    }
+
+    /// Starts a client with a network thread: the connection is kept alive while the game is busy.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_threaded(self) -> Result<Client, Error> {
+        self.start_as(Drive::Threaded, None)
+    }
+
+    /// Starts a client on a link inside this process instead of a socket; [`connect`](Self::connect) names the other
+    /// link's address.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_in_memory(self, link: MemoryLink) -> Result<Client, Error> {
+        self.start_as(Drive::Inline, Some(link))
+    }
+
+    fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Client, Error> {
+        self.settings.check()?;
+        let (trust, known_hosts) = self.load_trust()?;
+        // The endpoint chooses the real id; any will do here.
+        let any_id = ConnectionId::new(1).unwrap_or_else(|| unreachable!("1 is not 0"));
+        let mut handshake = ClientHandshakeConfig::new(trust, any_id);
+        handshake.identity = self.identity.clone().map(KeyPair::from);
+        handshake.application_id = self.settings.application_id;
+        handshake.channels = self.settings.table()?;
+        handshake.limits = self.settings.limits;
+        handshake.give_up_after = self.connect_timeout;
+        handshake.user_data = UserData::new(self.settings.user_data.clone())
+            .map_err(|error| Error::Config(format!("user data: {error}")))?;
+        if self.settings.security == Security::Plaintext {
+            handshake.suites = SuiteSet::only(Suite::Plaintext);
+        }
+        let link = match memory {
+            Some(memory) => LinkSetup::Memory(Box::new(memory)),
+            None => LinkSetup::Udp(UdpConfig::client(self.local_address())),
+        };
+        let engine = Engine::start(EngineConfig {
+            endpoint: EndpointConfig { connection: self.settings.connection, server: None, shard: 0 },
+            link,
+            drive,
+            gathering: self.settings.gathering,
+            connect: Some((self.target.clone(), handshake)),
+        })?;
+        Ok(Client { engine, known_hosts })
+    }
+
+    /// A literal address tells the family; for names a socket for both is tried first.
+    fn local_address(&self) -> SocketAddr {
+        let any_v4 = SocketAddr::from(([0, 0, 0, 0], 0));
+        let any_v6 = SocketAddr::from(([0u16; 8], 0));
+        if let Some(address) = self.bind {
+            return address;
+        }
+        match self.target.parse::<SocketAddr>() {
+            Ok(SocketAddr::V4(_)) => any_v4,
+            Ok(SocketAddr::V6(_)) => any_v6,
+            Err(_) if UdpLink::bind(&UdpConfig::client(any_v6)).is_ok_and(|link| link.is_dual_stack()) => {
+                any_v6
+            }
+            Err(_) => any_v4,
+        }
+    }
+
+    fn load_trust(&self) -> Result<(HandshakeTrust, Option<KnownHosts>), Error> {
+        match &self.trust {
+            Trust::Pinned(keys) => Ok((HandshakeTrust::Pinned(keys.clone()), None)),
+            Trust::Unverified => {
+                log::warn!("{}: the server's key is not verified", self.target);
+                Ok((HandshakeTrust::Unverified, None))
+            }
+            Trust::KnownHosts(path) => {
+                let remembered = known_hosts::lookup(path, &self.target)?;
+                let to_remember = KnownHosts { path: path.clone(), host: self.target.clone() };
+                Ok((HandshakeTrust::KnownHost(remembered), Some(to_remember)))
+            }
+        }
+    }
+}
+
+/// Where to write a key that was seen for the first time.
+#[derive(Debug)]
+struct KnownHosts {
+    path: PathBuf,
+    host: String,
+}
+
+/// A client. `update` and `events` belong to one thread at a time; everything else also goes through
+/// [`ClientHandle`] from any thread.
+///
+/// Dropping it ends the connection at once; [`close`](Self::close) does so politely.
+#[derive(Debug)]
+pub struct Client {
+    engine: Engine,
+    known_hosts: Option<KnownHosts>,
+}
+
+impl Client {
+    /// Begins to set up a client. Every setting has a default.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            settings: Settings::default(),
+            target: "localhost:7777".to_owned(),
+            trust: Trust::Unverified,
+            identity: None,
+            connect_timeout: Duration::from_secs(10),
+            bind: None,
+        }
+    }
+
+    /// The address datagrams leave from.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.engine.local_address()
+    }
+
+    /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
+    /// here. Returns early with events, or after [`ClientHandle::wake`].
+    ///
+    /// # Errors
+    /// [`Error::Engine`] once the client has stopped for good; [`Error::File`] if the server's key could not be
+    /// remembered (the connection goes on).
+    pub fn update(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.engine.update(timeout)?;
+        self.remember_server()
+    }
+
+    /// Writes down the key of a server met for the first time.
+    fn remember_server(&mut self) -> Result<(), Error> {
+        let Some(KnownHosts { path, host }) = &self.known_hosts else { return Ok(()) };
+        let first_key = self.engine.find_event(|event| match event {
+            Event::Connected { info, .. } => Some(info.key.filter(|_| info.is_first_use)),
+            _ => None,
+        });
+        let result = match first_key {
+            Some(Some(key)) => known_hosts::remember(path, host, &key),
+            Some(None) => Ok(()),
+            None => return Ok(()),
+        };
+        self.known_hosts = None;
+        result
+    }
+
+    /// Takes the events that have come, oldest first. Those not taken stay.
+    ///
+    /// The iterator borrows nothing: the loop over it may send, disconnect and update.
+    pub fn events(&mut self) -> Events {
+        self.engine.events()
+    }
+
+    /// What other threads use; it is cheap to clone.
+    #[must_use]
+    pub fn handle(&self) -> ClientHandle {
+        ClientHandle { handle: self.engine.handle().clone() }
+    }
+
+    /// Sends what is queued now instead of with the next update.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.engine.flush()?)
+    }
+
+    /// Ends the connection after what is queued reliably went through, waiting at most `patience`.
+    pub fn close(&mut self, patience: Duration) {
+        self.engine.close(CloseMode::Flush, Farewell::new(Reason::Closed), patience);
+    }
+}
+
+/// Methods that [`Client`] and [`ClientHandle`] share.
+macro_rules! client_methods {
+    () => {
+        /// Queues a message for the server. A slice is copied; a [`Payload`] is passed on.
+        ///
+        /// # Errors
+        /// [`SendError`]: nothing was queued. [`SendError::NotConnected`] before `Connected`.
+        pub fn send<'a>(
+            &self,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+        ) -> Result<(), SendError> {
+            self.raw().send_to_server(channel, message, SendOptions::default())
+        }
+
+        /// Queues a message with options, such as the key of a reliable-latest channel.
+        ///
+        /// # Errors
+        /// As [`send`](Self::send).
+        pub fn send_with<'a>(
+            &self,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+            options: SendOptions,
+        ) -> Result<(), SendError> {
+            self.raw().send_to_server(channel, message, options)
+        }
+
+        /// Whether the server is connected.
+        #[must_use]
+        pub fn is_connected(&self) -> bool {
+            self.raw().server().is_some()
+        }
+
+        /// The server's id in this client, while it is connected.
+        #[must_use]
+        pub fn server(&self) -> Option<PeerId> {
+            self.raw().server()
+        }
+
+        /// Ends the connection after queued reliable messages went through; `Disconnected` follows. `code` and up to
+        /// 512 bytes of `detail` are the game's own.
+        pub fn disconnect(&self, code: u32, detail: impl Into<Payload>) -> bool {
+            let handle = self.raw();
+            let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
+            handle.server().is_some_and(|peer| handle.disconnect(peer, CloseMode::Flush, farewell))
+        }
+
+        /// Figures of the connection, at most 100 ms older than its last datagram.
+        #[must_use]
+        pub fn statistics(&self) -> Option<ConnectionStatistics> {
+            let handle = self.raw();
+            handle.server().and_then(|peer| handle.peer_statistics(peer))
+        }
+
+        /// Figures of the client as a whole, socket included.
+        #[must_use]
+        pub fn engine_statistics(&self) -> EngineStatistics {
+            self.raw().statistics()
+        }
+
+        /// Switches modelled network conditions on, changes them, or (`None`) off. Only while connected.
+        ///
+        /// # Errors
+        /// [`Error::Conditions`] if they cannot be.
+        pub fn set_conditions(
+            &self,
+            direction: Direction,
+            conditions: Option<LinkConditions>,
+        ) -> Result<(), Error> {
+            let handle = self.raw();
+            match handle.server() {
+                Some(peer) => Ok(handle.set_conditions(peer, direction, conditions)?),
+                None => Ok(()),
+            }
+        }
+    };
+}
+
+impl Client {
+    client_methods!();
+
+    fn raw(&self) -> &Handle {
+        self.engine.handle()
+    }
+}
+
+/// A client as other threads see it. Cheap to clone; no method waits for the network.
+#[derive(Clone, Debug)]
+pub struct ClientHandle {
+    handle: Handle,
+}
+
+impl ClientHandle {
+    client_methods!();
+
+    fn raw(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Makes a waiting [`Client::update`] return.
+    pub fn wake(&self) {
+        self.handle.wake();
+    }
+
+    /// Lets queued messages leave now instead of after the gathering time.
+    pub fn flush(&self) {
+        self.handle.flush();
+    }
+}

@@ -1,0 +1,131 @@
+//! What can go wrong when a server or client is made or updated.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tme_core::channel::ChannelTableError;
+use tme_core::connection::SendError;
+use tme_core::crypto::keys::KeyParseError;
+use tme_core::link::ConditionsError;
+use tme_transport::engine::EngineError;
+
+/// Why a server or client could not start, or stopped.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address to listen on does not parse.
+    Address {
+        /// What was given.
+        text: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// The channel table cannot be.
+    Channels(ChannelTableError),
+    /// A key does not parse.
+    Key(KeyParseError),
+    /// A file could not be read or written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system or its content says.
+        why: String,
+    },
+    /// A setting contradicts another or lies outside its range.
+    Config(String),
+    /// The engine could not start, or stopped.
+    Engine(EngineError),
+    /// A message could not be queued.
+    Send(SendError),
+    /// Network conditions that cannot be.
+    Conditions(ConditionsError),
+}
+
+impl Error {
+    /// Stable number of the kind, the same in every language. The engine's kinds are 100 and up, those of sending 200
+    /// and up.
+    #[must_use]
+    pub fn kind(&self) -> u32 {
+        match self {
+            Self::Address { .. } => 1,
+            Self::Channels(_) => 2,
+            Self::Key(_) => 3,
+            Self::File { .. } => 4,
+            Self::Config(_) => 5,
+            Self::Conditions(_) => 6,
+            Self::Engine(error) => 100 + error.kind(),
+            Self::Send(error) => 200 + error.kind(),
+        }
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>, why: impl fmt::Display) -> Self {
+        Self::File { path: path.into(), why: why.to_string() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { text, expected } => {
+                write!(f, "address {text:?} does not parse; expected {expected}")
+            }
+            Self::Channels(error) => error.fmt(f),
+            Self::Key(error) => error.fmt(f),
+            Self::File { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::Config(text) => f.write_str(text),
+            Self::Engine(error) => error.fmt(f),
+            Self::Send(error) => error.fmt(f),
+            Self::Conditions(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Channels(error) => Some(error),
+            Self::Key(error) => Some(error),
+            Self::Engine(error) => Some(error),
+            Self::Send(error) => Some(error),
+            Self::Conditions(error) => Some(error),
+            Self::Address { .. } | Self::File { .. } | Self::Config(_) => None,
+        }
+    }
+}
+
+impl From<ChannelTableError> for Error {
+    fn from(error: ChannelTableError) -> Self {
+        Self::Channels(error)
+    }
+}
+
+impl From<KeyParseError> for Error {
+    fn from(error: KeyParseError) -> Self {
+        Self::Key(error)
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl From<ConditionsError> for Error {
+    fn from(error: ConditionsError) -> Self {
+        Self::Conditions(error)
+    }
+}
+
+impl From<Arc<tme_transport::udp::BindError>> for Error {
+    fn from(error: Arc<tme_transport::udp::BindError>) -> Self {
+        Self::Engine(EngineError::Bind(error))
+    }
+}

@@ -1,0 +1,381 @@
+//! A server: listens, admits peers, talks to them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tme_core::channel::ChannelId;
+use tme_core::connection::{CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions};
+use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
+use tme_core::crypto::suite::{Suite, SuitePreference};
+use tme_core::endpoint::{EndpointConfig, ServerSetup};
+use tme_core::handshake::reason::Reason;
+use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig};
+use tme_core::link::LinkConditions;
+use tme_core::payload::Payload;
+use tme_transport::engine::{
+    Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup,
+    MessageBytes, PeerInfo,
+};
+use tme_transport::memory::MemoryLink;
+use tme_transport::random::SystemRandom;
+use tme_transport::udp::UdpConfig;
+
+use crate::settings::{Settings, shared_setters};
+use crate::{Error, Security};
+
+/// Collects what a server needs. Made by [`Server::builder`].
+#[derive(Clone, Debug)]
+pub struct ServerBuilder {
+    settings: Settings,
+    listen: String,
+    peers_max: usize,
+    key: KeySource,
+    identity: IdentityPolicy,
+}
+
+#[derive(Clone, Debug)]
+enum KeySource {
+    Ephemeral,
+    Given(SecretKey),
+    File(PathBuf),
+}
+
+impl ServerBuilder {
+    shared_setters!();
+
+    /// Sets the address to listen on, `address:port`; port 0 lets the system choose. Default `0.0.0.0:7777`;
+    /// `[::]:7777` takes IPv6 and IPv4.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Sets how many peers there can be at a time; further ones are refused as full. 1–524,287, default 64.
+    #[must_use]
+    pub fn max_peers(mut self, peers: usize) -> Self {
+        self.peers_max = peers;
+        self
+    }
+
+    /// Sets the server's secret key, by whose public half clients recognise it. Without one (or
+    /// [`key_file`](Self::key_file)) a key is made for this run only, with a warning in the log.
+    #[must_use]
+    pub fn key(mut self, key: SecretKey) -> Self {
+        self.key = KeySource::Given(key);
+        self
+    }
+
+    /// Reads the server's secret key from a file: 64 hexadecimal digits, as `tme keygen` writes them.
+    #[must_use]
+    pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.key = KeySource::File(path.as_ref().to_owned());
+        self
+    }
+
+    /// Admits only clients that prove an identity key.
+    #[must_use]
+    pub fn require_identity(mut self) -> Self {
+        self.identity = IdentityPolicy::Required;
+        self
+    }
+
+    /// Starts a server whose input and output happen in [`Server::update`].
+    ///
+    /// # Errors
+    /// [`Error`]: the address does not parse or is in use, the key file cannot be read, a setting is out of range.
+    pub fn start(self) -> Result<Server, Error> {
+        self.start_as(Drive::Inline, None)
+    }
+
+    /// Starts a server with a network thread: connections are kept alive while the game is busy.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_threaded(self) -> Result<Server, Error> {
+        self.start_as(Drive::Threaded, None)
+    }
+
+    /// Starts a server on a link inside this process instead of a socket.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_in_memory(self, link: MemoryLink) -> Result<Server, Error> {
+        self.start_as(Drive::Inline, Some(link))
+    }
+
+    fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Server, Error> {
+        self.settings.check()?;
+        if !(1..=PeerId::SLOTS_MAX / 2).contains(&self.peers_max) {
+            let limit = PeerId::SLOTS_MAX / 2;
+            return Err(Error::Config(format!("{} peers are outside 1–{limit}", self.peers_max)));
+        }
+        let link = match memory {
+            Some(memory) => LinkSetup::Memory(Box::new(memory)),
+            None => LinkSetup::Udp(UdpConfig::server(self.listen_address()?)),
+        };
+        let table = self.settings.table()?.unwrap_or_default();
+        let mut handshake = ServerHandshakeConfig::new(self.load_key()?, table);
+        handshake.application_id = self.settings.application_id;
+        handshake.limits = self.settings.limits;
+        handshake.identity = self.identity;
+        if self.settings.security == Security::Plaintext {
+            handshake.suites = SuitePreference::new(&[Suite::Plaintext]).unwrap_or_default();
+        }
+        let setup = ServerSetup { peers_max: self.peers_max, ..ServerSetup::new(handshake) };
+        let engine = Engine::start(EngineConfig {
+            endpoint: EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 },
+            link,
+            drive,
+            gathering: self.settings.gathering,
+            connect: None,
+        })?;
+        Ok(Server { engine })
+    }
+
+    fn listen_address(&self) -> Result<SocketAddr, Error> {
+        let expected = "an address and a port such as 0.0.0.0:7777 or [::]:7777";
+        self.listen.parse().map_err(|_| Error::Address { text: self.listen.clone(), expected })
+    }
+
+    fn load_key(&self) -> Result<KeyPair, Error> {
+        match &self.key {
+            KeySource::Given(key) => Ok(KeyPair::from(key.clone())),
+            KeySource::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+                let key = SecretKey::from_hex(text.trim()).map_err(|error| Error::file(path, error))?;
+                Ok(KeyPair::from(key))
+            }
+            KeySource::Ephemeral => {
+                log::warn!(
+                    "the server has no key of its own; one was made for this run, clients cannot pin it"
+                );
+                let mut random = SystemRandom::new().map_err(|error| Error::Config(error.to_string()))?;
+                Ok(KeyPair::generate(&mut random))
+            }
+        }
+    }
+}
+
+/// A server. `update` and `events` belong to one thread at a time; everything else also goes through
+/// [`ServerHandle`] from any thread.
+///
+/// Dropping it ends every connection at once; [`shutdown`](Self::shutdown) does so politely.
+#[derive(Debug)]
+pub struct Server {
+    engine: Engine,
+}
+
+impl Server {
+    /// Begins to set up a server. Every setting has a default.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            settings: Settings::default(),
+            listen: "0.0.0.0:7777".to_owned(),
+            peers_max: 64,
+            key: KeySource::Ephemeral,
+            identity: IdentityPolicy::Optional,
+        }
+    }
+
+    /// The address the server listens on, with the real port if port 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.engine.local_address()
+    }
+
+    /// The key that clients pin.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.engine.public_key().unwrap_or_else(|| unreachable!("a server always has a key"))
+    }
+
+    /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
+    /// here. Returns early with events, or after [`ServerHandle::wake`].
+    ///
+    /// # Errors
+    /// [`Error::Engine`] once the server has stopped for good.
+    pub fn update(&mut self, timeout: Duration) -> Result<(), Error> {
+        Ok(self.engine.update(timeout)?)
+    }
+
+    /// Takes the events that have come, oldest first. Those not taken stay.
+    ///
+    /// The iterator borrows nothing: the loop over it may send, disconnect and update.
+    pub fn events(&mut self) -> Events {
+        self.engine.events()
+    }
+
+    /// What other threads use; it is cheap to clone.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { handle: self.engine.handle().clone() }
+    }
+
+    /// Sends what is queued now instead of with the next update.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.engine.flush()?)
+    }
+
+    /// Tells every client that the server shuts down, after what is queued reliably went through, for at most
+    /// `patience`. Events of the last moments can still be taken.
+    pub fn shutdown(&mut self, patience: Duration) {
+        self.engine.close(CloseMode::Flush, Farewell::new(Reason::Shutdown), patience);
+    }
+}
+
+/// Methods that [`Server`] and [`ServerHandle`] share.
+macro_rules! server_methods {
+    () => {
+        /// Queues a message for a peer. A slice is copied; a [`Payload`] is passed on.
+        ///
+        /// # Errors
+        /// [`SendError`]: nothing was queued.
+        pub fn send<'a>(
+            &self,
+            peer: PeerId,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+        ) -> Result<(), SendError> {
+            self.raw().send(peer, channel, message, SendOptions::default())
+        }
+
+        /// Queues a message with options, such as the key of a reliable-latest channel.
+        ///
+        /// # Errors
+        /// [`SendError`]: nothing was queued.
+        pub fn send_with<'a>(
+            &self,
+            peer: PeerId,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+            options: SendOptions,
+        ) -> Result<(), SendError> {
+            self.raw().send(peer, channel, message, options)
+        }
+
+        /// Queues a message for every peer; it is stored once. The result says how many could not take it now.
+        ///
+        /// # Errors
+        /// [`SendError`] if nobody would take it: too large, no such channel.
+        pub fn broadcast<'a>(
+            &self,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().broadcast(None, channel, message, SendOptions::default())
+        }
+
+        /// Queues a message for every peer but one.
+        ///
+        /// # Errors
+        /// As [`broadcast`](Self::broadcast).
+        pub fn broadcast_except<'a>(
+            &self,
+            except: PeerId,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().broadcast(Some(except), channel, message, SendOptions::default())
+        }
+
+        /// Queues a message for the peers named; it is stored once.
+        ///
+        /// # Errors
+        /// As [`broadcast`](Self::broadcast).
+        pub fn multicast<'a>(
+            &self,
+            peers: impl IntoIterator<Item = PeerId>,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().multicast(peers, channel, message, SendOptions::default())
+        }
+
+        /// Ends the connection to a peer after its queued reliable messages went through. `Disconnected` follows.
+        /// `false`: nobody has this id (any more).
+        pub fn disconnect(&self, peer: PeerId) -> bool {
+            self.raw().disconnect(peer, CloseMode::Flush, Farewell::new(Reason::Closed))
+        }
+
+        /// Throws a peer out at once, with a code and up to 512 bytes of explanation of the game's own.
+        pub fn kick(&self, peer: PeerId, code: u32, detail: impl Into<Payload>) -> bool {
+            let farewell = Farewell { reason: Reason::Kicked, code, detail: detail.into() };
+            self.raw().disconnect(peer, CloseMode::Now, farewell)
+        }
+
+        /// Peers that are connected.
+        #[must_use]
+        pub fn peers(&self) -> Vec<PeerInfo> {
+            self.raw().peers()
+        }
+
+        /// One peer's address and number, if it is connected.
+        #[must_use]
+        pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
+            self.raw().peer(peer)
+        }
+
+        /// Figures of one peer, at most 100 ms older than its last datagram.
+        #[must_use]
+        pub fn peer_statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
+            self.raw().peer_statistics(peer)
+        }
+
+        /// Figures of the whole server.
+        #[must_use]
+        pub fn statistics(&self) -> EngineStatistics {
+            self.raw().statistics()
+        }
+
+        /// Switches modelled network conditions towards a peer on, changes them, or (`None`) off.
+        ///
+        /// # Errors
+        /// [`Error::Conditions`] if they cannot be.
+        pub fn set_conditions(
+            &self,
+            peer: PeerId,
+            direction: Direction,
+            conditions: Option<LinkConditions>,
+        ) -> Result<(), Error> {
+            Ok(self.raw().set_conditions(peer, direction, conditions)?)
+        }
+    };
+}
+
+impl Server {
+    server_methods!();
+
+    fn raw(&self) -> &Handle {
+        self.engine.handle()
+    }
+}
+
+/// A server as other threads see it. Cheap to clone; no method waits for the network.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    handle: Handle,
+}
+
+impl ServerHandle {
+    server_methods!();
+
+    fn raw(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Makes a waiting [`Server::update`] return.
+    pub fn wake(&self) {
+        self.handle.wake();
+    }
+
+    /// Lets queued messages leave now instead of after the gathering time.
+    pub fn flush(&self) {
+        self.handle.flush();
+    }
+}

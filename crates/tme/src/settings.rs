@@ -1,0 +1,145 @@
+//! Settings that servers and clients share.
+
+use std::time::Duration;
+
+use tme_core::channel::{Channel, ChannelTable};
+use tme_core::connection::ConnectionConfig;
+use tme_core::crypto::name_hash;
+use tme_core::handshake::parameters::Limits;
+use tme_transport::engine::GATHERING_DEFAULT;
+
+use crate::Error;
+
+/// Whether traffic is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Security {
+    /// Encrypted and authenticated: AES-256-GCM or ChaCha20-Poly1305 after a Noise handshake.
+    #[default]
+    Encrypted,
+    /// Neither, with a checksum against damage. Both sides must ask for it. For development, and for networks that
+    /// are already protected.
+    Plaintext,
+}
+
+/// What both builders collect.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub application_id: u64,
+    pub channels: Vec<Channel>,
+    pub limits: Limits,
+    pub connection: ConnectionConfig,
+    pub security: Security,
+    pub user_data: Vec<u8>,
+    pub gathering: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            application_id: 0,
+            channels: Vec::new(),
+            limits: Limits::default(),
+            connection: ConnectionConfig::default(),
+            security: Security::default(),
+            user_data: Vec::new(),
+            gathering: GATHERING_DEFAULT,
+        }
+    }
+}
+
+impl Settings {
+    /// The declared table, if any channel was declared.
+    pub fn table(&self) -> Result<Option<ChannelTable>, Error> {
+        if self.channels.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(ChannelTable::new(self.channels.iter().cloned())?))
+    }
+
+    pub fn set_application(&mut self, name: &str) {
+        self.application_id = name_hash(name);
+    }
+
+    /// Checks what only makes sense together.
+    pub fn check(&self) -> Result<(), Error> {
+        self.limits.check().map_err(|error| Error::Config(error.to_string()))?;
+        if !(1_200..=65_507).contains(&self.connection.datagram_bytes) {
+            let bytes = self.connection.datagram_bytes;
+            return Err(Error::Config(format!("a datagram size of {bytes} bytes is outside 1200–65507")));
+        }
+        Ok(())
+    }
+}
+
+/// The setters that a server's and a client's builder have in common.
+macro_rules! shared_setters {
+    () => {
+        /// Names the game. Servers and clients of different games refuse each other. Default: no name.
+        #[must_use]
+        pub fn application(mut self, name: &str) -> Self {
+            self.settings.set_application(name);
+            self
+        }
+
+        /// Adds a channel. Its id is its position unless it says otherwise.
+        #[must_use]
+        pub fn channel(mut self, channel: $crate::Channel) -> Self {
+            self.settings.channels.push(channel);
+            self
+        }
+
+        /// Adds several channels.
+        #[must_use]
+        pub fn channels(mut self, channels: impl IntoIterator<Item = $crate::Channel>) -> Self {
+            self.settings.channels.extend(channels);
+            self
+        }
+
+        /// Sets what this side is willing to receive: message sizes, flow-control windows, idle time-out. Default:
+        /// messages of 1 MiB, 2 MiB or 8,192 messages per channel, 4 MiB in all, 30 s.
+        #[must_use]
+        pub fn limits(mut self, limits: $crate::Limits) -> Self {
+            self.settings.limits = limits;
+            self
+        }
+
+        /// Sets after how much silence the connection counts as lost. 1 s to 1 h, default 30 s; the smaller of both
+        /// sides' values is used.
+        #[must_use]
+        pub fn idle_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.settings.limits.idle_timeout = timeout;
+            self
+        }
+
+        /// Sets after how much silence a sign of life is sent. Default 5 s, and never more than a third of the idle
+        /// time-out.
+        #[must_use]
+        pub fn keep_alive(mut self, interval: std::time::Duration) -> Self {
+            self.settings.connection.keep_alive = interval;
+            self
+        }
+
+        /// Sets the largest datagram to send, in bytes of UDP payload: 1,200 (default) to 65,507. More than 1,200 only
+        /// where the whole way is known to carry it.
+        #[must_use]
+        pub fn datagram_bytes(mut self, bytes: usize) -> Self {
+            self.settings.connection.datagram_bytes = bytes;
+            self
+        }
+
+        /// Chooses between encrypted (default) and plaintext.
+        #[must_use]
+        pub fn security(mut self, security: $crate::Security) -> Self {
+            self.settings.security = security;
+            self
+        }
+
+        /// Sets how long a network thread gathers sends before they leave together. Default 200 µs.
+        #[must_use]
+        pub fn gathering(mut self, time: std::time::Duration) -> Self {
+            self.settings.gathering = time;
+            self
+        }
+    };
+}
+pub(crate) use shared_setters;

@@ -1,0 +1,384 @@
+//! Servers and clients over real sockets: what a game does with them.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{World, client_of, end_of, messages, server};
+use tme::{
+    Channel, Client, Direction, Error, Event, LinkConditions, Origin, Payload, Reason, Security, SendError,
+    SendOptions, Server,
+};
+
+#[test]
+fn an_echo_comes_back_encrypted() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    world.clients[0].send(0, b"hello").unwrap();
+    world.run_until(|world| !messages(&world.server_events).is_empty());
+    let peer = world.connected_peers()[0];
+    world.server.send(peer, 0, &messages(&world.server_events)[0]).unwrap();
+    world.run_until(|world| !messages(&world.client_events[0]).is_empty());
+    assert_eq!(messages(&world.client_events[0]), [b"hello"]);
+}
+
+#[test]
+fn a_broadcast_reaches_everybody_but_the_one_left_out() {
+    let mut world = World::connected(server().start().unwrap(), 3);
+    let out = world.connected_peers()[1];
+    let outcome = world.server.broadcast_except(out, 0, "news").unwrap();
+    assert_eq!((outcome.sent, outcome.would_block, outcome.gone), (2, 0, 0));
+    world.server.broadcast(0, "end").unwrap();
+    world.run_until(|world| {
+        world.client_events.iter().all(|events| messages(events).contains(&b"end".to_vec()))
+    });
+    let got_news = world.client_events.iter().filter(|events| messages(events).contains(&b"news".to_vec()));
+    assert_eq!(got_news.count(), 2);
+}
+
+#[test]
+fn threaded_sides_talk_while_their_games_sleep() {
+    let mut server = server().start_threaded().unwrap();
+    let mut client = client_of(&server).start_threaded().unwrap();
+    let mut received = Vec::new();
+    let mut is_connected = false;
+    let start = std::time::Instant::now();
+    while received.len() < 100 && start.elapsed() < Duration::from_secs(20) {
+        client.update(Duration::from_millis(10)).unwrap();
+        for event in client.events() {
+            is_connected |= matches!(event, Event::Connected { .. });
+        }
+        if is_connected && received.is_empty() {
+            is_connected = false;
+            let handle = client.handle();
+            let sender = std::thread::spawn(move || {
+                for n in 0..100u32 {
+                    handle.send(0, &n.to_le_bytes()).unwrap();
+                }
+            });
+            sender.join().unwrap();
+        }
+        server.update(Duration::from_millis(10)).unwrap();
+        received.extend(server.events().filter_map(|event| match event {
+            Event::Message { payload, .. } => Some(payload.to_vec()),
+            _ => None,
+        }));
+    }
+    let expected: Vec<Vec<u8>> = (0..100u32).map(|n| n.to_le_bytes().to_vec()).collect();
+    assert_eq!(received, expected);
+}
+
+#[test]
+fn the_loop_over_events_may_send_update_and_shut_down() {
+    let mut server = server().start().unwrap();
+    let mut client = client_of(&server).start_threaded().unwrap();
+    let start = std::time::Instant::now();
+    let (mut is_asked, mut answer) = (false, None);
+    while answer.is_none() && start.elapsed() < Duration::from_secs(20) {
+        let _ = server.update(Duration::from_millis(1));
+        for event in server.events() {
+            match event {
+                Event::Connected { peer, .. } => server.send(peer, 0, "welcome").unwrap(),
+                Event::Message { peer, channel, payload, .. } => {
+                    server.send(peer, channel, payload).unwrap();
+                    server.update(Duration::ZERO).unwrap();
+                    server.shutdown(Duration::from_secs(5));
+                }
+                _ => {}
+            }
+        }
+        let _ = client.update(Duration::from_millis(1));
+        for event in client.events() {
+            match event {
+                Event::Message { .. } if !is_asked => {
+                    client.send(0, "goodbye").unwrap();
+                    is_asked = true;
+                }
+                Event::Message { payload, .. } => answer = Some(payload),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(answer.as_deref(), Some(&b"goodbye"[..]));
+}
+
+#[test]
+fn events_not_taken_stay_and_hold_the_sender_back() {
+    // 20 x 500 kB is far more than the 2 MiB that a channel may have under way before the game takes messages.
+    let channel = || Channel::reliable_ordered("bulk").queue_max(20_000_000, 100);
+    let message = Payload::from(vec![7; 500_000]);
+    for is_threaded in [false, true] {
+        let builder = server().channel(channel());
+        let mut server = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let mut client = client_of(&server).channel(channel()).start_threaded().unwrap();
+        let start = std::time::Instant::now();
+        while !client.is_connected() {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            server.update(Duration::from_millis(1)).unwrap();
+            client.update(Duration::ZERO).unwrap();
+        }
+        for _ in 0..20 {
+            client.send(0, &message).unwrap();
+        }
+        // Nothing is taken: what can come has come after a while, and waits.
+        let mut waiting = 0;
+        let mut last_news = std::time::Instant::now();
+        while last_news.elapsed() < Duration::from_millis(300) {
+            server.update(Duration::from_millis(1)).unwrap();
+            let count = server.events().size_hint().0;
+            if count > waiting {
+                (waiting, last_news) = (count, std::time::Instant::now());
+            }
+            if waiting > 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        // `Connected` is one of them.
+        assert!((2..=5).contains(&waiting), "{waiting} events");
+        let mut count = 0;
+        while count < 20 {
+            assert!(start.elapsed() < Duration::from_secs(20), "{count} messages, threaded {is_threaded}");
+            server.update(Duration::from_millis(1)).unwrap();
+            let taken = server.events().take(1).filter(|event| matches!(event, Event::Message { .. }));
+            count += taken.count();
+        }
+    }
+}
+
+#[test]
+fn every_refusal_names_its_reason() {
+    let server = server().application("chess").max_peers(1).start().unwrap();
+    let address = server.local_addr().to_string();
+    let other_game = Client::builder().connect(&address).application("poker").start().unwrap();
+    let other_table =
+        Client::builder().connect(&address).application("chess").channel(Channel::unreliable("x"));
+    let plain = Client::builder().connect(&address).application("chess").security(Security::Plaintext);
+    let clients = vec![other_game, other_table.start().unwrap(), plain.start().unwrap()];
+    let mut world = World::new(server, clients);
+    world.run_until(|world| world.client_events.iter().all(|events| end_of(events).is_some()));
+    let reasons: Vec<_> = world.client_events.iter().filter_map(|events| end_of(events)).collect();
+    assert_eq!(reasons[0].reason, Reason::Application);
+    assert_eq!(reasons[0].origin, Origin::Unauthenticated);
+    assert_eq!((reasons[1].reason, reasons[1].origin), (Reason::ChannelTable, Origin::Remote));
+    assert_eq!(reasons[2].reason, Reason::Suites);
+}
+
+#[test]
+fn the_wrong_server_key_is_named() {
+    let server = server().start().unwrap();
+    let wrong = Server::builder().listen("127.0.0.1:0").start().unwrap().public_key();
+    let client = Client::builder()
+        .connect(server.local_addr().to_string())
+        .server_key(wrong)
+        .connect_timeout(Duration::from_millis(600))
+        .start()
+        .unwrap();
+    let right = server.public_key().to_string();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    let end = end_of(&world.client_events[0]).unwrap().to_string();
+    assert!(end.contains(&right), "{end}");
+}
+
+#[test]
+fn plaintext_works_where_both_ask_for_it() {
+    let server = server().security(Security::Plaintext).start().unwrap();
+    let client = client_of(&server).security(Security::Plaintext).start().unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.clients[0].is_connected());
+    world.clients[0].send(0, "plain").unwrap();
+    world.run_until(|world| !messages(&world.server_events).is_empty());
+}
+
+#[test]
+fn configuration_errors_come_before_anything_starts() {
+    let taken = server().start().unwrap();
+    let cases: Vec<(Result<Server, Error>, String)> = vec![
+        (Server::builder().listen("nonsense").start(), "\"nonsense\" does not parse".into()),
+        (Server::builder().listen(taken.local_addr().to_string()).start(), taken.local_addr().to_string()),
+        (server().max_peers(0).start(), "0 peers are outside".into()),
+        (server().datagram_bytes(100).start(), "100 bytes".into()),
+        (server().channel(Channel::unreliable("x".repeat(100))).start(), "100 bytes".into()),
+        (server().key_file("/nonexistent/key").start(), "/nonexistent/key".into()),
+    ];
+    for (result, expected) in cases {
+        let error = result.expect_err(&expected).to_string();
+        assert!(error.contains(&expected), "{error} lacks {expected}");
+    }
+    let no_port = Client::builder().connect("localhost").start().unwrap_err().to_string();
+    assert!(no_port.contains("localhost"), "{no_port}");
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_an_event() {
+    let client = Client::builder().connect("no-such-host.invalid:7777").start().unwrap();
+    let mut world = World::new(server().start().unwrap(), vec![client]);
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    let end = end_of(&world.client_events[0]).unwrap();
+    assert_eq!(end.reason, Reason::Unresolved);
+    assert!(end.to_string().contains("no-such-host.invalid"), "{end}");
+}
+
+#[test]
+fn localhost_by_name_connects() {
+    let server = server().start().unwrap();
+    let port = server.local_addr().port();
+    let client = Client::builder().connect(format!("localhost:{port}")).server_key(server.public_key());
+    let mut world = World::new(server, vec![client.start().unwrap()]);
+    world.run_until(|world| world.clients[0].is_connected());
+}
+
+#[test]
+fn a_message_too_large_is_an_error_with_the_numbers() {
+    let world = World::connected(server().start().unwrap(), 1);
+    let error = world.clients[0].send(1, vec![0; 20_000]).unwrap_err();
+    assert!(error.to_string().contains("20000 bytes exceeds the limit of 17600"), "{error}");
+    assert_eq!(world.clients[0].send(77, "x"), Err(SendError::UnknownChannel));
+    let keyed = world.clients[0].send_with(0, "x", SendOptions::with_key(3));
+    assert!(matches!(keyed, Err(SendError::KeyNotAllowed { .. })));
+}
+
+#[test]
+fn a_full_queue_blocks_and_becomes_writable() {
+    let channel = || Channel::reliable_ordered("bulk").queue_max(100_000, 1_000);
+    let server = server().channel(channel()).start().unwrap();
+    let client = client_of(&server).channel(channel()).start().unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.clients[0].is_connected());
+    let message = Payload::from(vec![7; 10_000]);
+    let mut sent = 0;
+    while world.clients[0].send(0, &message).is_ok() {
+        sent += 1;
+    }
+    assert_eq!(sent, 10);
+    world.run_until(|world| {
+        world.client_events[0].iter().any(|event| matches!(event, Event::Writable { .. }))
+    });
+    world.clients[0].send(0, &message).unwrap();
+    world.run_until(|world| messages(&world.server_events).len() == 11);
+}
+
+#[test]
+fn large_messages_arrive_whole() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let large: Vec<u8> = (0..1_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 7) as u8).collect();
+    world.clients[0].send(0, &large).unwrap();
+    world.run_until(|world| !messages(&world.server_events).is_empty());
+    assert_eq!(messages(&world.server_events)[0], large);
+}
+
+#[test]
+fn network_conditions_switch_on_and_off_at_run_time() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let slow = LinkConditions { delay: Duration::from_millis(40), ..LinkConditions::default() };
+    for direction in [Direction::Incoming, Direction::Outgoing] {
+        world.clients[0].set_conditions(direction, Some(slow)).unwrap();
+    }
+    let ping = |world: &mut World, expected: usize| {
+        let start = std::time::Instant::now();
+        world.clients[0].send(0, "ping").unwrap();
+        world.run_until(|world| messages(&world.server_events).len() >= expected);
+        start.elapsed()
+    };
+    assert!(ping(&mut world, 1) >= Duration::from_millis(40));
+    let lossy = LinkConditions { loss: 2.0, ..LinkConditions::default() };
+    assert!(world.clients[0].set_conditions(Direction::Outgoing, Some(lossy)).is_err());
+    world.clients[0].set_conditions(Direction::Outgoing, None).unwrap();
+    ping(&mut world, 2);
+}
+
+#[test]
+fn a_kicked_player_learns_why() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let peer = world.connected_peers()[0];
+    assert!(world.server.kick(peer, 42, "no cheating"));
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    let end = end_of(&world.client_events[0]).unwrap();
+    assert_eq!((end.reason, end.code, &*end.detail), (Reason::Kicked, 42, &b"no cheating"[..]));
+    world.run_until(|world| end_of(&world.server_events).is_some());
+    assert!(!world.server.kick(peer, 0, ""));
+    assert_eq!(world.server.send(peer, 0, "x"), Err(SendError::NotConnected));
+}
+
+#[test]
+fn shutting_down_tells_everybody() {
+    for is_threaded in [false, true] {
+        let builder = server();
+        let mut server = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let mut client = client_of(&server).start_threaded().unwrap();
+        let start = std::time::Instant::now();
+        while server.peers().is_empty() && start.elapsed() < Duration::from_secs(10) {
+            server.update(Duration::from_millis(5)).unwrap();
+        }
+        server.shutdown(Duration::from_secs(2));
+        assert!(server.update(Duration::ZERO).is_err());
+        let mut reason = None;
+        while reason.is_none() && start.elapsed() < Duration::from_secs(10) {
+            client.update(Duration::from_millis(5)).unwrap();
+            let events: Vec<_> = client.events().collect();
+            reason = end_of(&events).map(|end| end.reason);
+        }
+        assert_eq!(reason, Some(Reason::Shutdown));
+    }
+}
+
+#[test]
+fn statistics_are_filled() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    for _ in 0..50 {
+        world.clients[0].send(0, &[0; 100]).unwrap();
+        world.step();
+    }
+    world.run_until(|world| messages(&world.server_events).len() == 50);
+    let peer = world.connected_peers()[0];
+    let deadline = std::time::Instant::now() + Duration::from_millis(300);
+    while std::time::Instant::now() < deadline {
+        world.step();
+        world.clients[0].send(0, "x").unwrap();
+    }
+    let at_client = world.clients[0].statistics().unwrap();
+    let at_server = world.server.peer_statistics(peer).unwrap();
+    assert!(at_client.bytes_sent > 5_000 && at_client.rtt_smoothed > Duration::ZERO, "{at_client:?}");
+    assert!(at_server.messages_received >= 50, "{at_server:?}");
+    let whole = world.server.statistics();
+    assert!(whole.link.datagrams_in > 0 && whole.endpoint.peers == 1, "{whole:?}");
+    assert_eq!(world.server.peers()[0].remote.port(), world.clients[0].local_addr().port());
+}
+
+#[test]
+fn known_hosts_remember_a_server_and_refuse_a_changed_one() {
+    let path = std::env::temp_dir().join(format!("tme-hosts-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let first = server().start().unwrap();
+    let address = first.local_addr();
+    let client = || {
+        Client::builder()
+            .connect(address.to_string())
+            .known_hosts(&path)
+            .connect_timeout(Duration::from_millis(700))
+            .start()
+            .unwrap()
+    };
+    let mut world = World::new(first, vec![client()]);
+    world.run_until(|world| world.clients[0].is_connected() && path.exists());
+    drop(world);
+    // Another server takes the same port with another key.
+    let second = Server::builder().listen(address.to_string()).start().unwrap();
+    let mut world = World::new(second, vec![client()]);
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    let end = end_of(&world.client_events[0]).unwrap().to_string();
+    assert!(end.contains("is remembered for it"), "{end}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_server_and_a_client_talk_inside_one_process_without_sockets() {
+    let (a, b) = tme::memory::pair();
+    let address = a.local_address();
+    let server = Server::builder().start_in_memory(a).unwrap();
+    let client = Client::builder().connect(address.to_string()).start_in_memory(b).unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.clients[0].is_connected());
+    world.clients[0].send(0, "hello").unwrap();
+    world.run_until(|world| messages(&world.server_events) == [b"hello"]);
+}
