@@ -193,7 +193,12 @@ impl Connection {
         let receivers = table.entries().iter().map(|entry| match entry.mode {
             ChannelMode::Unreliable => ReceiveChannel::Unreliable { newest: start.sequence },
             ChannelMode::Sequenced => ReceiveChannel::Sequenced { next: start.sequence },
-            mode => ReceiveChannel::Reliable(Box::new(ReliableReceiver::new(mode, start.sequence, credit))),
+            mode => ReceiveChannel::Reliable(Box::new(ReliableReceiver::new(
+                mode,
+                start.sequence,
+                credit,
+                local.reliable_message_bytes_max,
+            ))),
         });
         let mut modes = [ChannelMode::Unreliable; crate::channel::CHANNELS_MAX];
         modes.iter_mut().zip(table.entries()).for_each(|(mode, entry)| *mode = entry.mode);
