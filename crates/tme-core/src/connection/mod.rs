@@ -307,6 +307,11 @@ impl Connection {
         !matches!(self.state, State::Open | State::Unconfirmed)
     }
 
+    /// Whether the application was told that it is over (or was never told that it had begun).
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Draining | State::Closed)
+    }
+
     /// Whether nothing will come or go any more.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
