@@ -110,8 +110,7 @@ impl Game<'_> {
             tally.count_send(UNRELIABLE, server.send(player.peer, UNRELIABLE, &snapshot).is_ok());
             if player.ticks >= player.reliable_at {
                 let stamp = Stamp { sent_at_micros, sequence: player.reliable_sent };
-                let is_taken =
-                    server.send(player.peer, RELIABLE, &stamp.message::<EVENT_BYTES>()).is_ok();
+                let is_taken = server.send(player.peer, RELIABLE, &stamp.message::<EVENT_BYTES>()).is_ok();
                 tally.count_send(RELIABLE, is_taken);
                 if is_taken {
                     player.reliable_sent += 1;
