@@ -55,14 +55,9 @@ impl Connection {
         self.state = State::Closing { farewell, attempts: 0, is_due: true };
     }
 
-    /// Whether CLOSE is being sent: what still comes is acknowledged and, but for the answer, has no other effect.
+    /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
     pub(super) const fn has_said_farewell(&self) -> bool {
-        matches!(self.state, State::Closing { .. })
-    }
-
-    /// Whether CLOSE was received: what still comes is acknowledged and has no other effect.
-    pub(super) const fn was_closed_by_peer(&self) -> bool {
-        matches!(self.state, State::Draining | State::Closed)
+        matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
     }
 
     pub(super) fn handle_close(

@@ -152,7 +152,7 @@ impl Connection {
     ) -> Result<(), Violation> {
         match *frame {
             Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
-            _ if self.was_closed_by_peer() => {}
+            _ if self.has_ended() => {}
             Frame::Ack(ack) => return self.handle_ack(now, &ack, workspace),
             _ if self.has_said_farewell() => {}
             Frame::Message(message) => return self.handle_message(now, &message, end, packet, workspace),

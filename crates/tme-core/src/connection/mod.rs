@@ -206,6 +206,7 @@ impl Connection {
         let credit = ReceiveCredit::new(
             u64::from(local.channel_credit_bytes),
             u64::from(local.channel_credit_messages),
+            u64::from(local.reliable_message_bytes_max),
         );
         let receivers = table.entries().iter().map(|entry| match entry.mode {
             ChannelMode::Unreliable => ReceiveChannel::Unreliable { newest: start.sequence },
@@ -244,7 +245,11 @@ impl Connection {
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),
             reassembly: UnreliableReassembly::default(),
-            credit: ReceiveCredit::new(u64::from(local.connection_credit_bytes), u64::MAX),
+            credit: ReceiveCredit::new(
+                u64::from(local.connection_credit_bytes),
+                u64::MAX,
+                u64::from(local.reliable_message_bytes_max),
+            ),
             is_credit_due: false,
             channel_credit_due: 0,
             // The client's first packet proves to the server that it is fresh, whatever it carries.
@@ -327,6 +332,11 @@ impl Connection {
     #[must_use]
     pub const fn is_closing(&self) -> bool {
         !matches!(self.state, State::Open | State::Unconfirmed)
+    }
+
+    /// Whether the application was told that it is over (or was never told that it had begun).
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Draining | State::Closed)
     }
 
     /// Whether nothing will come or go any more.

@@ -19,13 +19,21 @@ pub struct ReceiveCredit {
     received_bytes: u64,
     consumed_bytes: u64,
     consumed_messages: u64,
+    /// Used-up bytes and messages that are worth a frame.
+    worthwhile_bytes: u64,
+    worthwhile_messages: u64,
 }
 
 impl ReceiveCredit {
-    /// Grants a whole window to begin with.
+    /// Grants a whole window to begin with. More is granted once half of it is used up, or earlier if the largest
+    /// message would not fit into what is left: the sender would wait for ever.
     #[must_use]
-    pub const fn new(bytes: u64, messages: u64) -> Self {
+    pub const fn new(bytes: u64, messages: u64, message_bytes_max: u64) -> Self {
+        let spare_bytes = bytes.saturating_sub(message_bytes_max);
+        let worthwhile_bytes = if spare_bytes < bytes / 2 { spare_bytes } else { bytes / 2 };
         Self {
+            worthwhile_bytes: if worthwhile_bytes == 0 { 1 } else { worthwhile_bytes },
+            worthwhile_messages: messages / 2 + 1,
             window_bytes: bytes,
             window_messages: messages,
             granted_bytes: bytes,
@@ -49,12 +57,14 @@ impl ReceiveCredit {
         self.should_grant()
     }
 
-    /// Whether half a window or more was used up, so that telling the peer is worth a frame.
+    /// Whether so much was used up that telling the peer is worth a frame.
     #[must_use]
     pub const fn should_grant(&self) -> bool {
-        self.consumed_bytes + self.window_bytes >= self.granted_bytes + self.window_bytes / 2
-            || self.consumed_messages.saturating_add(self.window_messages)
-                >= self.granted_messages.saturating_add(self.window_messages / 2).saturating_add(1)
+        // What was granted is never more than a window beyond what was consumed.
+        let used_bytes = self.consumed_bytes + self.window_bytes - self.granted_bytes;
+        let used_messages =
+            self.consumed_messages.saturating_add(self.window_messages).saturating_sub(self.granted_messages);
+        used_bytes >= self.worthwhile_bytes || used_messages >= self.worthwhile_messages
     }
 
     /// Grants a window beyond what was consumed; gives the absolute (bytes, messages).
@@ -333,7 +343,7 @@ mod tests {
     const FIRST: u64 = (1 << 24) - 3;
 
     fn receiver(mode: ChannelMode) -> ReliableReceiver {
-        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100), 4_000)
+        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100, 4_000), 4_000)
     }
 
     /// Hands messages (offset, key) in; each one's payload is its offset. Gives what came out.
@@ -452,10 +462,31 @@ mod tests {
 
     #[test]
     fn credit_is_announced_after_half_a_window() {
-        let mut credit = ReceiveCredit::new(1_000, 10);
+        let mut credit = ReceiveCredit::new(1_000, 10, 100);
         assert!(!credit.consume(499, 1));
         assert!(credit.consume(1, 1));
         assert_eq!(credit.grant(), (1_500, 12));
         assert!(!credit.should_grant());
+    }
+
+    #[test]
+    fn the_largest_message_always_fits_into_what_is_left() {
+        for (window, largest) in [(1_000, 1_000), (1_000, 999), (1_000, 700), (1_000, 500), (1_000, 1)] {
+            let mut credit = ReceiveCredit::new(window, u64::MAX, largest);
+            let mut granted = window;
+            for consumed in 1..5_000 {
+                if credit.consume(1, 0) {
+                    granted = credit.grant().0;
+                }
+                assert!(granted - consumed >= largest, "{window} {largest}: {consumed} consumed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_reached_asks_for_no_frames() {
+        let mut credit = ReceiveCredit::new(1_000_000, u64::MAX, 1_000);
+        let frames = (0..100_000).filter(|_| credit.consume(10, 1) && credit.grant().0 > 0).count();
+        assert_eq!(frames, 2);
     }
 }
