@@ -47,6 +47,7 @@ use crate::datagram::Path;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::Instant;
+use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
 use congestion::{CongestionController, NewReno};
 use pacer::Pacer;
@@ -64,6 +65,22 @@ pub enum Provokes {
     Lazily,
     /// An acknowledgement within 25 ms.
     Promptly,
+}
+
+impl Provokes {
+    /// What this frame makes the other side do. `modes` are the modes of the channels by position.
+    #[must_use]
+    #[inline]
+    pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
+        match frame {
+            Frame::Padding | Frame::Ack(_) => Self::Nothing,
+            Frame::Message(message) => match modes.get(usize::from(message.position)) {
+                Some(mode) if mode.is_reliable() => Self::Promptly,
+                _ => Self::Lazily,
+            },
+            _ => Self::Promptly,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! What a connection makes of packets that no end of ours would send (`docs/PROTOCOL.md`, sections 6 to 9).
 
 use super::*;
-use crate::wire::frame::Fragment;
-use crate::wire::frame::{Frame, Frames, MessageFrame, SequenceField};
-use crate::wire::header::Header;
-use crate::wire::header::{KeyPhase, TruncatedNumber};
+use crate::wire::frame::{Fragment, Frame, Frames, MessageFrame, SequenceField};
+use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
 const NOW: Instant = Instant::from_micros(1_000_000);
 const SECRETS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
