@@ -214,10 +214,9 @@ impl Endpoint {
                 connection.close(now, mode, farewell);
                 self.uncount(index);
             }
-            Some(PeerState::Connecting(connecting)) => {
-                connecting.is_aborted = true;
+            Some(PeerState::Connecting(_)) => {
                 let farewell = Farewell { reason: Reason::Aborted, ..farewell };
-                self.workspace.events.push_back(Event::disconnected(peer, Origin::Local, farewell));
+                self.end_attempt(index, peer, Origin::Local, farewell);
             }
             None => return false,
         }
@@ -376,9 +375,7 @@ impl Endpoint {
             PeerState::Connected(connection) => {
                 (connection.is_closed(), connection.is_closing(), connection.poll_timeout())
             }
-            PeerState::Connecting(connecting) => {
-                (connecting.is_aborted, connecting.is_aborted, connecting.handshake.poll_timeout())
-            }
+            PeerState::Connecting(connecting) => (false, false, connecting.handshake.poll_timeout()),
         };
         if is_leaving {
             self.uncount(index);
@@ -392,7 +389,6 @@ impl Endpoint {
             return;
         }
         self.deadlines.set(index, None);
-        self.connecting.retain(|&other| other != index);
         let attempt = self.slots.remove(index).and_then(|peer| peer.attempt);
         if let (Some(server), Some(attempt)) = (&mut self.server, attempt) {
             server.handshake.forget(now, &attempt);

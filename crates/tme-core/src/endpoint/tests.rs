@@ -239,6 +239,23 @@ fn nobody_there_is_a_timely_disconnect() {
 }
 
 #[test]
+fn an_attempt_given_up_ends_once_whatever_answer_is_under_way() {
+    // The answer to CONNECT is under way from 15 to 20 ms.
+    for wait in [0, 3, 8, 10, 17, 20] {
+        let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+        let peer = net.connect(1);
+        net.run_for(ms(wait));
+        let endpoint = &mut net.nodes[1].endpoint;
+        assert!(endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed)));
+        assert!(!endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed)));
+        net.run_for(Duration::from_secs(15));
+        assert_eq!(net.nodes[1].disconnected(), [Reason::Aborted], "after {wait} ms");
+        assert_eq!(net.nodes[1].connected(), []);
+        assert_eq!(net.nodes[0].endpoint.slots.count(), 0);
+    }
+}
+
+#[test]
 fn a_restarted_server_is_noticed_at_once() {
     let mut net = Net::new(vec![server_with(1, 8), client(1)]);
     let peer = net.connect(1);
