@@ -267,6 +267,17 @@ fn a_restarted_server_is_noticed_at_once() {
 }
 
 #[test]
+fn whoever_leaves_a_restarted_server_has_left() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    let peer = net.connect(1);
+    net.run_for(ms(100));
+    net.nodes[0] = server_with(2, 8);
+    net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed));
+    net.run_for(ms(50));
+    assert_eq!(net.nodes[1].disconnected(), [Reason::Closed]);
+}
+
+#[test]
 fn a_forged_reset_does_nothing() {
     let mut net = Net::new(vec![server_with(1, 8), client(1)]);
     net.connect(1);
