@@ -105,7 +105,7 @@ impl Endpoint {
         };
         let Some(event) = connecting.handshake.poll_event() else { return };
         let path = connecting.path;
-        self.connecting.retain(|&other| other != index);
+        self.forget_attempt(index);
         match event {
             ClientEvent::Established(established) => self.establish(now, index, path, *established),
             ClientEvent::Failed(error) => self.fail_attempt(index, &error),
@@ -154,10 +154,21 @@ impl Endpoint {
         self.end_attempt(index, place.peer, origin, farewell);
     }
 
+    /// Takes an attempt off the list and keeps its counts.
+    fn forget_attempt(&mut self, index: usize) {
+        let before = self.connecting.len();
+        self.connecting.retain(|&other| other != index);
+        if let Some(Peer { state: PeerState::Connecting(connecting), .. }) = self.slots.get(index)
+            && self.connecting.len() < before
+        {
+            self.statistics.handshake.drops.merge(connecting.handshake.drops());
+        }
+    }
+
     /// Ends an attempt at once, so that an answer still under way finds nobody.
     pub(super) fn end_attempt(&mut self, index: usize, peer: PeerId, origin: Origin, farewell: Farewell) {
         self.workspace.events.push_back(Event::disconnected(peer, origin, farewell));
-        self.connecting.retain(|&other| other != index);
+        self.forget_attempt(index);
         self.deadlines.set(index, None);
         self.slots.remove(index);
     }

@@ -163,9 +163,15 @@ impl Endpoint {
         let mut statistics = self.statistics;
         if let Some(server) = &self.server {
             statistics.handshake = server.handshake.statistics();
+            statistics.handshake.drops.merge(&self.statistics.handshake.drops);
             statistics.peers = server.peers;
         } else {
             statistics.peers = self.slots.count() - self.connecting.len();
+        }
+        for peer in self.connecting.iter().filter_map(|&index| self.slots.get(index)) {
+            if let PeerState::Connecting(connecting) = &peer.state {
+                statistics.handshake.drops.merge(connecting.handshake.drops());
+            }
         }
         statistics
     }

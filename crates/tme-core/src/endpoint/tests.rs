@@ -10,6 +10,7 @@ use crate::crypto::reset::ResetToken;
 use crate::handshake::client::ClientHandshakeConfig;
 use crate::handshake::client::Trust;
 use crate::handshake::datagram::{HandshakeDatagram, Reset};
+use crate::handshake::drops::DropReason;
 use crate::handshake::parameters::ConnectionId;
 use crate::handshake::server::ServerHandshakeConfig;
 use crate::random::SeededRandom;
@@ -275,6 +276,21 @@ fn whoever_leaves_a_restarted_server_has_left() {
     net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed));
     net.run_for(ms(50));
     assert_eq!(net.nodes[1].disconnected(), [Reason::Closed]);
+}
+
+#[test]
+fn answers_that_an_attempt_drops_are_counted() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    net.connect(1);
+    // The COOKIE is under way from 5 to 10 ms, and its copy comes behind it.
+    net.run_for(ms(6));
+    let copy = net.flying[0].clone();
+    net.flying.push_back(copy);
+    let drops = |net: &Net| net.nodes[1].endpoint.statistics().handshake.drops.of(DropReason::Repeated);
+    net.run_for(ms(8));
+    assert_eq!((drops(&net), net.nodes[1].connected().len()), (1, 0));
+    net.run_for(ms(50));
+    assert_eq!((drops(&net), net.nodes[1].connected().len()), (1, 1));
 }
 
 #[test]
