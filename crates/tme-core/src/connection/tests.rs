@@ -509,6 +509,18 @@ fn a_graceful_close_delivers_what_was_queued_and_says_why() {
 }
 
 #[test]
+fn a_graceful_close_takes_no_longer_than_its_messages() {
+    let mut pair = Pair::new(LinkConditions { delay: ms(30), ..LinkConditions::default() }, 4);
+    pair.run_for(Duration::from_secs(1));
+    pair.send(CLIENT, ORDERED, b"last words").unwrap();
+    pair.ends[CLIENT].connection.close(pair.now, CloseMode::Flush, Farewell::new(Reason::Closed));
+    // Two round trips of 60 ms, with at most 25 ms until each is acknowledged.
+    pair.run_for(ms(2 * (60 + 25)));
+    assert!(pair.ends[CLIENT].connection.is_closed());
+    assert_eq!(pair.ends[SERVER].received[3], [Payload::from("last words")]);
+}
+
+#[test]
 fn nothing_is_heard_of_a_peer_that_has_left() {
     let mut stragglers = 0;
     for seed in 0..20 {
