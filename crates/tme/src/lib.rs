@@ -70,3 +70,8 @@ pub use tme_transport::engine::{Broadcast, Direction, EngineStatistics, Events, 
 pub use tme_transport::link::LinkStats;
 pub use tme_transport::logging;
 pub use tme_transport::memory::{self, MemoryLink};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

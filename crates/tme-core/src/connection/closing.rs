@@ -55,6 +55,11 @@ impl Connection {
         self.state = State::Closing { farewell, attempts: 0, is_due: true };
     }
 
+    /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
+    pub(super) const fn has_said_farewell(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
+    }
+
     pub(super) fn handle_close(
         &mut self,
         now: Instant,

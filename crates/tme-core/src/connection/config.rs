@@ -87,6 +87,6 @@ pub struct Negotiated {
     pub table: Arc<ChannelTable>,
     /// Token with which a restarted server tells that it forgot us (client only).
     pub reset_token: Option<ResetToken>,
-    /// What [`Event::Connected`] will say, once the connection is open.
+    /// What [`Event::Connected`](super::Event::Connected) will say, once the connection is open.
     pub info: Box<Connected>,
 }

@@ -126,9 +126,14 @@ impl Connection {
                         modes.get(usize::from(message.position)).is_some_and(|mode| mode.is_reliable());
                     provokes = provokes.max(if is_reliable { Provokes::Promptly } else { Provokes::Lazily });
                     let end = frames.len() - decoded.remaining();
+                    // The application has heard that the peer left: stragglers are acknowledged and nothing else.
+                    if self.has_said_farewell() {
+                        continue;
+                    }
                     self.handle_message(now, &message, end, &mut packet, workspace)
                 }
                 Ok(Frame::Padding) => Ok(()),
+                Ok(Frame::Ack(_)) if self.has_ended() => Ok(()),
                 Ok(Frame::Ack(ack)) => self.handle_ack(now, &ack, workspace),
                 Ok(frame) => {
                     provokes = Provokes::Promptly;
@@ -156,6 +161,8 @@ impl Connection {
         workspace: &mut Workspace,
     ) -> Result<(), Violation> {
         match *frame {
+            Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
+            _ if self.has_said_farewell() => {}
             Frame::ConnectionCredit { bytes } => self.channels.handle_connection_credit(bytes),
             Frame::ChannelCredit { position, bytes, messages } => {
                 self.channels.handle_channel_credit(position, bytes, messages);
@@ -163,7 +170,6 @@ impl Connection {
             Frame::Skip { position, sequence, bytes } => {
                 return self.handle_skip(position, sequence, bytes, workspace);
             }
-            Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
             _ => {}
         }
         Ok(())

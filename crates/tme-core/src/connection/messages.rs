@@ -70,6 +70,10 @@ impl Connection {
         let sequence = self.expand_sequence(message, packet)?;
         let range = end - message.data.len()..end;
         let key = message.key;
+        if let Some(ReceiveChannel::Unreliable { newest }) = self.receivers.get_mut(position) {
+            // What truncated sequences are expanded against moves on even if this message is never complete.
+            *newest = (*newest).max(sequence);
+        }
         match self.receivers.get_mut(position) {
             Some(ReceiveChannel::Reliable(receiver)) => {
                 let mut delivered = 0;
@@ -134,13 +138,9 @@ impl Connection {
         payload: Payload,
         workspace: &mut Workspace,
     ) {
-        match self.receivers.get_mut(position) {
-            Some(ReceiveChannel::Sequenced { next }) => {
-                *next = sequence + 1;
-                self.reassembly.forget_older(position as u8, sequence);
-            }
-            Some(ReceiveChannel::Unreliable { newest }) => *newest = (*newest).max(sequence),
-            _ => {}
+        if let Some(ReceiveChannel::Sequenced { next }) = self.receivers.get_mut(position) {
+            *next = sequence + 1;
+            self.reassembly.forget_older(position as u8, sequence);
         }
         if self.unreliable_backlog >= self.config.unreliable_backlog_max {
             self.counters.messages_overflowed += 1;

@@ -189,11 +189,17 @@ impl Connection {
         let credit = ReceiveCredit::new(
             u64::from(local.channel_credit_bytes),
             u64::from(local.channel_credit_messages),
+            u64::from(local.reliable_message_bytes_max),
         );
         let receivers = table.entries().iter().map(|entry| match entry.mode {
             ChannelMode::Unreliable => ReceiveChannel::Unreliable { newest: start.sequence },
             ChannelMode::Sequenced => ReceiveChannel::Sequenced { next: start.sequence },
-            mode => ReceiveChannel::Reliable(Box::new(ReliableReceiver::new(mode, start.sequence, credit))),
+            mode => ReceiveChannel::Reliable(Box::new(ReliableReceiver::new(
+                mode,
+                start.sequence,
+                credit,
+                local.reliable_message_bytes_max,
+            ))),
         });
         let mut modes = [ChannelMode::Unreliable; crate::channel::CHANNELS_MAX];
         modes.iter_mut().zip(table.entries()).for_each(|(mode, entry)| *mode = entry.mode);
@@ -222,7 +228,11 @@ impl Connection {
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),
             reassembly: UnreliableReassembly::default(),
-            credit: ReceiveCredit::new(u64::from(local.connection_credit_bytes), u64::MAX),
+            credit: ReceiveCredit::new(
+                u64::from(local.connection_credit_bytes),
+                u64::MAX,
+                u64::from(local.reliable_message_bytes_max),
+            ),
             is_credit_due: false,
             channel_credit_due: 0,
             // The client's first packet proves to the server that it is fresh, whatever it carries.
@@ -305,6 +315,11 @@ impl Connection {
     #[must_use]
     pub const fn is_closing(&self) -> bool {
         !matches!(self.state, State::Open | State::Unconfirmed)
+    }
+
+    /// Whether the application was told that it is over (or was never told that it had begun).
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Draining | State::Closed)
     }
 
     /// Whether nothing will come or go any more.

@@ -60,6 +60,9 @@ impl Connection {
     }
 
     pub(super) fn report_writable(&mut self, workspace: &mut Workspace) {
+        if self.has_ended() {
+            return;
+        }
         while let Some(channel) = self.channels.poll_writable() {
             workspace.events.push_back(Event::Writable { peer: self.peer, channel });
         }

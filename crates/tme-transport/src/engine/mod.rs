@@ -39,7 +39,7 @@ pub use message::MessageBytes;
 use outbox::Command;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
 pub use shared::EngineStatistics;
-use shared::{Shared, StopRequest};
+use shared::{Shared, StopRequest, Taken};
 
 /// Commands of a threaded engine leave together after this time, so that one frame's sends share datagrams.
 pub const GATHERING_DEFAULT: Duration = Duration::from_micros(200);
@@ -273,7 +273,7 @@ impl Engine {
     ///
     /// The iterator borrows nothing, so that whoever handles an event may call every method of the engine.
     pub fn events(&mut self) -> Events {
-        Events { left: self.handle.shared.ready_count(), shared: Arc::clone(&self.handle.shared) }
+        Events { taken: self.handle.shared.take_ready(), shared: Arc::clone(&self.handle.shared) }
     }
 
     /// Looks through the events that [`events`](Self::events) will give, and leaves them where they are. `find` is
@@ -335,13 +335,13 @@ impl Drop for Engine {
 ///
 /// What it has taken is consumed for flow control when it is dropped.
 pub struct Events {
+    taken: Taken,
     shared: Arc<Shared>,
-    left: usize,
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Events").field("taken", &self.taken).finish_non_exhaustive()
     }
 }
 
@@ -349,19 +349,19 @@ impl Iterator for Events {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        self.left = self.left.checked_sub(1)?;
-        self.shared.take_ready()
+        self.taken.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        // Another iterator may have taken some.
-        (self.left.min(self.shared.ready_count()), Some(self.left))
+        (self.taken.count(), Some(self.taken.count()))
     }
 }
 
+impl ExactSizeIterator for Events {}
+
 impl Drop for Events {
     fn drop(&mut self) {
-        self.shared.report_consumed();
+        self.shared.return_ready(std::mem::take(&mut self.taken));
     }
 }
 

@@ -53,6 +53,39 @@ struct Ready {
     events: VecDeque<Event>,
     /// Messages taken since the engine last asked.
     consumed: Vec<Consumed>,
+    /// Empty buffers for the next [`Taken`].
+    spare: Taken,
+}
+
+/// Events in the hands of the game, and which of them it has taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    events: VecDeque<Event>,
+    consumed: Vec<Consumed>,
+}
+
+impl Taken {
+    pub fn next(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if let Event::Message { peer, channel, payload, .. } = &event {
+            let bytes = payload.len() as u64;
+            match self.consumed.last_mut() {
+                Some(last) if last.peer == *peer && last.channel == *channel => {
+                    last.bytes += bytes;
+                    last.messages += 1;
+                }
+                _ => {
+                    let consumed = Consumed { peer: *peer, channel: *channel, bytes, messages: 1 };
+                    self.consumed.push(consumed);
+                }
+            }
+        }
+        Some(event)
+    }
+
+    pub fn count(&self) -> usize {
+        self.events.len()
+    }
 }
 
 /// See the module. Locks are held for swaps and single copies only; who takes two, takes `inbox` before `ready`.
@@ -121,24 +154,25 @@ impl Shared {
         }
     }
 
-    /// Takes the oldest event that is ready.
-    pub fn take_ready(&self) -> Option<Event> {
+    /// Hands all events that are ready to the game.
+    pub fn take_ready(&self) -> Taken {
         let mut ready = self.ready.lock();
-        let event = ready.events.pop_front()?;
-        if let Event::Message { peer, channel, payload, .. } = &event {
-            let bytes = payload.len() as u64;
-            match ready.consumed.last_mut() {
-                Some(last) if last.peer == *peer && last.channel == *channel => {
-                    last.bytes += bytes;
-                    last.messages += 1;
-                }
-                _ => {
-                    let consumed = Consumed { peer: *peer, channel: *channel, bytes, messages: 1 };
-                    ready.consumed.push(consumed);
-                }
-            }
+        let mut taken = std::mem::take(&mut ready.spare);
+        std::mem::swap(&mut taken.events, &mut ready.events);
+        taken
+    }
+
+    /// Takes back what the game has left, before whatever has come since.
+    pub fn return_ready(&self, mut taken: Taken) {
+        let mut ready = self.ready.lock();
+        if !taken.events.is_empty() {
+            taken.events.append(&mut ready.events);
+            std::mem::swap(&mut taken.events, &mut ready.events);
         }
-        Some(event)
+        ready.consumed.append(&mut taken.consumed);
+        ready.spare = taken;
+        drop(ready);
+        self.report_consumed();
     }
 
     /// Makes events available to the game, behind those that are. Gives whether there are any now.

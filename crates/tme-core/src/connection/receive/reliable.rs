@@ -19,13 +19,21 @@ pub struct ReceiveCredit {
     received_bytes: u64,
     consumed_bytes: u64,
     consumed_messages: u64,
+    /// Used-up bytes and messages that are worth a frame.
+    worthwhile_bytes: u64,
+    worthwhile_messages: u64,
 }
 
 impl ReceiveCredit {
-    /// Grants a whole window to begin with.
+    /// Grants a whole window to begin with. More is granted once half of it is used up, or earlier if the largest
+    /// message would not fit into what is left: the sender would wait for ever.
     #[must_use]
-    pub const fn new(bytes: u64, messages: u64) -> Self {
+    pub const fn new(bytes: u64, messages: u64, message_bytes_max: u64) -> Self {
+        let spare_bytes = bytes.saturating_sub(message_bytes_max);
+        let worthwhile_bytes = if spare_bytes < bytes / 2 { spare_bytes } else { bytes / 2 };
         Self {
+            worthwhile_bytes: if worthwhile_bytes == 0 { 1 } else { worthwhile_bytes },
+            worthwhile_messages: messages / 2 + 1,
             window_bytes: bytes,
             window_messages: messages,
             granted_bytes: bytes,
@@ -49,12 +57,14 @@ impl ReceiveCredit {
         self.should_grant()
     }
 
-    /// Whether half a window or more was used up, so that telling the peer is worth a frame.
+    /// Whether so much was used up that telling the peer is worth a frame.
     #[must_use]
     pub const fn should_grant(&self) -> bool {
-        self.consumed_bytes + self.window_bytes >= self.granted_bytes + self.window_bytes / 2
-            || self.consumed_messages.saturating_add(self.window_messages)
-                >= self.granted_messages.saturating_add(self.window_messages / 2).saturating_add(1)
+        // What was granted is never more than a window beyond what was consumed.
+        let used_bytes = self.consumed_bytes + self.window_bytes - self.granted_bytes;
+        let used_messages =
+            self.consumed_messages.saturating_add(self.window_messages).saturating_sub(self.granted_messages);
+        used_bytes >= self.worthwhile_bytes || used_messages >= self.worthwhile_messages
     }
 
     /// Grants a window beyond what was consumed; gives the absolute (bytes, messages).
@@ -62,6 +72,12 @@ impl ReceiveCredit {
         self.granted_bytes = self.consumed_bytes + self.window_bytes;
         self.granted_messages = self.consumed_messages.saturating_add(self.window_messages);
         (self.granted_bytes, self.granted_messages)
+    }
+
+    /// Messages granted beyond what was consumed.
+    #[must_use]
+    pub const fn window_messages(&self) -> u64 {
+        self.window_messages
     }
 
     /// What stands granted, as absolute (bytes, messages).
@@ -104,12 +120,13 @@ pub struct ReliableReceiver {
     partials: BTreeMap<u64, Partial>,
     newest_of_key: BTreeMap<u32, u64>,
     credit: ReceiveCredit,
+    message_bytes_max: u32,
 }
 
 impl ReliableReceiver {
     /// Nothing received yet; `first` is the channel's first sequence.
     #[must_use]
-    pub const fn new(mode: ChannelMode, first: u64, credit: ReceiveCredit) -> Self {
+    pub const fn new(mode: ChannelMode, first: u64, credit: ReceiveCredit, message_bytes_max: u32) -> Self {
         Self {
             mode,
             first,
@@ -118,6 +135,7 @@ impl ReliableReceiver {
             partials: BTreeMap::new(),
             newest_of_key: BTreeMap::new(),
             credit,
+            message_bytes_max,
         }
     }
 
@@ -195,28 +213,31 @@ impl ReliableReceiver {
             accepted.is_duplicate = true;
             return Ok(accepted);
         }
-        let bytes = match self.partials.remove(&sequence) {
-            Some(partial) => partial.bytes.len() as u64,
-            None => {
-                self.account(bytes, &mut accepted)?;
-                bytes
-            }
-        };
+        match self.partials.remove(&sequence) {
+            Some(partial) if partial.bytes.len() as u64 != bytes => return Err(Violation::Protocol),
+            Some(_) => {}
+            None => self.account(bytes, &mut accepted)?,
+        }
         self.settle(sequence, bytes, &mut accepted, deliver);
         Ok(accepted)
     }
 
-    /// Whether the sequence was received; an error if it lies beyond what was granted.
+    /// Whether the sequence was received; an error if it lies beyond what was granted, or so far above the lowest one
+    /// missing that remembering all between would take more memory than was offered: in channels that deliver out of
+    /// order, credit comes back although that one is still missing.
     fn is_received(&self, sequence: u64) -> Result<bool, Violation> {
         let Some(index) = sequence.checked_sub(self.base) else { return Ok(true) };
         let (_, granted_messages) = self.credit.granted();
-        if sequence - self.first >= granted_messages {
+        if sequence - self.first >= granted_messages || index >= self.credit.window_messages() {
             return Err(Violation::Credit);
         }
         Ok(!matches!(self.slots.get(index as usize), None | Some(Slot::Missing)))
     }
 
     fn account(&mut self, bytes: u64, accepted: &mut Accepted) -> Result<(), Violation> {
+        if bytes > u64::from(self.message_bytes_max) {
+            return Err(Violation::Credit);
+        }
         accepted.received_bytes += bytes;
         self.credit.receive(bytes)
     }
@@ -294,7 +315,7 @@ impl ReliableReceiver {
     }
 
     fn mark(&mut self, sequence: u64, slot: Slot) {
-        // `is_received` has bounded the distance by the messages granted.
+        // `is_received` has bounded the distance by the window of messages.
         let index = (sequence - self.base) as usize;
         while self.slots.len() <= index {
             self.slots.push_back(Slot::Missing);
@@ -322,7 +343,7 @@ mod tests {
     const FIRST: u64 = (1 << 24) - 3;
 
     fn receiver(mode: ChannelMode) -> ReliableReceiver {
-        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100))
+        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100, 4_000), 4_000)
     }
 
     /// Hands messages (offset, key) in; each one's payload is its offset. Gives what came out.
@@ -362,8 +383,58 @@ mod tests {
         let deliver = &mut |_| ();
         let beyond = receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver);
         assert_eq!(beyond, Err(Violation::Credit));
-        let large = receiver.handle_message(FIRST, 0, Payload::from(vec![0; 10_001]), deliver);
-        assert_eq!(large, Err(Violation::Credit));
+        for sequence in FIRST..FIRST + 3 {
+            let cell = Piece { sequence, key: 0, index: 0, total: 3_500, data: &[0; CELL_BYTES] };
+            assert_eq!(receiver.handle_piece(&cell, deliver).is_ok(), sequence < FIRST + 2, "10,500 bytes");
+        }
+    }
+
+    #[test]
+    fn a_missing_message_bounds_how_far_ahead_the_others_may_run() {
+        let mut receiver = receiver(ChannelMode::ReliableUnordered);
+        let deliver = &mut |_| ();
+        for sequence in FIRST + 1..FIRST + 100 {
+            receiver.handle_message(sequence, 0, Payload::empty(), deliver).unwrap();
+            receiver.credit_mut().consume(0, 1);
+        }
+        receiver.credit_mut().grant();
+        let beyond = receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver);
+        assert_eq!(beyond, Err(Violation::Credit), "granted, but {FIRST} is still missing");
+        receiver.handle_message(FIRST, 0, Payload::empty(), deliver).unwrap();
+        assert!(receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver).is_ok());
+        assert_eq!(receiver.slots.len(), 0);
+    }
+
+    #[test]
+    fn a_message_above_the_receivers_largest_is_a_violation() {
+        let deliver = &mut |_| ();
+        for (total, is_fine) in [(4_000, true), (4_001, false)] {
+            let cell = Piece { sequence: FIRST, key: 0, index: 0, total, data: &[0; CELL_BYTES] };
+            let outcome = receiver(ChannelMode::ReliableOrdered).handle_piece(&cell, deliver);
+            assert_eq!(outcome.err(), (!is_fine).then_some(Violation::Credit));
+            let outcome = receiver(ChannelMode::ReliableOrdered).handle_skip(FIRST, total as u64, deliver);
+            assert_eq!(outcome.err(), (!is_fine).then_some(Violation::Credit));
+        }
+    }
+
+    #[test]
+    fn what_contradicts_an_incomplete_message_is_a_violation() {
+        let deliver = &mut |_| ();
+        let first = Piece { sequence: FIRST, key: 1, index: 0, total: 3_000, data: &[0; CELL_BYTES] };
+        let started = || {
+            let mut receiver = receiver(ChannelMode::ReliableLatest);
+            receiver.handle_piece(&first, &mut |_| ()).unwrap();
+            receiver
+        };
+        let second = Piece { index: 1, ..first };
+        assert!(started().handle_piece(&second, deliver).is_ok());
+        let other_total = started().handle_piece(&Piece { total: 3_500, ..second }, deliver);
+        let other_key = started().handle_piece(&Piece { key: 2, ..second }, deliver);
+        let whole = started().handle_message(FIRST, 1, Payload::from(b"short"), deliver);
+        let skip = started().handle_skip(FIRST, 2_999, deliver);
+        for outcome in [other_total, other_key, whole, skip] {
+            assert_eq!(outcome, Err(Violation::Protocol));
+        }
     }
 
     #[test]
@@ -391,10 +462,31 @@ mod tests {
 
     #[test]
     fn credit_is_announced_after_half_a_window() {
-        let mut credit = ReceiveCredit::new(1_000, 10);
+        let mut credit = ReceiveCredit::new(1_000, 10, 100);
         assert!(!credit.consume(499, 1));
         assert!(credit.consume(1, 1));
         assert_eq!(credit.grant(), (1_500, 12));
         assert!(!credit.should_grant());
+    }
+
+    #[test]
+    fn the_largest_message_always_fits_into_what_is_left() {
+        for (window, largest) in [(1_000, 1_000), (1_000, 999), (1_000, 700), (1_000, 500), (1_000, 1)] {
+            let mut credit = ReceiveCredit::new(window, u64::MAX, largest);
+            let mut granted = window;
+            for consumed in 1..5_000 {
+                if credit.consume(1, 0) {
+                    granted = credit.grant().0;
+                }
+                assert!(granted - consumed >= largest, "{window} {largest}: {consumed} consumed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_reached_asks_for_no_frames() {
+        let mut credit = ReceiveCredit::new(1_000_000, u64::MAX, 1_000);
+        let frames = (0..100_000).filter(|_| credit.consume(10, 1) && credit.grant().0 > 0).count();
+        assert_eq!(frames, 2);
     }
 }

@@ -32,6 +32,12 @@ impl SendCredit {
         Self { bytes, messages, bytes_used: 0, messages_used: 0 }
     }
 
+    /// Messages granted so far.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
     /// Whether a message of this size may start.
     #[must_use]
     #[inline]

@@ -228,8 +228,14 @@ impl SendChannels {
 
     /// What a packet carried has arrived.
     pub fn handle_acked(&mut self, frame: SentFrame) {
-        if let Some(queue) = self.reliable_of(frame) {
-            queue.handle_acked(frame);
+        let Some(queue) = self.reliable_of(frame) else { return };
+        let was_blocked = queue.is_blocked_by_span();
+        queue.handle_acked(frame);
+        if was_blocked
+            && !queue.is_blocked_by_span()
+            && let Some(position) = position_of(frame)
+        {
+            self.activate(usize::from(position));
         }
     }
 

@@ -163,13 +163,18 @@ impl Aead {
         tag.copy_from_slice(sealed.as_ref());
     }
 
-    /// The generation is worn out, the other side is known to have it, and no update is under way.
+    /// The generation is worn out, the other side is known to have it, and no update is under way. One is under way
+    /// until the old receiving keys are erased: the other side would answer a further update with a third generation,
+    /// and what it sent before with the oldest could not be opened any more.
     #[inline]
     fn is_update_due(&self, now: Instant) -> bool {
         let sending = &self.sending;
         let is_worn_out = sending.packets >= self.limits.packets_max
             || now.saturating_since(sending.since) >= self.limits.generation_time_max;
-        is_worn_out && sending.is_confirmed && sending.number == self.receiving.number
+        is_worn_out
+            && sending.is_confirmed
+            && sending.number == self.receiving.number
+            && self.receiving.previous.is_none()
     }
 
     #[cold]

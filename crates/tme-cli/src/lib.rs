@@ -1,0 +1,30 @@
+//! The `tme` program, as a library: each subcommand is a function that takes its options, so that tests can call it.
+//!
+//! [`run`] parses nothing: `main` does, and turns what comes back into an exit code ([`ExitReason`]).
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod demo;
+mod failure;
+mod format;
+mod interrupt;
+mod latency;
+mod network;
+mod process;
+mod sparkline;
+mod view;
+
+pub use arguments::{Arguments, Command, DemoOptions};
+pub use failure::{ExitReason, Failure};
+pub use view::Output;
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// [`Failure`]: what to print after `error: `, and the exit code. It is also how a measurement tells that what it
+/// measured is not as it should be.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Demo(options) => demo::run(&options),
+    }
+}
