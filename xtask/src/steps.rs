@@ -134,6 +134,27 @@ pub const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "demo",
+        shows: "the demo runs, encrypted over loopback, and loses nothing reliable",
+        command: &[
+            "cargo",
+            "run",
+            "--release",
+            "--package",
+            "tme-cli",
+            "--",
+            "demo",
+            "--bots",
+            "8",
+            "--seconds",
+            "2",
+            "--json",
+        ],
+        budget: Duration::from_secs(600),
+        needs: &["cc"],
+        ..STEP
+    },
+    Step {
         name: "examples",
         shows: "every example builds",
         command: &["cargo", "build", "--workspace", "--examples"],

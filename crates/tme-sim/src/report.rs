@@ -95,7 +95,7 @@ pub struct WorldReport {
     pub converged_after: Duration,
     /// Connections that were open at both ends.
     pub connections: u64,
-    /// Attempts and connections that ended before the world did.
+    /// Ends of attempts and connections that were reported.
     pub endings: u64,
     /// Datagrams sent.
     pub datagrams: u64,

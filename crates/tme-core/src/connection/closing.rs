@@ -50,6 +50,16 @@ impl Connection {
         }
     }
 
+    /// Goes on to CLOSE once everything reliable was acknowledged.
+    pub(super) fn finish_flush(&mut self) {
+        if let State::Flushing(farewell) = &self.state
+            && self.channels.is_reliable_empty()
+        {
+            let farewell = farewell.clone();
+            self.begin_closing(farewell);
+        }
+    }
+
     pub(super) fn begin_closing(&mut self, farewell: Farewell) {
         self.timers.set(Timer::Close, None);
         self.state = State::Closing { farewell, attempts: 0, is_due: true };
@@ -87,6 +97,8 @@ impl Connection {
         if self.is_closed() || self.reset_token.as_ref() != Some(token) {
             return false;
         }
+        // Whoever has said goodbye learns from it that nobody waits for another one.
+        self.finish_closing(workspace);
         self.end(Origin::Remote, Farewell::new(Reason::Reset), workspace);
         true
     }

@@ -23,9 +23,7 @@ pub(super) struct PacketContents<'a> {
 impl PacketContents<'_> {
     fn payload(&mut self, range: Range<usize>, pool: &mut PayloadPool) -> Option<Payload> {
         if self.shared.is_none() {
-            let mut buffer = pool.take();
-            Arc::get_mut(&mut buffer)?.extend_from_slice(self.bytes);
-            self.shared = Some(buffer);
+            self.shared = Some(pool.copy_of(self.bytes));
         }
         Payload::from_shared(self.shared.as_ref()?, range)
     }

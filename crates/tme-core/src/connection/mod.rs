@@ -488,12 +488,6 @@ impl Connection {
                 _ => {}
             }
         }
-        if let State::Flushing(farewell) = &self.state
-            && self.channels.is_reliable_empty()
-        {
-            let farewell = farewell.clone();
-            self.begin_closing(farewell);
-        }
         self.channels.expire(now);
         self.report_writable(workspace);
     }

@@ -55,6 +55,7 @@ impl Connection {
             }
         }
         self.detect_losses(now, workspace);
+        self.finish_flush();
         self.report_writable(workspace);
         Ok(())
     }

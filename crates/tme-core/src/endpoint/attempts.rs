@@ -18,8 +18,6 @@ use crate::time::Instant;
 pub(super) struct Connecting {
     pub(super) handshake: ClientHandshake,
     pub(super) path: Path,
-    /// The application has given up.
-    pub(super) is_aborted: bool,
 }
 
 /// Why a connection attempt could not even begin.
@@ -55,7 +53,7 @@ impl fmt::Debug for Endpoint {
 
 impl Connecting {
     pub(super) fn poll_transmit(&mut self, now: Instant, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        if self.is_aborted || !self.handshake.poll_transmit(now, buffer) {
+        if !self.handshake.poll_transmit(now, buffer) {
             return None;
         }
         Some(Transmit { path: self.path, ecn: Ecn::NotCapable, bytes: buffer.len(), segment_bytes: None })
@@ -77,7 +75,7 @@ impl Endpoint {
         config.connection_id = ConnectionId::new(place.connection_id).unwrap_or(config.connection_id);
         let handshake = ClientHandshake::new(config, now, random).map_err(StartError::Config)?;
         let path = Path { remote, local: None };
-        let connecting = Connecting { handshake, path, is_aborted: false };
+        let connecting = Connecting { handshake, path };
         self.slots.insert(Peer {
             state: PeerState::Connecting(Box::new(connecting)),
             is_ready: false,
@@ -107,7 +105,7 @@ impl Endpoint {
         };
         let Some(event) = connecting.handshake.poll_event() else { return };
         let path = connecting.path;
-        self.connecting.retain(|&other| other != index);
+        self.forget_attempt(index);
         match event {
             ClientEvent::Established(established) => self.establish(now, index, path, *established),
             ClientEvent::Failed(error) => self.fail_attempt(index, &error),
@@ -153,7 +151,24 @@ impl Endpoint {
             _ => (Origin::Local, Payload::from(error.to_string())),
         };
         let farewell = Farewell { reason: error.reason(), code: 0, detail };
-        self.workspace.events.push_back(Event::disconnected(place.peer, origin, farewell));
+        self.end_attempt(index, place.peer, origin, farewell);
+    }
+
+    /// Takes an attempt off the list and keeps its counts.
+    fn forget_attempt(&mut self, index: usize) {
+        let before = self.connecting.len();
+        self.connecting.retain(|&other| other != index);
+        if let Some(Peer { state: PeerState::Connecting(connecting), .. }) = self.slots.get(index)
+            && self.connecting.len() < before
+        {
+            self.statistics.handshake.drops.merge(connecting.handshake.drops());
+        }
+    }
+
+    /// Ends an attempt at once, so that an answer still under way finds nobody.
+    pub(super) fn end_attempt(&mut self, index: usize, peer: PeerId, origin: Origin, farewell: Farewell) {
+        self.workspace.events.push_back(Event::disconnected(peer, origin, farewell));
+        self.forget_attempt(index);
         self.deadlines.set(index, None);
         self.slots.remove(index);
     }

@@ -163,9 +163,15 @@ impl Endpoint {
         let mut statistics = self.statistics;
         if let Some(server) = &self.server {
             statistics.handshake = server.handshake.statistics();
+            statistics.handshake.drops.merge(&self.statistics.handshake.drops);
             statistics.peers = server.peers;
         } else {
             statistics.peers = self.slots.count() - self.connecting.len();
+        }
+        for peer in self.connecting.iter().filter_map(|&index| self.slots.get(index)) {
+            if let PeerState::Connecting(connecting) = &peer.state {
+                statistics.handshake.drops.merge(connecting.handshake.drops());
+            }
         }
         statistics
     }
@@ -214,10 +220,9 @@ impl Endpoint {
                 connection.close(now, mode, farewell);
                 self.uncount(index);
             }
-            Some(PeerState::Connecting(connecting)) => {
-                connecting.is_aborted = true;
+            Some(PeerState::Connecting(_)) => {
                 let farewell = Farewell { reason: Reason::Aborted, ..farewell };
-                self.workspace.events.push_back(Event::disconnected(peer, Origin::Local, farewell));
+                self.end_attempt(index, peer, Origin::Local, farewell);
             }
             None => return false,
         }
@@ -376,9 +381,7 @@ impl Endpoint {
             PeerState::Connected(connection) => {
                 (connection.is_closed(), connection.is_closing(), connection.poll_timeout())
             }
-            PeerState::Connecting(connecting) => {
-                (connecting.is_aborted, connecting.is_aborted, connecting.handshake.poll_timeout())
-            }
+            PeerState::Connecting(connecting) => (false, false, connecting.handshake.poll_timeout()),
         };
         if is_leaving {
             self.uncount(index);
@@ -392,7 +395,6 @@ impl Endpoint {
             return;
         }
         self.deadlines.set(index, None);
-        self.connecting.retain(|&other| other != index);
         let attempt = self.slots.remove(index).and_then(|peer| peer.attempt);
         if let (Some(server), Some(attempt)) = (&mut self.server, attempt) {
             server.handshake.forget(now, &attempt);

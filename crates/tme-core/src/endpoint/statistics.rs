@@ -22,6 +22,6 @@ pub struct EndpointStatistics {
     pub replies_dropped: u64,
     /// Data packets dropped, by reason; those of single connections are counted here too.
     pub drops: PacketDrops,
-    /// What happened to handshakes, at a server.
+    /// What happened to handshakes, at a server; the drops are those of this endpoint's own attempts, too.
     pub handshake: HandshakeStatistics,
 }

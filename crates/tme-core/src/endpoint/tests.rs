@@ -10,6 +10,7 @@ use crate::crypto::reset::ResetToken;
 use crate::handshake::client::ClientHandshakeConfig;
 use crate::handshake::client::Trust;
 use crate::handshake::datagram::{HandshakeDatagram, Reset};
+use crate::handshake::drops::DropReason;
 use crate::handshake::parameters::ConnectionId;
 use crate::handshake::server::ServerHandshakeConfig;
 use crate::random::SeededRandom;
@@ -239,6 +240,23 @@ fn nobody_there_is_a_timely_disconnect() {
 }
 
 #[test]
+fn an_attempt_given_up_ends_once_whatever_answer_is_under_way() {
+    // The answer to CONNECT is under way from 15 to 20 ms.
+    for wait in [0, 3, 8, 10, 17, 20] {
+        let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+        let peer = net.connect(1);
+        net.run_for(ms(wait));
+        let endpoint = &mut net.nodes[1].endpoint;
+        assert!(endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed)));
+        assert!(!endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed)));
+        net.run_for(Duration::from_secs(15));
+        assert_eq!(net.nodes[1].disconnected(), [Reason::Aborted], "after {wait} ms");
+        assert_eq!(net.nodes[1].connected(), []);
+        assert_eq!(net.nodes[0].endpoint.slots.count(), 0);
+    }
+}
+
+#[test]
 fn a_restarted_server_is_noticed_at_once() {
     let mut net = Net::new(vec![server_with(1, 8), client(1)]);
     let peer = net.connect(1);
@@ -247,6 +265,32 @@ fn a_restarted_server_is_noticed_at_once() {
     net.send(1, peer, "are you there?").unwrap();
     net.run_for(ms(50));
     assert_eq!(net.nodes[1].disconnected(), [Reason::Reset]);
+}
+
+#[test]
+fn whoever_leaves_a_restarted_server_has_left() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    let peer = net.connect(1);
+    net.run_for(ms(100));
+    net.nodes[0] = server_with(2, 8);
+    net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed));
+    net.run_for(ms(50));
+    assert_eq!(net.nodes[1].disconnected(), [Reason::Closed]);
+}
+
+#[test]
+fn answers_that_an_attempt_drops_are_counted() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    net.connect(1);
+    // The COOKIE is under way from 5 to 10 ms, and its copy comes behind it.
+    net.run_for(ms(6));
+    let copy = net.flying[0].clone();
+    net.flying.push_back(copy);
+    let drops = |net: &Net| net.nodes[1].endpoint.statistics().handshake.drops.of(DropReason::Repeated);
+    net.run_for(ms(8));
+    assert_eq!((drops(&net), net.nodes[1].connected().len()), (1, 0));
+    net.run_for(ms(50));
+    assert_eq!((drops(&net), net.nodes[1].connected().len()), (1, 1));
 }
 
 #[test]

@@ -77,4 +77,9 @@ impl DropCounts {
     pub(crate) fn add(&mut self, reason: DropReason) {
         self.0[reason as usize] += 1;
     }
+
+    /// Adds the counts of somebody else.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+    }
 }

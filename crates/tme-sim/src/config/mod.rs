@@ -36,7 +36,7 @@ pub struct WorldConfig {
     pub intrusion_interval: Option<Duration>,
     /// How long traffic, script and faults last. Then the network heals.
     pub faulty_time: Duration,
-    /// How long after the healing everything promised must have arrived.
+    /// After the healing, everything promised must arrive without a pause longer than this.
     pub converge_within: Duration,
 }
 

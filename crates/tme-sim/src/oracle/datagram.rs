@@ -13,14 +13,14 @@ pub fn check_datagram_size(bytes: usize, limit: usize) -> Result<(), Breach> {
     Err(Breach::new(Oracle::DatagramSize, format!("at most {limit} bytes"), format!("{bytes} bytes")))
 }
 
-/// The packet numbers that one sender has sealed, per connection id.
+/// The packet numbers that one sender has sealed, per receiver and connection id (which the receiver chose).
 ///
 /// Only 16 or 32 bits of a number travel. They are expanded against the number before: a sender's numbers rise one by
 /// one, so any repetition shows as a number that did not rise.
 #[derive(Clone, Debug, Default)]
 pub struct PacketNumbers {
     first: u64,
-    last: BTreeMap<u32, u64>,
+    last: BTreeMap<(SocketAddr, u32), u64>,
 }
 
 impl PacketNumbers {
@@ -30,8 +30,8 @@ impl PacketNumbers {
         Self { first, last: BTreeMap::new() }
     }
 
-    /// The sender handed a data packet out. Gives its connection id and full number.
-    pub fn handle_sent(&mut self, datagram: &[u8]) -> Result<(u32, u64), Breach> {
+    /// The sender handed a data packet to `to` out. Gives its connection id and full number.
+    pub fn handle_sent(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(u32, u64), Breach> {
         let malformed = || {
             let found = format!("{:02x?}", datagram.get(..9).unwrap_or(datagram));
             Breach::new(Oracle::PacketNumbers, "a data packet's header", found)
@@ -44,13 +44,13 @@ impl PacketNumbers {
             let &[high0, high1] = rest.first_chunk().ok_or_else(malformed)?;
             (u64::from(u32::from_le_bytes([low0, low1, high0, high1])), 32)
         };
-        let next = self.last.get(&id).map_or(self.first, |last| last + 1);
+        let next = self.last.get(&(to, id)).map_or(self.first, |last| last + 1);
         let number = nearest(low, bits, next);
         if number < next {
             let expected = format!("number {next} or above for connection {id:#010x}");
             return Err(Breach::new(Oracle::PacketNumbers, expected, format!("number {number}")));
         }
-        self.last.insert(id, number);
+        self.last.insert((to, id), number);
         Ok((id, number))
     }
 }

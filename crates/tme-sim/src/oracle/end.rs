@@ -192,7 +192,7 @@ pub fn judge_end(facts: &EndFacts, end: &Disconnected) -> Result<(), Breach> {
             breach("signs of life: nothing stood in the way".into())
         }
         (Origin::Remote, Reason::Reset) if facts.was_open && facts.is_client => {
-            if facts.parting.is_some() {
+            if facts.parting.as_ref().is_some_and(|parting| !parting.is_flush) {
                 return breach("the closing that this end asked for".into());
             }
             if facts.other_is_gone {

@@ -188,7 +188,7 @@ impl World {
         let side = side_of(node);
         let facts = self.facts_of_end(node, index);
         judge_end(&facts, end)?;
-        self.tally.endings += u64::from(self.phase != Phase::Parting);
+        self.tally.endings += 1;
         let linger = self.config.connection.linger;
         let now = self.now;
         let session = &mut self.sessions[index];

@@ -15,7 +15,7 @@ use super::session::Session;
 use super::{SERVER, World, address_of};
 use crate::config::{Deed, PortChoice, TableSource, Who};
 use crate::mix::mix;
-use crate::oracle::{Breach, Oracle, Parting};
+use crate::oracle::{Breach, EndState, Oracle, Parting};
 
 impl World {
     pub(super) fn perform_deed(&mut self, deed: Deed) -> Result<(), Breach> {
@@ -98,9 +98,9 @@ impl World {
         Ok(())
     }
 
-    fn is_over_for_client(&self, session: usize) -> bool {
+    pub(super) fn is_over_for_client(&self, session: usize) -> bool {
         let state = self.sessions[session].end(Side::Client).oracle.state();
-        matches!(state, crate::oracle::EndState::Ended | crate::oracle::EndState::Vanished)
+        matches!(state, EndState::Ended | EndState::Vanished)
     }
 
     /// Closes the client's session from one side.
@@ -109,10 +109,7 @@ impl World {
         let session = &mut self.sessions[index];
         let end = session.end_mut(by);
         let Some(peer) = end.peer else { return Ok(()) };
-        let is_over = !matches!(
-            end.oracle.state(),
-            crate::oracle::EndState::Open | crate::oracle::EndState::Unannounced
-        );
+        let is_over = !matches!(end.oracle.state(), EndState::Open | EndState::Unannounced);
         if end.parting.is_some() || is_over {
             return Ok(());
         }

@@ -175,7 +175,7 @@ impl Network {
         }
         let kind = DatagramKind::of(datagram);
         let packet = match kind {
-            DatagramKind::Data => Some(self.numbers[node].handle_sent(datagram)?),
+            DatagramKind::Data => Some(self.numbers[node].handle_sent(to, datagram)?),
             _ => None,
         };
         if node == SERVER {

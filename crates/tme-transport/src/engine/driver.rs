@@ -10,11 +10,12 @@ use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId, SendOptions, TransmitLimits};
 use tme_core::datagram::{Path, Transmit};
 use tme_core::endpoint::Endpoint;
-use tme_core::payload::{Payload, PayloadPool};
+use tme_core::payload::Payload;
 use tme_core::random::Random;
 use tme_core::time::Instant;
 
 use super::EngineError;
+use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
 use super::outbox::{Batch, Body, Command, Direction};
@@ -59,7 +60,6 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     /// Commands taken from the outbox; its buffers are used again.
     batch: Batch,
-    arena_pool: PayloadPool,
     /// Peers that the commands of this turn sent to.
     touched: Vec<PeerId>,
     consumed: Vec<Consumed>,
@@ -105,7 +105,6 @@ impl Driver {
             conditions: Conditions::default(),
             shared,
             batch: Batch::default(),
-            arena_pool: PayloadPool::new(64, 1 << 20),
             touched: Vec::new(),
             consumed: Vec::new(),
             transmit_buffer: Vec::with_capacity(TRANSMIT_BYTES_MAX),
@@ -201,11 +200,8 @@ impl Driver {
         }
         batch.targets.clear();
         batch.bytes = 0;
-        for arena in batch.arenas.drain(..) {
-            self.arena_pool.give(arena);
-        }
         let mut outbox = self.shared.outbox.lock();
-        outbox.give_arena(self.arena_pool.take());
+        outbox.give_arenas(batch.arenas.drain(..));
         for &peer in &self.touched {
             if let Some(connection) = self.endpoint.connection(peer) {
                 outbox.handle_arrived(connection);
@@ -448,7 +444,7 @@ impl Driver {
 fn payload_of(body: Body, arenas: &[Arc<Vec<u8>>]) -> Option<Payload> {
     match body {
         Body::Shared(payload) => Some(payload),
-        Body::Copied { arena, start, length } => {
+        Body::Copied(Place { arena, start, length }) => {
             let start = start as usize;
             Payload::from_shared(arenas.get(arena as usize)?, start..start + length as usize)
         }

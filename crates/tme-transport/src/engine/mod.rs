@@ -3,6 +3,7 @@
 //! [`Engine::update`] does the input and output itself (*inline*), or collects what a network thread has done
 //! (*threaded*); everything else is the same. Sends go through [`Handle`], from any thread, and answer at once.
 
+mod arena;
 mod conditions;
 mod connector;
 mod driver;

@@ -1,0 +1,203 @@
+//! A server's endpoint and clients' endpoints on a modelled network and a virtual clock, for tests that count
+//! memory: once its busiest moment has passed, the net itself allocates nothing.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tme_core::channel::{Channel, ChannelId, ChannelTable};
+use tme_core::connection::{Event, PeerId, SendError, SendOptions, TransmitLimits};
+use tme_core::crypto::keys::KeyPair;
+use tme_core::datagram::{Ecn, Path};
+use tme_core::endpoint::{Endpoint, EndpointConfig, ServerSetup};
+use tme_core::handshake::client::{ClientHandshakeConfig, Trust};
+use tme_core::handshake::parameters::ConnectionId;
+use tme_core::handshake::server::ServerHandshakeConfig;
+use tme_core::link::{Link, LinkConditions};
+use tme_core::payload::Payload;
+use tme_core::random::SeededRandom;
+use tme_core::time::Instant;
+
+/// The server is node 0.
+pub const SERVER: usize = 0;
+
+const LIMITS: TransmitLimits = TransmitLimits { segments: 8, bytes: 65_000 };
+
+pub struct Node {
+    pub endpoint: Endpoint,
+    pub address: SocketAddr,
+    pub random: SeededRandom,
+}
+
+#[derive(Clone, Copy)]
+struct Way {
+    from: SocketAddr,
+    to: usize,
+}
+
+/// Nodes that step together, a fixed time at once.
+pub struct Net {
+    pub now: Instant,
+    pub nodes: Vec<Node>,
+    pub step: Duration,
+    link: Link<Way>,
+    buffer: Vec<u8>,
+}
+
+pub fn address_of(node: usize) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::from_bits(0x0A00_0001 + node as u32), 7_777))
+}
+
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// One channel of each mode: 0 unreliable, 1 sequenced, 2 reliable-unordered, 3 reliable-ordered, 4 reliable-latest.
+pub fn all_modes() -> ChannelTable {
+    let channels = [
+        Channel::unreliable("unreliable"),
+        Channel::sequenced("sequenced"),
+        Channel::reliable_unordered("unordered"),
+        Channel::reliable_ordered("ordered"),
+        Channel::reliable_latest("latest"),
+    ];
+    ChannelTable::new(channels).unwrap()
+}
+
+pub fn server_config(table: ChannelTable, peers_max: usize) -> EndpointConfig {
+    let key = KeyPair::generate(&mut SeededRandom::new(99));
+    let mut setup = ServerSetup::new(ServerHandshakeConfig::new(key, table));
+    setup.peers_max = peers_max;
+    setup.handshake.busy.exchanges_per_second = 100_000;
+    setup.handshake.busy.exchanges_burst = 100_000;
+    EndpointConfig { server: Some(setup), ..EndpointConfig::default() }
+}
+
+pub fn client_config() -> ClientHandshakeConfig {
+    ClientHandshakeConfig::new(Trust::Unverified, ConnectionId::new(1).unwrap())
+}
+
+pub fn endpoint(config: EndpointConfig, seed: u64) -> (Endpoint, SeededRandom) {
+    let mut random = SeededRandom::new(seed);
+    (Endpoint::new(config, &mut random).unwrap(), random)
+}
+
+impl Net {
+    /// A server and `clients` clients that do not know each other yet.
+    pub fn new(table: ChannelTable, clients: usize, conditions: LinkConditions) -> Self {
+        let server = server_config(table, clients.max(1));
+        let configs = std::iter::once(server).chain((0..clients).map(|_| EndpointConfig::default()));
+        let nodes = configs.zip(0u64..).map(|(config, seed)| {
+            let (endpoint, random) = endpoint(config, seed);
+            Node { endpoint, address: address_of(seed as usize), random }
+        });
+        Self {
+            now: Instant::from_micros(1_000_000),
+            nodes: nodes.collect(),
+            step: ms(1),
+            link: Link::new(conditions, 5).unwrap(),
+            buffer: Vec::with_capacity(LIMITS.bytes),
+        }
+    }
+
+    /// A server and `clients` clients, all connected. Nodes' ids for each other: the server's for client `n` first.
+    pub fn connected(table: ChannelTable, clients: usize, conditions: LinkConditions) -> (Self, Vec<Pair>) {
+        let mut net = Self::new(table, clients, conditions);
+        let mut pairs = Vec::with_capacity(clients);
+        for node in 1..=clients {
+            let at_client = net.connect(node);
+            pairs.push(Pair { node, at_client, at_server: PeerId::from_u64(0) });
+        }
+        let mut connected = 0;
+        let deadline = net.now + Duration::from_secs(20);
+        while connected < 2 * clients {
+            assert!(net.now < deadline, "{connected} of {clients} clients are connected");
+            net.advance(|_, node, event| {
+                let Event::Connected { peer, info } = event else { return };
+                connected += 1;
+                if node == SERVER {
+                    let client = u32::from_be_bytes(octets(info.remote)) - 0x0A00_0001;
+                    pairs[client as usize - 1].at_server = peer;
+                }
+            });
+        }
+        (net, pairs)
+    }
+
+    pub fn set_conditions(&mut self, conditions: LinkConditions) {
+        self.link.set_conditions(self.now, conditions).unwrap();
+    }
+
+    pub fn connect(&mut self, node: usize) -> PeerId {
+        let now = self.now;
+        let Node { endpoint, random, .. } = &mut self.nodes[node];
+        endpoint.connect(now, address_of(SERVER), client_config(), random).unwrap()
+    }
+
+    pub fn send(
+        &mut self,
+        node: usize,
+        peer: PeerId,
+        channel: u8,
+        payload: Payload,
+        options: SendOptions,
+    ) -> Result<(), SendError> {
+        let now = self.now;
+        self.nodes[node].endpoint.send(now, peer, ChannelId(channel), payload, options)
+    }
+
+    /// Steps once: what arrives goes in, what is due is done, what is to go goes out, and every event is handed to
+    /// `handle` together with the node that it came from.
+    pub fn advance(&mut self, mut handle: impl FnMut(&mut Endpoint, usize, Event)) {
+        self.now += self.step;
+        let now = self.now;
+        while let Some(delivery) = self.link.poll_delivery(now) {
+            let Way { from, to } = delivery.meta;
+            let Node { endpoint, random, .. } = &mut self.nodes[to];
+            let path = Path { remote: from, local: None };
+            endpoint.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, random);
+        }
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            if node.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                node.endpoint.handle_timeout(now);
+            }
+            while let Some(event) = node.endpoint.poll_event() {
+                if let Event::Message { peer, channel, payload, .. } = &event {
+                    node.endpoint.consume(*peer, *channel, payload.len() as u64, 1);
+                }
+                handle(&mut node.endpoint, index, event);
+            }
+            while let Some(transmit) = node.endpoint.poll_transmit(now, LIMITS, &mut self.buffer) {
+                let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
+                let to = u32::from_be_bytes(octets(transmit.path.remote)) - 0x0A00_0001;
+                for datagram in self.buffer.chunks(segment) {
+                    let way = Way { from: node.address, to: to as usize };
+                    self.link.handle_datagram(now, datagram, way);
+                }
+            }
+            while node.endpoint.poll_changed().is_some() {}
+        }
+    }
+
+    pub fn advance_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.advance(|_, _, _| ());
+        }
+    }
+}
+
+/// A client and the two ids of its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    pub node: usize,
+    pub at_client: PeerId,
+    pub at_server: PeerId,
+}
+
+fn octets(address: SocketAddr) -> [u8; 4] {
+    match address {
+        SocketAddr::V4(v4) => v4.ip().octets(),
+        SocketAddr::V6(_) => unreachable!("nodes have IPv4 addresses"),
+    }
+}
