@@ -7,7 +7,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 
 /// How often CLOSE is sent in all.
-pub(super) const CLOSE_ATTEMPTS_MAX: u32 = 5;
+const CLOSE_ATTEMPTS_MAX: u32 = 5;
 
 /// What CLOSE will say.
 #[derive(Clone, Debug)]
@@ -63,6 +63,17 @@ impl Connection {
     pub(super) fn begin_closing(&mut self, farewell: Farewell) {
         self.timers.set(Timer::Close, None);
         self.state = State::Closing { farewell, attempts: 0, is_due: true };
+    }
+
+    /// CLOSE was lost or is unanswered: it goes again, unless it went often enough.
+    pub(super) fn repeat_close(&mut self, workspace: &mut Workspace) {
+        if let State::Closing { attempts, is_due, .. } = &mut self.state {
+            if *attempts < CLOSE_ATTEMPTS_MAX {
+                *is_due = true;
+            } else {
+                self.finish_closing(workspace);
+            }
+        }
     }
 
     pub(super) fn handle_close(
