@@ -74,11 +74,13 @@ mod tests {
 
     #[test]
     fn quantities_read_well() {
-        let times = [(0, "0 µs"), (850, "850 µs"), (5_432, "5.4 ms"), (24_100, "24 ms"), (1_350_000, "1.35 s")];
+        let times =
+            [(0, "0 µs"), (850, "850 µs"), (5_432, "5.4 ms"), (24_100, "24 ms"), (1_350_000, "1.35 s")];
         for (micros, expected) in times {
             assert_eq!(time(Duration::from_micros(micros)), expected);
         }
-        let shares = [(0.0, "0 %"), (1.0, "100 %"), (0.989, "98.9 %"), (0.9999, "99.990 %"), (0.0001, "0.010 %")];
+        let shares =
+            [(0.0, "0 %"), (1.0, "100 %"), (0.989, "98.9 %"), (0.9999, "99.990 %"), (0.0001, "0.010 %")];
         for (share, expected) in shares {
             assert_eq!(percent(share), expected);
         }

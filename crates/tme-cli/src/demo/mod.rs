@@ -15,8 +15,8 @@ use tme::Server;
 use crate::view::{Output, REFRESH, View};
 use crate::{DemoOptions, ExitReason, Failure, interrupt, process};
 use bots::BotsSetup;
-use report::{Screen, Timeline};
 pub use report::DemoReport;
+use report::{Screen, Timeline};
 use tally::{Phase, Stage};
 
 /// Keeps a demo's bots from other games' servers.
@@ -118,7 +118,8 @@ fn spawn(
 }
 
 fn join(thread: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
-    let panicked = |_| Err(Failure::new(ExitReason::Other, "a thread of the demo panicked; please report it"));
+    let panicked =
+        |_| Err(Failure::new(ExitReason::Other, "a thread of the demo panicked; please report it"));
     thread.join().unwrap_or_else(panicked)
 }
 

@@ -148,8 +148,7 @@ struct Totals {
 impl Totals {
     fn new(server: &Tally, bots: &Tally) -> Self {
         let delivered = |of: fn(&Tally) -> &Flow| {
-            let (sent, received) =
-                (of(server).sent + of(bots).sent, of(server).received + of(bots).received);
+            let (sent, received) = (of(server).sent + of(bots).sent, of(server).received + of(bots).received);
             format::share(received, sent)
         };
         let none_of_none = |part: u64, whole: u64| if whole == 0 { 0.0 } else { format::share(part, whole) };
@@ -172,8 +171,9 @@ impl Figures {
     /// For a terminal.
     pub fn lines(&self) -> [String; Screen::LINES] {
         let Self { peers, rtt, .. } = self;
-        let latency =
-            |latency: &Latency| format!("p50 {:<7} p99 {:<7}", ms(latency.quantile(0.5)), ms(latency.quantile(0.99)));
+        let latency = |latency: &Latency| {
+            format!("p50 {:<7} p99 {:<7}", ms(latency.quantile(0.5)), ms(latency.quantile(0.99)))
+        };
         [
             format!(
                 "peers {peers}   in {} msg/s  {}   out {} msg/s  {}   rtt {}   loss {}",

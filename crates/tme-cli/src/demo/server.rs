@@ -12,7 +12,7 @@ use crate::process::{CpuOf, cpu_time};
 /// Longest wait, so that a change of phase is seen.
 const WAIT_MAX: Duration = Duration::from_millis(5);
 /// How often statistics are summed up.
-const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
+const FIGURES_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the server waits for its goodbyes to be acknowledged.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,8 +110,7 @@ impl Game<'_> {
             tally.count_send(UNRELIABLE, server.send(player.peer, UNRELIABLE, &snapshot).is_ok());
             if player.ticks >= player.reliable_at {
                 let stamp = Stamp { sent_at_micros, sequence: player.reliable_sent };
-                let is_taken =
-                    server.send(player.peer, RELIABLE, &stamp.message::<EVENT_BYTES>()).is_ok();
+                let is_taken = server.send(player.peer, RELIABLE, &stamp.message::<EVENT_BYTES>()).is_ok();
                 tally.count_send(RELIABLE, is_taken);
                 if is_taken {
                     player.reliable_sent += 1;
