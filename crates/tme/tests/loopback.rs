@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{World, client_of, end_of, messages, server};
 use tme::{
-    Channel, Client, Direction, Error, Event, LinkConditions, Origin, Payload, Reason, Security, SendError,
-    SendOptions, Server,
+    Channel, Client, Direction, Error, Event, Limits, LinkConditions, Origin, Payload, Reason, Security,
+    SendError, SendOptions, Server,
 };
 
 #[test]
@@ -381,4 +381,16 @@ fn a_server_and_a_client_talk_inside_one_process_without_sockets() {
     world.run_until(|world| world.clients[0].is_connected());
     world.clients[0].send(0, "hello").unwrap();
     world.run_until(|world| messages(&world.server_events) == [b"hello"]);
+}
+
+#[test]
+fn datagrams_of_the_largest_size_carry_messages() {
+    let limits = Limits { datagram_bytes_max: 65_507, ..Limits::default() };
+    let server = server().limits(limits).datagram_bytes(65_507).start().unwrap();
+    let client = client_of(&server).limits(limits).datagram_bytes(65_507).start().unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.clients[0].is_connected());
+    world.clients[0].send(0, vec![7; 200_000]).unwrap();
+    world.run_until(|world| !messages(&world.server_events).is_empty());
+    assert_eq!(messages(&world.server_events), [vec![7; 200_000]]);
 }
