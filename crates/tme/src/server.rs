@@ -257,10 +257,11 @@ macro_rules! server_methods {
             self.raw().send(peer, channel, message, options)
         }
 
-        /// Queues a message for every peer; it is stored once. The result says how many could not take it now.
+        /// Queues a message for every peer; it is stored once. The result says how many could not take it, now or ever.
         ///
         /// # Errors
-        /// [`SendError`] if nobody would take it: too large, no such channel.
+        /// [`SendError`] if nobody could take it: larger than the channel takes, no such channel. What single peers
+        /// cannot take is no error.
         pub fn broadcast<'a>(
             &self,
             channel: impl Into<ChannelId>,

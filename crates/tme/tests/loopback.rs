@@ -394,3 +394,20 @@ fn datagrams_of_the_largest_size_carry_messages() {
     world.run_until(|world| !messages(&world.server_events).is_empty());
     assert_eq!(messages(&world.server_events), [vec![7; 200_000]]);
 }
+
+#[test]
+fn a_peer_that_takes_only_small_messages_does_not_spoil_a_broadcast() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let limits = Limits { reliable_message_bytes_max: 1_100, ..Limits::default() };
+    world.clients.push(client_of(&world.server).limits(limits).start().unwrap());
+    world.client_events.push(Vec::new());
+    world.run_until(|world| world.connected_peers().len() == 2);
+    let outcome = world.server.broadcast(0, vec![7; 5_000]).unwrap();
+    assert_eq!((outcome.sent, outcome.refused), (1, 1));
+    world.run_until(|world| !messages(&world.client_events[0]).is_empty());
+    // What the channel itself does not take is the caller's mistake.
+    assert!(matches!(
+        world.server.broadcast(1, vec![7; 20_000]),
+        Err(SendError::TooLarge { limit: 17_600, .. })
+    ));
+}
