@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use tme::{Error, Reason};
-use tme_transport::engine::EngineError;
+use tme::{EngineError, Error, Reason};
 
 /// What the exit code says. Documented in `docs/CLI.md` and in `tme --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

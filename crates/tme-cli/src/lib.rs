@@ -4,11 +4,16 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod bench;
+pub mod chat;
 pub mod demo;
 mod failure;
 mod format;
+mod input;
 mod interrupt;
+pub mod keys;
 mod latency;
+mod logs;
 mod network;
 mod process;
 mod sparkline;
@@ -26,5 +31,10 @@ pub use view::Output;
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Demo(options) => demo::run(&options),
+        Command::Serve(options) => chat::serve::run(&options),
+        Command::Connect(options) => chat::connect::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Keygen(options) => keys::run(&options),
+        Command::BenchServer(options) => bench::child::run(&options),
     }
 }

@@ -62,11 +62,6 @@ impl View {
         Self { output, drawn: draw(output, lines, total, unit), plain_at: Instant::now() + PLAIN_INTERVAL }
     }
 
-    /// Whether the lines stay in place.
-    pub fn is_live(&self) -> bool {
-        self.drawn.is_some()
-    }
-
     /// Shows new figures: `lines` on a terminal; elsewhere `plain`, at most once a second.
     pub fn show(&mut self, position: u64, lines: &[String], plain: impl FnOnce() -> String) {
         match &self.drawn {

@@ -12,7 +12,7 @@ use crate::process::{CpuOf, cpu_time};
 /// Longest wait, so that a change of phase is seen.
 const WAIT_MAX: Duration = Duration::from_millis(5);
 /// How often statistics are summed up.
-const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
+const FIGURES_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the server waits for its goodbyes to be acknowledged.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(1);
 

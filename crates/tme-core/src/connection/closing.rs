@@ -7,7 +7,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 
 /// How often CLOSE is sent in all.
-pub(super) const CLOSE_ATTEMPTS_MAX: u32 = 5;
+const CLOSE_ATTEMPTS_MAX: u32 = 5;
 
 /// What CLOSE will say.
 #[derive(Clone, Debug)]
@@ -68,6 +68,17 @@ impl Connection {
     /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
     pub(super) const fn has_said_farewell(&self) -> bool {
         matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
+    }
+
+    /// CLOSE was lost or is unanswered: it goes again, unless it went often enough.
+    pub(super) fn repeat_close(&mut self, workspace: &mut Workspace) {
+        if let State::Closing { attempts, is_due, .. } = &mut self.state {
+            if *attempts < CLOSE_ATTEMPTS_MAX {
+                *is_due = true;
+            } else {
+                self.finish_closing(workspace);
+            }
+        }
     }
 
     pub(super) fn handle_close(

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::acknowledge::LAZY_DELAY_MAX;
-use super::closing::CLOSE_ATTEMPTS_MAX;
 use super::congestion::{AckedSample, LostSample};
 use super::receive::Violation;
 use super::sent::{NeverSent, SentFrame};
@@ -84,17 +83,16 @@ impl Connection {
         }
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            self.send_again(frame);
+            self.send_again(frame, workspace);
         }
         self.restart_probe_timer();
     }
 
-    pub(super) fn send_again(&mut self, frame: SentFrame) {
+    pub(super) fn send_again(&mut self, frame: SentFrame, workspace: &mut Workspace) {
         match frame {
             SentFrame::ConnectionCredit => self.is_credit_due = true,
             SentFrame::ChannelCredit { position } => self.channel_credit_due |= 1 << position,
-            // Repeated by the probe time-out, which also counts the attempts.
-            SentFrame::Close => {}
+            SentFrame::Close => self.repeat_close(workspace),
             frame => self.channels.handle_lost(frame),
         }
     }
@@ -121,12 +119,9 @@ impl Connection {
     }
 
     pub(super) fn handle_probe_timeout(&mut self, now: Instant, workspace: &mut Workspace) {
-        if let State::Closing { attempts, is_due, .. } = &mut self.state {
-            if *attempts >= CLOSE_ATTEMPTS_MAX {
-                self.finish_closing(workspace);
-                return;
-            }
-            *is_due = true;
+        self.repeat_close(workspace);
+        if self.is_closed() {
+            return;
         }
         self.counters.probe_timeouts += 1;
         self.probe_count += 1;
@@ -138,7 +133,7 @@ impl Connection {
         self.sent.unanswered(1, &mut workspace.lost);
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            self.send_again(frame);
+            self.send_again(frame, workspace);
         }
     }
 

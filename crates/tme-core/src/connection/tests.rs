@@ -533,6 +533,25 @@ fn a_graceful_close_delivers_what_was_queued_and_says_why() {
 }
 
 #[test]
+fn a_close_that_counts_as_lost_goes_again() {
+    // CLOSE is lost between a message and an acknowledgement that both arrive: the answer to the message says so.
+    for moment in 0..40 {
+        let mut pair = Pair::new(LinkConditions { delay: ms(30), ..LinkConditions::default() }, 4);
+        pair.run_for(Duration::from_secs(1));
+        pair.send(SERVER, ORDERED, b"to be acknowledged within 25 ms").unwrap();
+        pair.run_for(ms(25 + moment));
+        pair.send(CLIENT, UNRELIABLE, b"to be acknowledged within 100 ms").unwrap();
+        pair.run_for(ms(1));
+        pair.ends[CLIENT].link.set_partitioned(true);
+        pair.ends[CLIENT].connection.close(pair.now, CloseMode::Now, Farewell::new(Reason::Closed));
+        pair.run_for(ms(1));
+        pair.ends[CLIENT].link.set_partitioned(false);
+        pair.run_for(Duration::from_secs(10));
+        assert!(pair.ends.iter().all(|end| end.connection.is_closed()), "after {moment} ms");
+    }
+}
+
+#[test]
 fn a_graceful_close_takes_no_longer_than_its_messages() {
     let mut pair = Pair::new(LinkConditions { delay: ms(30), ..LinkConditions::default() }, 4);
     pair.run_for(Duration::from_secs(1));

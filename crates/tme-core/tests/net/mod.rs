@@ -2,6 +2,8 @@
 //! memory: once its busiest moment has passed, the net itself allocates nothing.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod raw;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -40,8 +42,20 @@ pub struct Net {
     pub now: Instant,
     pub nodes: Vec<Node>,
     pub step: Duration,
+    /// Datagrams for addresses that no node has, with those addresses.
+    pub outside: Vec<(SocketAddr, Vec<u8>)>,
+    /// Every datagram that was handed to the network, while this is there: whence, where to, and its bytes.
+    pub tap: Option<Vec<Tapped>>,
     link: Link<Way>,
     buffer: Vec<u8>,
+    cut: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tapped {
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub bytes: Vec<u8>,
 }
 
 pub fn address_of(node: usize) -> SocketAddr {
@@ -85,7 +99,7 @@ pub fn endpoint(config: EndpointConfig, seed: u64) -> (Endpoint, SeededRandom) {
 impl Net {
     /// A server and `clients` clients that do not know each other yet.
     pub fn new(table: ChannelTable, clients: usize, conditions: LinkConditions) -> Self {
-        let server = server_config(table, clients.max(1));
+        let server = server_config(table, clients.max(64));
         let configs = std::iter::once(server).chain((0..clients).map(|_| EndpointConfig::default()));
         let nodes = configs.zip(0u64..).map(|(config, seed)| {
             let (endpoint, random) = endpoint(config, seed);
@@ -95,19 +109,18 @@ impl Net {
             now: Instant::from_micros(1_000_000),
             nodes: nodes.collect(),
             step: ms(1),
+            outside: Vec::new(),
+            tap: None,
             link: Link::new(conditions, 5).unwrap(),
             buffer: Vec::with_capacity(LIMITS.bytes),
+            cut: None,
         }
     }
 
     /// A server and `clients` clients, all connected. Nodes' ids for each other: the server's for client `n` first.
     pub fn connected(table: ChannelTable, clients: usize, conditions: LinkConditions) -> (Self, Vec<Pair>) {
         let mut net = Self::new(table, clients, conditions);
-        let mut pairs = Vec::with_capacity(clients);
-        for node in 1..=clients {
-            let at_client = net.connect(node);
-            pairs.push(Pair { node, at_client, at_server: PeerId::from_u64(0) });
-        }
+        let mut pairs: Vec<Pair> = (1..=clients).map(|node| Pair::connecting(&mut net, node)).collect();
         let mut connected = 0;
         let deadline = net.now + Duration::from_secs(20);
         while connected < 2 * clients {
@@ -116,8 +129,8 @@ impl Net {
                 let Event::Connected { peer, info } = event else { return };
                 connected += 1;
                 if node == SERVER {
-                    let client = u32::from_be_bytes(octets(info.remote)) - 0x0A00_0001;
-                    pairs[client as usize - 1].at_server = peer;
+                    let client = node_at(info.remote).unwrap();
+                    pairs[client - 1].at_server = peer;
                 }
             });
         }
@@ -146,11 +159,18 @@ impl Net {
         self.nodes[node].endpoint.send(now, peer, ChannelId(channel), payload, options)
     }
 
+    /// Hands a datagram to a node now, as if it came from `from`.
+    pub fn inject(&mut self, from: SocketAddr, to: usize, bytes: &mut [u8]) {
+        let Node { endpoint, random, .. } = &mut self.nodes[to];
+        let path = Path { remote: from, local: None };
+        endpoint.handle_datagram(self.now, path, Ecn::NotCapable, bytes, random);
+    }
+
     /// Steps once: what arrives goes in, what is due is done, what is to go goes out, and every event is handed to
     /// `handle` together with the node that it came from.
     pub fn advance(&mut self, mut handle: impl FnMut(&mut Endpoint, usize, Event)) {
         self.now += self.step;
-        let now = self.now;
+        let (now, count) = (self.now, self.nodes.len());
         while let Some(delivery) = self.link.poll_delivery(now) {
             let Way { from, to } = delivery.meta;
             let Node { endpoint, random, .. } = &mut self.nodes[to];
@@ -169,14 +189,41 @@ impl Net {
             }
             while let Some(transmit) = node.endpoint.poll_transmit(now, LIMITS, &mut self.buffer) {
                 let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
-                let to = u32::from_be_bytes(octets(transmit.path.remote)) - 0x0A00_0001;
+                let (from, to) = (node.address, transmit.path.remote);
                 for datagram in self.buffer.chunks(segment) {
-                    let way = Way { from: node.address, to: to as usize };
-                    self.link.handle_datagram(now, datagram, way);
+                    if let Some(tap) = &mut self.tap {
+                        tap.push(Tapped { from, to, bytes: datagram.to_vec() });
+                    }
+                    match node_at(to).filter(|&node| node < count) {
+                        Some(to) if Some(to) == self.cut => {}
+                        Some(to) => self.link.handle_datagram(now, datagram, Way { from, to }),
+                        None => self.outside.push((to, datagram.to_vec())),
+                    }
                 }
             }
             while node.endpoint.poll_changed().is_some() {}
         }
+    }
+
+    /// Lets whatever waits for strangers at the server go nowhere.
+    pub fn discard_replies(&mut self) {
+        let server = &mut self.nodes[SERVER].endpoint;
+        while server.poll_transmit(self.now, LIMITS, &mut self.buffer).is_some() {}
+    }
+
+    /// From now on nothing that is sent to this node arrives.
+    pub fn cut(&mut self, node: usize) {
+        self.cut = Some(node);
+    }
+
+    /// The server's id for a client that is connected.
+    pub fn peer_of(&self, node: usize) -> PeerId {
+        let server = &self.nodes[SERVER].endpoint;
+        let mut peers = server.peers();
+        let is_asked = |peer: &PeerId| {
+            server.connection(*peer).is_some_and(|connection| connection.path().remote == address_of(node))
+        };
+        peers.find(is_asked).unwrap()
     }
 
     pub fn advance_for(&mut self, time: Duration) {
@@ -195,9 +242,20 @@ pub struct Pair {
     pub at_server: PeerId,
 }
 
-fn octets(address: SocketAddr) -> [u8; 4] {
+impl Pair {
+    /// A client that begins to connect; the server does not know it yet.
+    pub fn connecting(net: &mut Net, node: usize) -> Self {
+        let at_client = net.connect(node);
+        Self { node, at_client, at_server: PeerId::from_u64(0) }
+    }
+}
+
+/// The node that has, or would have, this address.
+fn node_at(address: SocketAddr) -> Option<usize> {
     match address {
-        SocketAddr::V4(v4) => v4.ip().octets(),
-        SocketAddr::V6(_) => unreachable!("nodes have IPv4 addresses"),
+        SocketAddr::V4(v4) if v4.port() == 7_777 => {
+            v4.ip().to_bits().checked_sub(0x0A00_0001).map(|node| node as usize)
+        }
+        _ => None,
     }
 }

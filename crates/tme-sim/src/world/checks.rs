@@ -10,6 +10,13 @@ use crate::oracle::{Breach, EndState, Oracle};
 /// Channels whose unreliable messages expire sooner may lose them to a slow program.
 const PATIENT_QUEUE_AGE: Duration = Duration::from_millis(100);
 
+/// Which channels are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reliability {
+    Reliable,
+    Unreliable,
+}
+
 /// A message sent after convergence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Glimmer {
@@ -91,7 +98,7 @@ impl World {
     }
 
     /// On the healed network, a message on each channel must arrive, the unreliable ones too.
-    pub(super) fn begin_afterglow(&mut self) -> Result<(), Breach> {
+    pub(super) fn begin_afterglow(&mut self, reliability: Reliability) -> Result<(), Breach> {
         self.phase = Phase::Afterglow;
         let live: Vec<usize> = self.live.iter().copied().collect();
         for index in live {
@@ -101,7 +108,11 @@ impl World {
                     let is_patient = entry.settings.queue_age_max >= PATIENT_QUEUE_AGE
                         && entry.settings.queue_bytes_max >= 1_000;
                     let (id, mode) = (entry.id, entry.mode);
-                    if mode.is_reliable() || is_patient {
+                    let is_wanted = match reliability {
+                        Reliability::Reliable => mode.is_reliable(),
+                        Reliability::Unreliable => !mode.is_reliable() && is_patient,
+                    };
+                    if is_wanted {
                         let sequence = self.sessions[index].end(side).channels[position].sent_count();
                         self.send_one(index, side, id, 40, 0)?;
                         self.afterglow.push(Glimmer { session: index, side, position, sequence });

@@ -116,18 +116,15 @@ impl World {
         let code = 1 + self.random.below(1_000_000) as u32;
         let detail = format!("goodbye {code}");
         let reason = if by == Side::Client { Reason::Closed } else { Reason::Kicked };
-        end.parting = Some(Parting {
-            at: self.now,
-            reason,
-            code,
-            detail: detail.clone().into_bytes(),
-            is_flush: mode == CloseMode::Flush,
-        });
         let node = if by == Side::Server { SERVER } else { client + 1 };
         let place = &mut self.nodes[node];
         place.is_dirty = true;
-        let farewell = Farewell { reason, code, detail: Payload::from(detail) };
-        place.endpoint.disconnect(self.now, peer, mode, farewell);
+        let farewell = Farewell { reason, code, detail: Payload::from(detail.as_str()) };
+        // The connection may be over already without the program having read of it.
+        if place.endpoint.disconnect(self.now, peer, mode, farewell) {
+            let is_flush = mode == CloseMode::Flush;
+            end.parting = Some(Parting { at: self.now, reason, code, detail: detail.into_bytes(), is_flush });
+        }
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use tme_core::random::SeededRandom;
 use tme_core::time::{Duration, Instant};
 
 use self::agenda::{Action, Agenda};
+use self::checks::Reliability;
 use self::network::Network;
 use self::node::Node;
 use self::session::Session;
@@ -44,7 +45,7 @@ const EMPTY_AFTER: Duration = Duration::from_secs(20);
 /// How often an endpoint may ask for another look at one instant.
 const TURNS_MAX: usize = 8;
 /// No world takes longer to converge, however steadily.
-const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(3_600);
+const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(4 * 3_600);
 
 /// What a world is run with.
 #[derive(Default)]
@@ -208,8 +209,11 @@ impl World {
         self.heal()?;
         self.run_until(self.config.converge_within, Self::check_converged)?;
         let converged_after = self.now.saturating_since(healed_at);
-        self.begin_afterglow()?;
-        self.run_until(AFTERGLOW_TIME, Self::check_afterglow)?;
+        // First what is sent until it arrives, so that senders know that the network is back.
+        for reliability in [Reliability::Reliable, Reliability::Unreliable] {
+            self.begin_afterglow(reliability)?;
+            self.run_until(AFTERGLOW_TIME, Self::check_afterglow)?;
+        }
         self.begin_parting()?;
         self.run_until(PARTING_TIME, Self::check_parted)?;
         let end = self.now + EMPTY_AFTER;

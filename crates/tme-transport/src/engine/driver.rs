@@ -21,7 +21,7 @@ use super::connector::Connector;
 use super::outbox::{Batch, Body, Command, Direction};
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::link::{Link, SendOutcome, Watch};
+use crate::link::{Link, LinkStats, SendOutcome, Watch};
 use crate::poller::{Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
@@ -69,6 +69,8 @@ pub(super) struct Driver {
     events: VecDeque<Event>,
     is_receivable: bool,
     gathering: Duration,
+    /// What the engine's figures were published for last.
+    published: (LinkStats, usize),
 }
 
 struct Blocked {
@@ -112,6 +114,7 @@ impl Driver {
             events: VecDeque::new(),
             is_receivable: true,
             gathering,
+            published: Default::default(),
         })
     }
 
@@ -406,7 +409,14 @@ impl Driver {
     }
 
     fn publish(&mut self, now: Instant) {
-        let Some(mut peer) = self.endpoint.poll_changed() else { return };
+        let first = self.endpoint.poll_changed();
+        // Strangers change no peer, and yet the figures of the whole.
+        let state = (*self.link.stats(), self.endpoint.connection_count());
+        if first.is_some() || state != self.published {
+            self.shared.publish(self.endpoint.statistics(), state.0);
+            self.published = state;
+        }
+        let Some(mut peer) = first else { return };
         let mut outbox = self.shared.outbox.lock();
         loop {
             if let Some(connection) = self.endpoint.connection(peer) {
@@ -420,8 +430,6 @@ impl Driver {
                 None => break,
             }
         }
-        drop(outbox);
-        self.shared.publish(self.endpoint.statistics(), *self.link.stats());
     }
 
     /// Says goodbye to everybody, as far as that goes without waiting.
