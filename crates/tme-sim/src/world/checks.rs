@@ -29,6 +29,7 @@ pub(super) struct Glimmer {
 impl World {
     /// Looks at figures that must be right at any time.
     pub(super) fn tick(&mut self) -> Result<(), Breach> {
+        self.sabotage_at_tick();
         let server = self.nodes[SERVER].endpoint.statistics();
         self.tally.peers_at_server_max = self.tally.peers_at_server_max.max(server.peers);
         if server.peers > self.config.server.peers_max {

@@ -8,6 +8,7 @@ mod delivery;
 mod intruder;
 mod network;
 mod node;
+mod sabotage;
 mod session;
 
 use std::collections::BTreeSet;
@@ -23,10 +24,11 @@ use self::agenda::{Action, Agenda};
 use self::checks::Reliability;
 use self::network::Network;
 use self::node::Node;
+pub use self::sabotage::Sabotage;
 use self::session::Session;
 use crate::config::{Pace, Reading, WorldConfig};
 use crate::mix::{TraceHash, mix};
-use crate::oracle::{Breach, Oracle};
+use crate::oracle::{Breach, Oracle, check_deadline};
 use crate::report::{Failure, LatencySamples, ModeTally, WorldReport};
 use crate::trace::TraceLine;
 
@@ -42,8 +44,6 @@ const PARTING_TIME: Duration = Duration::from_secs(60);
 /// Refused attempts are remembered for 6 s; an abandoned one of a server for 10.
 const EMPTY_AFTER: Duration = Duration::from_secs(20);
 
-/// How often an endpoint may ask for another look at one instant.
-const TURNS_MAX: usize = 8;
 /// No world takes longer to converge, however steadily.
 const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(4 * 3_600);
 
@@ -52,11 +52,16 @@ const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(4 * 3_600);
 pub struct WorldOptions {
     /// Gets every line of the world's story.
     pub trace: Option<Box<dyn FnMut(TraceLine)>>,
+    /// An error to make, for tests of the oracles.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl fmt::Debug for WorldOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorldOptions").field("trace", &self.trace.is_some()).finish()
+        f.debug_struct("WorldOptions")
+            .field("trace", &self.trace.is_some())
+            .field("sabotage", &self.sabotage)
+            .finish()
     }
 }
 
@@ -108,6 +113,7 @@ pub struct World {
     /// Messages sent after convergence, all of which must arrive.
     afterglow: Vec<checks::Glimmer>,
     options: WorldOptions,
+    sabotage_chances: u32,
     buffer: Vec<u8>,
     /// Whom a breach is about.
     subject: String,
@@ -172,6 +178,7 @@ impl World {
             live: BTreeSet::new(),
             afterglow: Vec::new(),
             options,
+            sabotage_chances: 0,
             buffer: Vec::new(),
             subject: String::new(),
             config,
@@ -345,17 +352,22 @@ impl World {
         self.send_due_flows(node)?;
         // What reading gives back may have to go out, and what was taken in may have brought a deadline that has
         // passed already: a program that is late asks again at once.
-        for _ in 0..TURNS_MAX {
+        let mut turns = 0;
+        loop {
             self.transmit(node)?;
             self.read_events(node)?;
             self.transmit(node)?;
-            if !self.handle_timeout(node) {
+            let is_due = self.handle_timeout(node) || self.is_sabotaged(Sabotage::KeepDeadline);
+            if !is_due {
                 return Ok(());
             }
+            turns += 1;
+            let deadline = self.nodes[node].endpoint.poll_timeout();
+            if let Err(breach) = check_deadline(turns, deadline) {
+                self.subject = name_of(node);
+                return Err(breach);
+            }
         }
-        self.subject = name_of(node);
-        let found = format!("{:?}", self.nodes[node].endpoint.poll_timeout());
-        Err(Breach::new(Oracle::Deadline, "the next deadline in the future", found))
     }
 
     /// Lets the endpoint do what is due; `false` if nothing is.
@@ -377,8 +389,7 @@ impl World {
             let remote = transmit.path.remote;
             let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
             for datagram in buffer.chunks(segment) {
-                let sent = self.network.send(self.now, node, (from, remote), datagram, &mut self.hash);
-                if let Err(breach) = sent {
+                if let Err(breach) = self.put_on_network(node, (from, remote), datagram) {
                     self.subject = format!("{} to {remote}", name_of(node));
                     return Err(breach);
                 }
@@ -393,6 +404,23 @@ impl World {
         }
         self.buffer = buffer;
         Ok(())
+    }
+
+    fn put_on_network(
+        &mut self,
+        node: usize,
+        path: (SocketAddr, SocketAddr),
+        datagram: &[u8],
+    ) -> Result<(), Breach> {
+        match self.sabotage_datagram(node, datagram) {
+            (1, 0) => self.network.send(self.now, node, path, datagram, &mut self.hash),
+            (count, more) => {
+                let mut datagram = datagram.to_vec();
+                datagram.resize(datagram.len() + more, 0);
+                (0..count)
+                    .try_for_each(|_| self.network.send(self.now, node, path, &datagram, &mut self.hash))
+            }
+        }
     }
 
     /// Ends all faults.
