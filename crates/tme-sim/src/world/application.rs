@@ -85,6 +85,13 @@ impl World {
             }
             event => format!("{event:?}"),
         });
+        let sight = match &event {
+            Event::Writable { .. } => Some("Writable"),
+            Event::Interrupted { .. } => Some("Interrupted"),
+            Event::Resumed { .. } => Some("Resumed"),
+            _ => None,
+        };
+        sight.into_iter().for_each(|name| *self.tally.sights.entry(name.into()).or_default() += 1);
         if let Event::Connected { peer, info } = &event {
             return self.handle_connected(node, *peer, info);
         }
@@ -196,6 +203,8 @@ impl World {
         let facts = self.facts_of_end(node, index);
         judge_end(&facts, end)?;
         self.tally.endings += 1;
+        let sight = format!("end {:?} {:?}", end.origin, end.reason);
+        *self.tally.sights.entry(sight).or_default() += 1;
         let linger = self.config.connection.linger;
         let now = self.now;
         let session = &mut self.sessions[index];

@@ -47,6 +47,13 @@ impl World {
                 };
                 end.retransmissions = statistics.retransmitted;
                 end.probe_timeouts = statistics.probe_timeouts;
+                end.overflowed = statistics.messages_overflowed;
+                let channels = self.config.channels.entries().iter();
+                let channels =
+                    channels.filter_map(|entry| self.nodes[node].endpoint.channel_statistics(peer, entry.id));
+                (end.expired, end.superseded) = channels.fold((0, 0), |(expired, superseded), channel| {
+                    (expired + channel.expired, superseded + channel.superseded)
+                });
             }
         }
         Ok(())

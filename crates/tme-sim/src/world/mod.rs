@@ -11,11 +11,12 @@ mod node;
 mod sabotage;
 mod session;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use tme_core::connection::TransmitLimits;
+use tme_core::connection::{PacketDrop, TransmitLimits};
+use tme_core::handshake::drops::DropReason;
 use tme_core::link::Jitter;
 use tme_core::random::SeededRandom;
 use tme_core::time::{Duration, Instant};
@@ -92,6 +93,7 @@ struct Tally {
     /// Drops of programs that are gone.
     former_drops: u64,
     peers_at_server_max: usize,
+    sights: BTreeMap<String, u64>,
 }
 
 /// A server, its clients and the network between them.
@@ -251,7 +253,50 @@ impl World {
             probe_timeouts: ends().map(|end| end.probe_timeouts).sum(),
             messages: self.tally.messages,
             ordered_latency: std::mem::take(&mut self.tally.ordered_latency),
+            sights: self.sights(),
         }
+    }
+
+    /// What this world has seen that not every world sees.
+    fn sights(&mut self) -> BTreeMap<String, u64> {
+        let mut sights = std::mem::take(&mut self.tally.sights);
+        let mut see = |name: &str, count: u64| {
+            if count > 0 {
+                *sights.entry(name.into()).or_default() += count;
+            }
+        };
+        for node in &self.nodes {
+            let statistics = node.endpoint.statistics();
+            PacketDrop::ALL
+                .iter()
+                .for_each(|&reason| see(&format!("packet {reason}"), statistics.drops.of(reason)));
+            let handshake = &statistics.handshake;
+            DropReason::ALL
+                .iter()
+                .for_each(|&reason| see(&format!("handshake {reason}"), handshake.drops.of(reason)));
+            see("answers repeated", handshake.answers_repeated);
+            see("resets", statistics.resets_sent);
+        }
+        for pipe in &self.network.pipes {
+            let link = pipe.link.statistics();
+            see("lost", link.lost + link.burst_lost);
+            see("queue full", link.queue_dropped);
+            see("cut", link.partition_dropped);
+            see("duplicated", link.duplicated);
+            see("corrupted", link.corrupted);
+            see("reordered", link.reordered);
+        }
+        see("key updates", self.network.key_updates);
+        see(
+            "overflowed",
+            self.sessions.iter().flat_map(|session| &session.ends).map(|end| end.overflowed).sum(),
+        );
+        see("expired", self.sessions.iter().flat_map(|session| &session.ends).map(|end| end.expired).sum());
+        see(
+            "superseded",
+            self.sessions.iter().flat_map(|session| &session.ends).map(|end| end.superseded).sum(),
+        );
+        sights
     }
 
     /// Runs until `check` is content. It must be once nothing has been delivered or opened or ended for `patience`.
