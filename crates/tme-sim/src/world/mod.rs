@@ -13,7 +13,7 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tme_core::connection::{PacketDrop, TransmitLimits};
 use tme_core::handshake::drops::DropReason;
@@ -27,7 +27,7 @@ use self::network::Network;
 use self::node::Node;
 pub use self::sabotage::Sabotage;
 use self::session::Session;
-use crate::config::{Pace, Reading, WorldConfig};
+use crate::config::{Family, Pace, Reading, WorldConfig};
 use crate::mix::{TraceHash, mix};
 use crate::oracle::{Breach, Oracle, check_deadline};
 use crate::report::{Failure, LatencySamples, ModeTally, WorldReport};
@@ -147,7 +147,7 @@ impl World {
         let network = Network::new(&config)
             .map_err(|error| failure(Breach::new(Oracle::Setup, "links that work", error.to_string())))?;
         let nodes = (0..=config.clients.len())
-            .map(|node| Node::new(&config, node, 0, address_of(node, 0), START))
+            .map(|node| Node::new(&config, node, 0, address_of(config.family, node, 0), START))
             .collect::<Result<Vec<_>, _>>()
             .map_err(failure)?;
         let mut agenda = Agenda::default();
@@ -510,9 +510,11 @@ fn name_of(node: usize) -> String {
 }
 
 /// Where a node's socket is bound the `attempt`-th time.
-fn address_of(node: usize, attempt: u16) -> SocketAddr {
-    if node == SERVER {
-        return SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7_777);
-    }
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 1, 0, node as u8)), 5_000 + attempt)
+fn address_of(family: Family, node: usize, attempt: u16) -> SocketAddr {
+    let (last, port) = if node == SERVER { (0, 7_777) } else { (node as u8, 5_000 + attempt) };
+    let ip = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(10, 0, 1, last)),
+        Family::V6 => IpAddr::V6(Ipv6Addr::new(0xFD00, 0, 0, 0, 0, 0, 1, last.into())),
+    };
+    SocketAddr::new(ip, port)
 }
