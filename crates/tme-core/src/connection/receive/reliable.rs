@@ -145,6 +145,11 @@ impl ReliableReceiver {
         self.base
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.slots.shrink_to_fit();
+    }
+
     /// The credit granted to the peer.
     pub const fn credit_mut(&mut self) -> &mut ReceiveCredit {
         &mut self.credit
