@@ -456,6 +456,26 @@ mod tests {
     }
 
     #[test]
+    fn a_skip_of_what_was_never_seen_counts_once() {
+        for mode in
+            [ChannelMode::ReliableUnordered, ChannelMode::ReliableOrdered, ChannelMode::ReliableLatest]
+        {
+            let mut receiver = receiver(mode);
+            let accepted = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+            let counted = (accepted.received_bytes, accepted.consumed_bytes, accepted.consumed_messages);
+            assert_eq!(counted, (3_000, 3_000, 1));
+            let again = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+            assert_eq!(again, Accepted { is_duplicate: true, ..Accepted::default() });
+            let cell = Piece { sequence: FIRST, key: 0, index: 0, total: 3_000, data: &[0; CELL_BYTES] };
+            assert_eq!(
+                receiver.handle_piece(&cell, &mut |_| ()),
+                Ok(again),
+                "what comes late counts no more"
+            );
+        }
+    }
+
+    #[test]
     fn a_newer_value_of_a_key_ends_the_reassembly_of_an_older_one() {
         let mut receiver = receiver(ChannelMode::ReliableLatest);
         let cell = [1; CELL_BYTES];
