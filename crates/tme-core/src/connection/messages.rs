@@ -67,6 +67,7 @@ impl Connection {
             return Err(Violation::Protocol);
         };
         self.last_message_at = Some(now);
+        workspace.last_message_at = Some(now);
         let peer = self.peer;
         let sequence = self.expand_sequence(message, packet)?;
         let range = end - message.data.len()..end;

@@ -16,9 +16,8 @@ pub struct Workspace {
     pub(super) acked: Vec<SentFrame>,
     pub(super) lost: Vec<SentFrame>,
     pub(super) frames: Vec<SentFrame>,
-    /// When the pool was last looked at, and how many buffers had been taken then.
-    looked_at: Instant,
-    taken_then: u64,
+    /// When a message came in; `None` once memory was given back.
+    pub(super) last_message_at: Option<Instant>,
 }
 
 impl Default for Workspace {
@@ -30,8 +29,7 @@ impl Default for Workspace {
             acked: Vec::new(),
             lost: Vec::new(),
             frames: Vec::new(),
-            looked_at: Instant::ZERO,
-            taken_then: 0,
+            last_message_at: None,
         }
     }
 }
@@ -39,15 +37,11 @@ impl Default for Workspace {
 impl Workspace {
     /// Gives memory back if no message has come for some time.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if now.saturating_since(self.looked_at) < SPARE_TIME_MAX {
-            return;
-        }
-        if self.pool.taken() == self.taken_then {
+        if self.last_message_at.is_some_and(|at| now.saturating_since(at) >= SPARE_TIME_MAX) {
+            self.last_message_at = None;
             self.pool.clear();
             self.events.shrink_to_fit();
         }
-        self.looked_at = now;
-        self.taken_then = self.pool.taken();
     }
 
     /// Takes the oldest event.
