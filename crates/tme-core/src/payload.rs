@@ -153,6 +153,7 @@ pub struct PayloadPool {
     buffers: VecDeque<Arc<Vec<u8>>>,
     buffers_max: usize,
     buffer_bytes_max: usize,
+    taken: u64,
 }
 
 /// Room for the content of a datagram of 1,200 bytes.
@@ -165,12 +166,13 @@ impl PayloadPool {
     /// A pool that remembers at most `buffers_max` buffers, none of them larger than `buffer_bytes_max`.
     #[must_use]
     pub fn new(buffers_max: usize, buffer_bytes_max: usize) -> Self {
-        Self { buffers: VecDeque::new(), buffers_max, buffer_bytes_max }
+        Self { buffers: VecDeque::new(), buffers_max, buffer_bytes_max, taken: 0 }
     }
 
     /// An empty buffer, a used one if one is free.
     #[must_use]
     pub fn take(&mut self) -> Arc<Vec<u8>> {
+        self.taken += 1;
         for _ in 0..TRIES.min(self.buffers.len()) {
             let Some(mut oldest) = self.buffers.pop_front() else { break };
             if let Some(bytes) = Arc::get_mut(&mut oldest) {
@@ -202,6 +204,17 @@ impl PayloadPool {
             chunk.extend_from_slice(bytes);
         }
         buffer
+    }
+
+    /// How many buffers were taken so far: a pool whose figure stands still is not in use.
+    #[must_use]
+    pub const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Forgets every buffer; those that are free are freed.
+    pub fn clear(&mut self) {
+        self.buffers = VecDeque::new();
     }
 
     /// Remembers a buffer, so that [`take`](Self::take) can hand it out again once it is free.

@@ -340,7 +340,9 @@ impl<'a> Story<'a> {
             assert_eq!(connects, self.entry.byte_strings("connect"), "{}", self.entry);
         }
         let accepts = self.entry.byte_strings("accept");
-        accepts.iter().for_each(|accept| client.handle_datagram(self.now, accept));
+        for accept in accepts {
+            client.handle_datagram(self.now, &accept);
+        }
         client.poll_event()
     }
 
