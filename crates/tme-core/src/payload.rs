@@ -204,6 +204,11 @@ impl PayloadPool {
         buffer
     }
 
+    /// Forgets every buffer; those that are free are freed.
+    pub fn clear(&mut self) {
+        self.buffers = VecDeque::new();
+    }
+
     /// Remembers a buffer, so that [`take`](Self::take) can hand it out again once it is free.
     pub fn give(&mut self, buffer: Arc<Vec<u8>>) {
         if buffer.capacity() > self.buffer_bytes_max {

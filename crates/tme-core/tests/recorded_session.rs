@@ -300,7 +300,13 @@ impl World {
         let peer = node.peer.expect("connected");
         let payload = Payload::from(&message);
         node.endpoint
-            .send(self.now, peer, channel, payload, SendOptions { key, ..SendOptions::default() })
+            .send(
+                self.now,
+                peer,
+                channel,
+                payload,
+                key.map_or_else(SendOptions::default, SendOptions::with_key),
+            )
             .expect("the queues are far from full");
         node.outbox[position(channel)].push(message);
     }

@@ -27,7 +27,7 @@ pub use mix::TraceHash;
 pub use report::{Failure, LatencySamples, ModeTally, WorldReport};
 pub use tme_core::link::Preset;
 pub use trace::TraceLine;
-pub use world::{World, WorldOptions};
+pub use world::{Sabotage, World, WorldOptions};
 
 /// Runs the world that belongs to this seed and preset.
 ///

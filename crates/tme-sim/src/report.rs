@@ -1,5 +1,6 @@
 //! What a world came to: a report, or a failure that can be replayed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use tme_core::channel::ChannelMode;
@@ -115,8 +116,10 @@ pub struct WorldReport {
     pub probe_timeouts: u64,
     /// Messages by mode, in the order of [`ChannelMode::ALL`].
     pub messages: [ModeTally; ChannelMode::ALL.len()],
-    /// Latency of reliable-ordered messages sent while faults were on.
+    /// Latency of reliable-ordered messages that arrived while faults were on.
     pub ordered_latency: LatencySamples,
+    /// How often things happened that not every world sees: events, endings, drops and faults by name.
+    pub sights: BTreeMap<String, u64>,
 }
 
 impl WorldReport {

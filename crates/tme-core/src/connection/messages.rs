@@ -66,6 +66,8 @@ impl Connection {
         let Some(channel) = self.table.entries().get(position).map(|entry| entry.id) else {
             return Err(Violation::Protocol);
         };
+        self.last_message_at = Some(now);
+        workspace.last_message_at = Some(now);
         let peer = self.peer;
         let sequence = self.expand_sequence(message, packet)?;
         let range = end - message.data.len()..end;

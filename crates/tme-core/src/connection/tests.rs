@@ -447,6 +447,30 @@ fn an_idle_connection_lives_on_keep_alives_of_at_most_56_bytes() {
 }
 
 #[test]
+fn a_short_idle_timeout_is_met_by_asking_more_often() {
+    let limits = Limits { idle_timeout: Duration::from_secs(3), ..Limits::default() };
+    let conditions = LinkConditions { delay: ms(30), ..LinkConditions::default() };
+    let mut pair = Pair::with(conditions, 1, ConnectionConfig::default(), limits);
+    pair.run_for(Duration::from_secs(2));
+    let before = pair.ends.each_ref().map(|end| end.datagrams);
+    pair.run_for(Duration::from_secs(60));
+    // The client asks after a second without a packet; the answer comes 60 ms later and begins the next one.
+    for (end, before) in pair.ends.iter().zip(before) {
+        assert!((55..=57).contains(&(end.datagrams - before)), "{} datagrams", end.datagrams - before);
+        assert!(end.connection.is_open());
+    }
+    // Alone, the server asks after 1.2 s and gives up after 3 s.
+    pair.ends[CLIENT].link.set_partitioned(true);
+    let asked_from = pair.ends[SERVER].datagrams;
+    pair.run_for(ms(1_000));
+    assert_eq!(pair.ends[SERVER].datagrams, asked_from);
+    pair.run_for(ms(1_200));
+    assert!(pair.ends[SERVER].datagrams > asked_from);
+    pair.run_for(ms(3_000));
+    assert!(pair.ends[SERVER].connection.is_closed());
+}
+
+#[test]
 fn silence_is_reported_and_its_end_too() {
     let mut pair = Pair::new(LinkConditions { delay: ms(30), ..LinkConditions::default() }, 1);
     pair.run_for(Duration::from_secs(1));

@@ -20,6 +20,8 @@ use tme_core::payload::Payload;
 use tme_core::random::SeededRandom;
 use tme_core::time::Instant;
 
+use crate::allocations;
+
 /// The server is node 0.
 pub const SERVER: usize = 0;
 
@@ -29,6 +31,18 @@ pub struct Node {
     pub endpoint: Endpoint,
     pub address: SocketAddr,
     pub random: SeededRandom,
+    /// Memory that the endpoint holds.
+    pub live_bytes: i64,
+}
+
+impl Node {
+    /// Calls the endpoint and books what it allocates and frees to the node.
+    fn enter<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = allocations::of_this_thread().live_bytes;
+        let result = work(self);
+        self.live_bytes += allocations::of_this_thread().live_bytes - before;
+        result
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -102,8 +116,10 @@ impl Net {
         let server = server_config(table, clients.max(64));
         let configs = std::iter::once(server).chain((0..clients).map(|_| EndpointConfig::default()));
         let nodes = configs.zip(0u64..).map(|(config, seed)| {
+            let before = allocations::of_this_thread().live_bytes;
             let (endpoint, random) = endpoint(config, seed);
-            Node { endpoint, address: address_of(seed as usize), random }
+            let live_bytes = allocations::of_this_thread().live_bytes - before;
+            Node { endpoint, address: address_of(seed as usize), random, live_bytes }
         });
         Self {
             now: Instant::from_micros(1_000_000),
@@ -120,12 +136,19 @@ impl Net {
     /// A server and `clients` clients, all connected. Nodes' ids for each other: the server's for client `n` first.
     pub fn connected(table: ChannelTable, clients: usize, conditions: LinkConditions) -> (Self, Vec<Pair>) {
         let mut net = Self::new(table, clients, conditions);
-        let mut pairs: Vec<Pair> = (1..=clients).map(|node| Pair::connecting(&mut net, node)).collect();
+        let pairs = net.connect_all();
+        (net, pairs)
+    }
+
+    /// Connects every client.
+    pub fn connect_all(&mut self) -> Vec<Pair> {
+        let clients = self.nodes.len() - 1;
+        let mut pairs: Vec<Pair> = (1..=clients).map(|node| Pair::connecting(self, node)).collect();
         let mut connected = 0;
-        let deadline = net.now + Duration::from_secs(20);
+        let deadline = self.now + Duration::from_secs(20);
         while connected < 2 * clients {
-            assert!(net.now < deadline, "{connected} of {clients} clients are connected");
-            net.advance(|_, node, event| {
+            assert!(self.now < deadline, "{connected} of {clients} clients are connected");
+            self.advance(|_, node, event| {
                 let Event::Connected { peer, info } = event else { return };
                 connected += 1;
                 if node == SERVER {
@@ -134,7 +157,7 @@ impl Net {
                 }
             });
         }
-        (net, pairs)
+        pairs
     }
 
     pub fn set_conditions(&mut self, conditions: LinkConditions) {
@@ -143,8 +166,9 @@ impl Net {
 
     pub fn connect(&mut self, node: usize) -> PeerId {
         let now = self.now;
-        let Node { endpoint, random, .. } = &mut self.nodes[node];
-        endpoint.connect(now, address_of(SERVER), client_config(), random).unwrap()
+        self.nodes[node].enter(|Node { endpoint, random, .. }| {
+            endpoint.connect(now, address_of(SERVER), client_config(), random).unwrap()
+        })
     }
 
     pub fn send(
@@ -156,14 +180,15 @@ impl Net {
         options: SendOptions,
     ) -> Result<(), SendError> {
         let now = self.now;
-        self.nodes[node].endpoint.send(now, peer, ChannelId(channel), payload, options)
+        self.nodes[node].enter(|node| node.endpoint.send(now, peer, ChannelId(channel), payload, options))
     }
 
     /// Hands a datagram to a node now, as if it came from `from`.
     pub fn inject(&mut self, from: SocketAddr, to: usize, bytes: &mut [u8]) {
-        let Node { endpoint, random, .. } = &mut self.nodes[to];
-        let path = Path { remote: from, local: None };
-        endpoint.handle_datagram(self.now, path, Ecn::NotCapable, bytes, random);
+        let (now, path) = (self.now, Path { remote: from, local: None });
+        self.nodes[to].enter(|Node { endpoint, random, .. }| {
+            endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, random);
+        });
     }
 
     /// Steps once: what arrives goes in, what is due is done, what is to go goes out, and every event is handed to
@@ -173,24 +198,28 @@ impl Net {
         let (now, count) = (self.now, self.nodes.len());
         while let Some(delivery) = self.link.poll_delivery(now) {
             let Way { from, to } = delivery.meta;
-            let Node { endpoint, random, .. } = &mut self.nodes[to];
             let path = Path { remote: from, local: None };
-            endpoint.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, random);
+            self.nodes[to].enter(|Node { endpoint, random, .. }| {
+                endpoint.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, random);
+            });
         }
         for (index, node) in self.nodes.iter_mut().enumerate() {
-            if node.endpoint.poll_timeout().is_some_and(|at| at <= now) {
-                node.endpoint.handle_timeout(now);
-            }
-            while let Some(event) = node.endpoint.poll_event() {
-                if let Event::Message { peer, channel, payload, .. } = &event {
-                    node.endpoint.consume(*peer, *channel, payload.len() as u64, 1);
+            node.enter(|node| {
+                if node.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                    node.endpoint.handle_timeout(now);
                 }
-                handle(&mut node.endpoint, index, event);
-            }
-            while let Some(transmit) = node.endpoint.poll_transmit(now, LIMITS, &mut self.buffer) {
+                while let Some(event) = node.endpoint.poll_event() {
+                    if let Event::Message { peer, channel, payload, .. } = &event {
+                        node.endpoint.consume(*peer, *channel, payload.len() as u64, 1);
+                    }
+                    handle(&mut node.endpoint, index, event);
+                }
+            });
+            let buffer = &mut self.buffer;
+            while let Some(transmit) = node.enter(|node| node.endpoint.poll_transmit(now, LIMITS, buffer)) {
                 let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
                 let (from, to) = (node.address, transmit.path.remote);
-                for datagram in self.buffer.chunks(segment) {
+                for datagram in buffer.chunks(segment) {
                     if let Some(tap) = &mut self.tap {
                         tap.push(Tapped { from, to, bytes: datagram.to_vec() });
                     }
@@ -201,7 +230,7 @@ impl Net {
                     }
                 }
             }
-            while node.endpoint.poll_changed().is_some() {}
+            node.enter(|node| while node.endpoint.poll_changed().is_some() {});
         }
     }
 

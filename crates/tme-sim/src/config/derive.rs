@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use tme_core::channel::{Channel, ChannelId, ChannelMode, ChannelTable};
+use tme_core::channel::{
+    CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, Channel, ChannelId, ChannelMode, ChannelTable,
+};
 use tme_core::connection::{CloseMode, ConnectionConfig, Side, StartNumbers};
 use tme_core::crypto::packet::KeyLimits;
 use tme_core::crypto::suite::Suite;
@@ -12,8 +14,8 @@ use tme_core::random::SeededRandom;
 use tme_core::time::Duration;
 
 use super::{
-    ClientPlan, Consumption, Deed, Flow, Host, Pace, PortChoice, Reading, Rhythm, ScriptLine, ServerPlan,
-    TableSource, Who, WorldConfig, both_ways,
+    ClientPlan, Consumption, Deed, Family, Flow, Host, Pace, PortChoice, Reading, Rhythm, ScriptLine,
+    ServerPlan, TableSource, Who, WorldConfig, both_ways,
 };
 use crate::mix::mix;
 
@@ -37,6 +39,12 @@ impl Dice {
         Duration::from_millis(self.in_range(range))
     }
 
+    /// From one millisecond to `usual_ms`, and in one case of five to `rare_ms`.
+    fn seldom_longer(&mut self, usual_ms: u64, rare_ms: u64) -> Duration {
+        let most = if self.chance(0.2) { rare_ms } else { usual_ms };
+        self.millis(1..=most)
+    }
+
     fn chance(&mut self, probability: f64) -> bool {
         self.0.chance(probability)
     }
@@ -57,11 +65,14 @@ impl WorldConfig {
         let mut dice = Dice(SeededRandom::new(mix(seed, preset as u64)));
         let severity =
             dice.pick(&[Severity::None, Severity::Moderate, Severity::Moderate, Severity::Terrible]);
-        let faulty_time = dice.millis(4_000..=14_000);
+        let is_long = dice.chance(0.1);
+        let faulty_time = dice.millis(if is_long { 30_000..=60_000 } else { 4_000..=14_000 });
         let idle_timeout = Duration::from_secs(dice.pick(&[6, 8, 10, 30]));
         let client_count = dice.in_range(1..=8) as usize;
-        let channels = channels(&mut dice);
-        let connection = connection(&mut dice, preset);
+        let family = dice.pick(&[Family::V4, Family::V4, Family::V6]);
+        let has_largest_table = dice.chance(0.05);
+        let channels = if has_largest_table { largest_table(&mut dice) } else { channels(&mut dice) };
+        let mut connection = connection(&mut dice, preset);
         let suite = dice.pick(&[
             Suite::Aes256Gcm,
             Suite::Aes256Gcm,
@@ -70,9 +81,8 @@ impl WorldConfig {
             Suite::Plaintext,
         ]);
         let is_crowded = dice.chance(0.05) && client_count > 1;
-        let limits_of = |dice: &mut Dice| limits(dice, idle_timeout);
         let server = ServerPlan {
-            limits: limits_of(&mut dice),
+            limits: limits(&mut dice, idle_timeout),
             peers_max: if is_crowded {
                 client_count - 1
             } else {
@@ -80,24 +90,37 @@ impl WorldConfig {
             },
             host: host(&mut dice),
         };
-        let clients: Vec<ClientPlan> = (0..client_count)
+        let mut clients: Vec<ClientPlan> = (0..client_count)
             .map(|_| ClientPlan {
                 path: path(&mut dice, preset, severity),
                 healed: healed(&mut dice, preset),
-                limits: limits_of(&mut dice),
+                // Both sides use the smaller of their time-outs.
+                limits: later_limits(&mut dice, idle_timeout),
                 table: dice.pick(&[TableSource::Declared, TableSource::Adopted]),
                 has_identity: suite != Suite::Plaintext && dice.chance(0.3),
                 host: host(&mut dice),
                 port: dice.pick(&[PortChoice::Same, PortChoice::Next]),
-                give_up_after: Duration::from_secs(10),
+                give_up_after: Duration::from_secs(dice.pick(&[10, 10, 4])),
             })
             .collect();
         let flows = flows(&mut dice, &channels, &clients, &server);
-        let script = script(&mut dice, client_count, faulty_time, idle_timeout);
+        let mut script = script(&mut dice, client_count, faulty_time, idle_timeout);
+        for client in 0..client_count {
+            if dice.chance(0.2) {
+                let at = dice.millis(0..=faulty_time.as_millis() as u64);
+                let severity = dice.pick(&[Severity::None, Severity::Moderate, Severity::Terrible]);
+                let path = path(&mut dice, preset, severity);
+                script.push(ScriptLine { at, deed: Deed::Weather { client, path } });
+            }
+        }
+        if preset == Preset::Lan && dice.chance(0.2) {
+            jumbo(&mut dice, &mut connection, &mut clients, &mut script);
+        }
         let intrusion_interval = dice.chance(0.4).then(|| dice.millis(5..=200));
         Self {
             seed,
             preset,
+            family,
             channels,
             connection,
             suite,
@@ -143,9 +166,19 @@ fn channels(dice: &mut Dice) -> ChannelTable {
     ChannelTable::new(channels).unwrap_or_default()
 }
 
+/// As many channels as there can be, with the longest names: an ACCEPT in several datagrams.
+fn largest_table(dice: &mut Dice) -> ChannelTable {
+    let channels = (0..CHANNELS_MAX).map(|position| {
+        let mode = ChannelMode::ALL.get(position).copied().unwrap_or_else(|| dice.pick(&ChannelMode::ALL));
+        Channel::new(format!("{position:0>CHANNEL_NAME_BYTES_MAX$}"), mode)
+    });
+    // As many as a table takes, with names as long as it takes and their positions as ids.
+    ChannelTable::new(channels).unwrap_or_default()
+}
+
 fn connection(dice: &mut Dice, preset: Preset) -> ConnectionConfig {
-    let mtu = [Preset::Lte].contains(&preset);
-    let largest = if mtu { 1_330 } else { 1_452 };
+    // What the path's MTU leaves after the headers that links count.
+    let largest = if preset == Preset::Lte { 1_330 } else { 1_452 };
     let packet = dice.pick(&[0, 0, 0, (1 << 15) - 200, (1 << 16) - 200, (1 << 32) - 200, (1 << 40) - 1]);
     let sequence = dice.pick(&[0, 0, 0, (1 << 23) - 100, (1 << 24) - 100, (1 << 32) - 100, (1 << 40) - 1]);
     let mut key_limits = KeyLimits::default();
@@ -160,9 +193,32 @@ fn connection(dice: &mut Dice, preset: Preset) -> ConnectionConfig {
         key_limits,
         start: StartNumbers { packet, sequence },
         unreliable_backlog_max: dice.pick(&[65_536, 65_536, 64]),
-        keep_alive: Duration::from_secs(dice.pick(&[5, 5, 1])),
+        keep_alive: Duration::from_secs(dice.pick(&[5, 5, 5, 1, 60])),
         ..ConnectionConfig::default()
     }
+}
+
+/// A network without an MTU, and datagrams far beyond Ethernet's.
+fn jumbo(
+    dice: &mut Dice,
+    connection: &mut ConnectionConfig,
+    clients: &mut [ClientPlan],
+    script: &mut [ScriptLine],
+) {
+    connection.datagram_bytes = dice.pick(&[8_000, 9_000, 60_000]);
+    let of_clients = clients.iter_mut().flat_map(|client| [&mut client.path, &mut client.healed]);
+    let of_script = script.iter_mut().filter_map(|line| match &mut line.deed {
+        Deed::Weather { path, .. } => Some(path),
+        _ => None,
+    });
+    for path in of_clients.chain(of_script) {
+        (path.up.mtu_bytes, path.down.mtu_bytes) = (None, None);
+    }
+}
+
+fn later_limits(dice: &mut Dice, idle_timeout: Duration) -> Limits {
+    let later = idle_timeout + Duration::from_secs(dice.pick(&[0, 0, 5]));
+    limits(dice, later)
 }
 
 fn limits(dice: &mut Dice, idle_timeout: Duration) -> Limits {
@@ -175,7 +231,7 @@ fn limits(dice: &mut Dice, idle_timeout: Duration) -> Limits {
     let defaults = Limits::default();
     Limits {
         idle_timeout,
-        datagram_bytes_max: dice.pick(&[1_200, 1_452, 9_000]),
+        datagram_bytes_max: dice.pick(&[1_200, 1_452, 9_000, 65_527]),
         ..if is_default {
             defaults
         } else {
@@ -221,7 +277,7 @@ fn worsen(dice: &mut Dice, base: LinkConditions, severity: Severity) -> LinkCond
     worse.duplicate = base.duplicate + some(dice, 0.3);
     worse.duplicate_delay_max = dice.millis(0..=500);
     worse.reorder = base.reorder + some(dice, 0.2);
-    worse.reorder_delay = dice.millis(1..=200);
+    worse.reorder_delay = dice.seldom_longer(200, 3_000);
     worse.corrupt = some(dice, 0.05);
     worse.jitter_reorders = dice.chance(0.3);
     if dice.chance(0.2) {
@@ -259,6 +315,11 @@ fn healed(dice: &mut Dice, preset: Preset) -> PathConditions {
 /// Traffic on every channel in both directions, bounded by what the slowest preset can carry.
 fn flows(dice: &mut Dice, channels: &ChannelTable, clients: &[ClientPlan], server: &ServerPlan) -> Vec<Flow> {
     let mut flows = Vec::new();
+    let load = Load {
+        // A table of many channels sends as much as one of few.
+        thinning: channels.entries().len().div_ceil(10) as u32,
+        is_busy: dice.chance(0.2),
+    };
     for (client, plan) in clients.iter().enumerate() {
         for (from, receiver) in [(Side::Client, &server.limits), (Side::Server, &plan.limits)] {
             for entry in channels.entries() {
@@ -266,48 +327,65 @@ fn flows(dice: &mut Dice, channels: &ChannelTable, clients: &[ClientPlan], serve
                     continue;
                 }
                 let largest = receiver.reliable_message_bytes_max as usize;
-                flows.push(flow(dice, client, from, (entry.id, entry.mode), largest));
+                flows.push(flow(dice, load, (client, from), (entry.id, entry.mode), largest));
             }
         }
     }
     flows
 }
 
+/// How much is sent.
+#[derive(Clone, Copy)]
+struct Load {
+    /// Each channel sends less often by this factor.
+    thinning: u32,
+    /// Far more than usual, until queues are full.
+    is_busy: bool,
+}
+
 fn flow(
     dice: &mut Dice,
-    client: usize,
-    from: Side,
+    load: Load,
+    (client, from): (usize, Side),
     (channel, mode): (ChannelId, ChannelMode),
     largest: usize,
 ) -> Flow {
     let mut sizes = vec![8..=200];
-    // What travels rarely, so that it does not fill the line.
-    let mut long = Vec::new();
     if dice.chance(0.4) {
         sizes.push(0..=12);
     }
     if dice.chance(0.3) {
         sizes.push(1_090..=1_110);
     }
+    // What travels rarely, so that it does not fill the line.
+    let mut long = Vec::new();
     if dice.chance(0.3) {
         long.push(1_101..=if mode.is_reliable() { 30_000.min(largest) } else { 17_600 });
     }
     if mode.is_reliable() && dice.chance(0.15) {
         long.push(1_100..=largest.min(300_000));
     }
+    if mode.is_reliable() && dice.chance(0.03) {
+        long.push(largest..=largest);
+    }
     let has_long = !long.is_empty();
     sizes.extend(long.into_iter().filter(|range| range.start() <= range.end()));
-    let interval = if has_long { dice.millis(200..=2_000) } else { dice.millis(8..=300) };
+    let interval = dice.millis(match (has_long, load.is_busy) {
+        (true, true) => 50..=500,
+        (true, false) => 200..=2_000,
+        (false, true) => 2..=50,
+        (false, false) => 8..=300,
+    });
     Flow {
         client,
         from,
         channel,
-        interval,
+        interval: interval * load.thinning,
         rhythm: dice.pick(&[Rhythm::Steady, Rhythm::Random]),
         burst: if has_long { 1 } else { dice.pick(&[1, 1, 1, 2, 10]) },
         sizes,
-        keys: dice.pick(&[1, 3, 50]),
-        active_and_quiet: dice.chance(0.3).then(|| (dice.millis(100..=3_000), dice.millis(100..=4_000))),
+        keys: dice.pick(&[1, 3, 50, 1_024]),
+        active_and_quiet: dice.chance(0.3).then(|| (dice.millis(100..=3_000), dice.millis(100..=8_000))),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct WorldConfig {
     pub seed: u64,
     /// The network the world is modelled on; also part of its name in failures.
     pub preset: Preset,
+    /// Which kind of addresses there are.
+    pub family: Family,
     /// The server's channels.
     pub channels: ChannelTable,
     /// What all connections of all endpoints share.
@@ -38,6 +40,15 @@ pub struct WorldConfig {
     pub faulty_time: Duration,
     /// After the healing, everything promised must arrive without a pause longer than this.
     pub converge_within: Duration,
+}
+
+/// A kind of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// The server's side of a world.
@@ -256,6 +267,7 @@ impl WorldConfig {
         Self {
             seed,
             preset: Preset::Lan,
+            family: Family::V4,
             channels: five_channels(),
             connection: ConnectionConfig::default(),
             suite: Suite::Aes256Gcm,

@@ -3,6 +3,7 @@
 //! Oracles know nothing of the engine's insides: they see what a game sees (calls and events) and what the network sees
 //! (datagrams). Each is fed a history and answers with a [`Breach`] as soon as it is not one the protocol allows.
 
+mod calls;
 mod channel;
 mod datagram;
 mod drops;
@@ -11,6 +12,7 @@ mod memory;
 
 use std::fmt;
 
+pub use calls::{SendFacts, check_deadline, judge_send};
 pub use channel::{ChannelOracle, Delivered};
 pub use datagram::{Amplification, PacketNumbers, check_datagram_size};
 pub use drops::{DatagramKind, DropFacts, DropTally, judge_drop};

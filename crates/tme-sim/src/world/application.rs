@@ -9,9 +9,9 @@ use tme_core::time::Duration;
 use super::agenda::Action;
 use super::network::{down, up};
 use super::session::{channel_of, index_of, other};
-use super::{Phase, SERVER, START, World, name_of};
+use super::{Phase, SERVER, START, Sabotage, World, name_of};
 use crate::config::{Consumption, Reading, Rhythm};
-use crate::oracle::{Breach, EndFacts, EndState, Oracle, judge_end};
+use crate::oracle::{Breach, EndFacts, EndState, Oracle, SendFacts, judge_end, judge_send};
 
 /// A client whose connection ended tries again after this time.
 const REJOIN_AFTER: Duration = Duration::from_millis(500);
@@ -24,7 +24,9 @@ impl World {
         }
         while let Some(event) = self.nodes[node].endpoint.poll_event() {
             let peer = event.peer();
-            if let Err(breach) = self.handle_event(node, event) {
+            let events = self.sabotage_event(event).into_iter().flatten();
+            let outcome = events.map(|event| self.handle_event(node, event)).find(Result::is_err);
+            if let Some(Err(breach)) = outcome {
                 let client =
                     self.nodes[node].sessions.get(&peer.as_u64()).map(|&index| self.sessions[index].client);
                 self.subject = match client {
@@ -60,7 +62,12 @@ impl World {
     }
 
     fn consume(&mut self, node: usize, peer: PeerId, channel: ChannelId, bytes: u64, messages: u64) {
-        self.nodes[node].endpoint.consume(peer, channel, bytes, messages);
+        if !self.is_sabotaged(Sabotage::NeverConsume) {
+            self.nodes[node].endpoint.consume(peer, channel, bytes, messages);
+        }
+        if self.is_sabotaged(Sabotage::ForgetConsumption) {
+            return;
+        }
         let Some(&index) = self.nodes[node].sessions.get(&peer.as_u64()) else { return };
         if let Some((_, mode)) = channel_of(&self.config.channels, channel) {
             let end = self.sessions[index].end_mut(side_of(node));
@@ -78,6 +85,13 @@ impl World {
             }
             event => format!("{event:?}"),
         });
+        let sight = match &event {
+            Event::Writable { .. } => Some("Writable"),
+            Event::Interrupted { .. } => Some("Interrupted"),
+            Event::Resumed { .. } => Some("Resumed"),
+            _ => None,
+        };
+        sight.into_iter().for_each(|name| *self.tally.sights.entry(name.into()).or_default() += 1);
         if let Event::Connected { peer, info } = &event {
             return self.handle_connected(node, *peer, info);
         }
@@ -189,6 +203,8 @@ impl World {
         let facts = self.facts_of_end(node, index);
         judge_end(&facts, end)?;
         self.tally.endings += 1;
+        let sight = format!("end {:?} {:?}", end.origin, end.reason);
+        *self.tally.sights.entry(sight).or_default() += 1;
         let linger = self.config.connection.linger;
         let now = self.now;
         let session = &mut self.sessions[index];
@@ -320,6 +336,7 @@ impl World {
         bytes: usize,
         key: u32,
     ) -> Result<(), Breach> {
+        let is_refused = self.is_sabotaged(Sabotage::RefuseToSend);
         let session = &mut self.sessions[index];
         let node = if from == Side::Server { SERVER } else { session.client + 1 };
         let end = &mut session.ends[index_of(from)];
@@ -331,7 +348,8 @@ impl World {
         } else {
             &self.config.clients[session.client].limits
         };
-        let limit = if mode.is_reliable() { receiver.reliable_message_bytes_max as usize } else { 17_600 };
+        let bytes_max =
+            if mode.is_reliable() { receiver.reliable_message_bytes_max as usize } else { 17_600 };
         let endpoint = &mut self.nodes[node].endpoint;
         let is_open = endpoint.connection(peer).is_some_and(|connection| connection.is_open());
         let queued = endpoint.channel_statistics(peer, channel).map_or(0, |channel| channel.queued_messages);
@@ -339,19 +357,11 @@ impl World {
         let options = if mode.is_keyed() { SendOptions::with_key(key) } else { SendOptions::default() };
         let payload = Payload::from(oracle.next_message(bytes));
         let answer = endpoint.send(self.now, peer, channel, payload, options);
-        let is_right = match &answer {
-            Ok(()) => is_open && bytes <= limit,
-            Err(SendError::TooLarge { .. }) => bytes > limit,
-            // An empty queue takes one message of any size that is allowed.
-            Err(SendError::WouldBlock { .. }) => is_open && queued > 0,
-            Err(SendError::NotConnected) => !is_open,
-            Err(_) => false,
-        };
-        if !is_right {
-            self.subject = name_of(node);
-            let found =
-                format!("{answer:?} on channel {channel} for {bytes} bytes, {queued} messages queued");
-            return Err(Breach::new(Oracle::Sending, "an answer that fits the call", found));
+        let answer = if is_refused { Err(SendError::WouldBlock { channel }) } else { answer };
+        let facts = SendFacts { is_open, bytes, bytes_max, queued: if is_refused { 0 } else { queued } };
+        if let Err(breach) = judge_send(&facts, &answer) {
+            self.subject = format!("{} on channel {channel}", name_of(node));
+            return Err(breach);
         }
         match answer {
             Ok(()) => {

@@ -29,6 +29,7 @@ pub(super) struct Glimmer {
 impl World {
     /// Looks at figures that must be right at any time.
     pub(super) fn tick(&mut self) -> Result<(), Breach> {
+        self.sabotage_at_tick();
         let server = self.nodes[SERVER].endpoint.statistics();
         self.tally.peers_at_server_max = self.tally.peers_at_server_max.max(server.peers);
         if server.peers > self.config.server.peers_max {
@@ -46,6 +47,13 @@ impl World {
                 };
                 end.retransmissions = statistics.retransmitted;
                 end.probe_timeouts = statistics.probe_timeouts;
+                end.overflowed = statistics.messages_overflowed;
+                let channels = self.config.channels.entries().iter();
+                let channels =
+                    channels.filter_map(|entry| self.nodes[node].endpoint.channel_statistics(peer, entry.id));
+                (end.expired, end.superseded) = channels.fold((0, 0), |(expired, superseded), channel| {
+                    (expired + channel.expired, superseded + channel.superseded)
+                });
             }
         }
         Ok(())

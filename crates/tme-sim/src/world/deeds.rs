@@ -82,7 +82,7 @@ impl World {
         }
         let remote = self.nodes[SERVER].address;
         let place = &mut self.nodes[node];
-        place.address = address_of(node, port);
+        place.address = address_of(self.config.family, node, port);
         place.is_dirty = true;
         self.network.set_address(client, place.address);
         let peer = place

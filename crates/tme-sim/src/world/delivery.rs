@@ -8,7 +8,7 @@ use tme_core::time::Duration;
 
 use super::network::Meta;
 use super::node::Heard;
-use super::{SERVER, World, name_of};
+use super::{SERVER, Sabotage, World, name_of};
 use crate::mix::TraceHash;
 use crate::oracle::{Breach, DatagramKind, DropFacts, DropTally, judge_drop};
 
@@ -55,10 +55,13 @@ impl World {
             self.hash.add(number);
         }
 
+        let is_lost = self.is_sabotaged(Sabotage::LoseDatagram);
         let place = &mut self.nodes[node];
         let before = DropTally::of(&place.endpoint.statistics());
         let path = Path { remote: from, local: None };
-        place.endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, &mut place.random);
+        if !is_lost {
+            place.endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, &mut place.random);
+        }
         let statistics = place.endpoint.statistics();
         let after = DropTally::of(&statistics);
 

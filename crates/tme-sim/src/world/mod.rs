@@ -8,13 +8,15 @@ mod delivery;
 mod intruder;
 mod network;
 mod node;
+mod sabotage;
 mod session;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tme_core::connection::TransmitLimits;
+use tme_core::connection::{PacketDrop, TransmitLimits};
+use tme_core::handshake::drops::DropReason;
 use tme_core::link::Jitter;
 use tme_core::random::SeededRandom;
 use tme_core::time::{Duration, Instant};
@@ -23,10 +25,11 @@ use self::agenda::{Action, Agenda};
 use self::checks::Reliability;
 use self::network::Network;
 use self::node::Node;
+pub use self::sabotage::Sabotage;
 use self::session::Session;
-use crate::config::{Pace, Reading, WorldConfig};
+use crate::config::{Family, Pace, Reading, WorldConfig};
 use crate::mix::{TraceHash, mix};
-use crate::oracle::{Breach, Oracle};
+use crate::oracle::{Breach, Oracle, check_deadline};
 use crate::report::{Failure, LatencySamples, ModeTally, WorldReport};
 use crate::trace::TraceLine;
 
@@ -42,8 +45,6 @@ const PARTING_TIME: Duration = Duration::from_secs(60);
 /// Refused attempts are remembered for 6 s; an abandoned one of a server for 10.
 const EMPTY_AFTER: Duration = Duration::from_secs(20);
 
-/// How often an endpoint may ask for another look at one instant.
-const TURNS_MAX: usize = 8;
 /// No world takes longer to converge, however steadily.
 const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(4 * 3_600);
 
@@ -52,11 +53,16 @@ const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(4 * 3_600);
 pub struct WorldOptions {
     /// Gets every line of the world's story.
     pub trace: Option<Box<dyn FnMut(TraceLine)>>,
+    /// An error to make, for tests of the oracles.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl fmt::Debug for WorldOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorldOptions").field("trace", &self.trace.is_some()).finish()
+        f.debug_struct("WorldOptions")
+            .field("trace", &self.trace.is_some())
+            .field("sabotage", &self.sabotage)
+            .finish()
     }
 }
 
@@ -87,6 +93,7 @@ struct Tally {
     /// Drops of programs that are gone.
     former_drops: u64,
     peers_at_server_max: usize,
+    sights: BTreeMap<String, u64>,
 }
 
 /// A server, its clients and the network between them.
@@ -108,6 +115,7 @@ pub struct World {
     /// Messages sent after convergence, all of which must arrive.
     afterglow: Vec<checks::Glimmer>,
     options: WorldOptions,
+    sabotage_chances: u32,
     buffer: Vec<u8>,
     /// Whom a breach is about.
     subject: String,
@@ -139,7 +147,7 @@ impl World {
         let network = Network::new(&config)
             .map_err(|error| failure(Breach::new(Oracle::Setup, "links that work", error.to_string())))?;
         let nodes = (0..=config.clients.len())
-            .map(|node| Node::new(&config, node, 0, address_of(node, 0), START))
+            .map(|node| Node::new(&config, node, 0, address_of(config.family, node, 0), START))
             .collect::<Result<Vec<_>, _>>()
             .map_err(failure)?;
         let mut agenda = Agenda::default();
@@ -172,6 +180,7 @@ impl World {
             live: BTreeSet::new(),
             afterglow: Vec::new(),
             options,
+            sabotage_chances: 0,
             buffer: Vec::new(),
             subject: String::new(),
             config,
@@ -244,7 +253,50 @@ impl World {
             probe_timeouts: ends().map(|end| end.probe_timeouts).sum(),
             messages: self.tally.messages,
             ordered_latency: std::mem::take(&mut self.tally.ordered_latency),
+            sights: self.sights(),
         }
+    }
+
+    /// What this world has seen that not every world sees.
+    fn sights(&mut self) -> BTreeMap<String, u64> {
+        let mut sights = std::mem::take(&mut self.tally.sights);
+        let mut see = |name: &str, count: u64| {
+            if count > 0 {
+                *sights.entry(name.into()).or_default() += count;
+            }
+        };
+        for node in &self.nodes {
+            let statistics = node.endpoint.statistics();
+            PacketDrop::ALL
+                .iter()
+                .for_each(|&reason| see(&format!("packet {reason}"), statistics.drops.of(reason)));
+            let handshake = &statistics.handshake;
+            DropReason::ALL
+                .iter()
+                .for_each(|&reason| see(&format!("handshake {reason}"), handshake.drops.of(reason)));
+            see("answers repeated", handshake.answers_repeated);
+            see("resets", statistics.resets_sent);
+        }
+        for pipe in &self.network.pipes {
+            let link = pipe.link.statistics();
+            see("lost", link.lost + link.burst_lost);
+            see("queue full", link.queue_dropped);
+            see("cut", link.partition_dropped);
+            see("duplicated", link.duplicated);
+            see("corrupted", link.corrupted);
+            see("reordered", link.reordered);
+        }
+        see("key updates", self.network.key_updates);
+        see(
+            "overflowed",
+            self.sessions.iter().flat_map(|session| &session.ends).map(|end| end.overflowed).sum(),
+        );
+        see("expired", self.sessions.iter().flat_map(|session| &session.ends).map(|end| end.expired).sum());
+        see(
+            "superseded",
+            self.sessions.iter().flat_map(|session| &session.ends).map(|end| end.superseded).sum(),
+        );
+        sights
     }
 
     /// Runs until `check` is content. It must be once nothing has been delivered or opened or ended for `patience`.
@@ -345,17 +397,22 @@ impl World {
         self.send_due_flows(node)?;
         // What reading gives back may have to go out, and what was taken in may have brought a deadline that has
         // passed already: a program that is late asks again at once.
-        for _ in 0..TURNS_MAX {
+        let mut turns = 0;
+        loop {
             self.transmit(node)?;
             self.read_events(node)?;
             self.transmit(node)?;
-            if !self.handle_timeout(node) {
+            let is_due = self.handle_timeout(node) || self.is_sabotaged(Sabotage::KeepDeadline);
+            if !is_due {
                 return Ok(());
             }
+            turns += 1;
+            let deadline = self.nodes[node].endpoint.poll_timeout();
+            if let Err(breach) = check_deadline(turns, deadline) {
+                self.subject = name_of(node);
+                return Err(breach);
+            }
         }
-        self.subject = name_of(node);
-        let found = format!("{:?}", self.nodes[node].endpoint.poll_timeout());
-        Err(Breach::new(Oracle::Deadline, "the next deadline in the future", found))
     }
 
     /// Lets the endpoint do what is due; `false` if nothing is.
@@ -377,8 +434,7 @@ impl World {
             let remote = transmit.path.remote;
             let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
             for datagram in buffer.chunks(segment) {
-                let sent = self.network.send(self.now, node, (from, remote), datagram, &mut self.hash);
-                if let Err(breach) = sent {
+                if let Err(breach) = self.put_on_network(node, (from, remote), datagram) {
                     self.subject = format!("{} to {remote}", name_of(node));
                     return Err(breach);
                 }
@@ -393,6 +449,23 @@ impl World {
         }
         self.buffer = buffer;
         Ok(())
+    }
+
+    fn put_on_network(
+        &mut self,
+        node: usize,
+        path: (SocketAddr, SocketAddr),
+        datagram: &[u8],
+    ) -> Result<(), Breach> {
+        match self.sabotage_datagram(node, datagram) {
+            (1, 0) => self.network.send(self.now, node, path, datagram, &mut self.hash),
+            (count, more) => {
+                let mut datagram = datagram.to_vec();
+                datagram.resize(datagram.len() + more, 0);
+                (0..count)
+                    .try_for_each(|_| self.network.send(self.now, node, path, &datagram, &mut self.hash))
+            }
+        }
     }
 
     /// Ends all faults.
@@ -437,9 +510,11 @@ fn name_of(node: usize) -> String {
 }
 
 /// Where a node's socket is bound the `attempt`-th time.
-fn address_of(node: usize, attempt: u16) -> SocketAddr {
-    if node == SERVER {
-        return SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7_777);
-    }
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 1, 0, node as u8)), 5_000 + attempt)
+fn address_of(family: Family, node: usize, attempt: u16) -> SocketAddr {
+    let (last, port) = if node == SERVER { (0, 7_777) } else { (node as u8, 5_000 + attempt) };
+    let ip = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(10, 0, 1, last)),
+        Family::V6 => IpAddr::V6(Ipv6Addr::new(0xFD00, 0, 0, 0, 0, 0, 1, last.into())),
+    };
+    SocketAddr::new(ip, port)
 }

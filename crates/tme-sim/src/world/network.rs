@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use tme_core::crypto::packet::KEY_PHASE_BIT;
 use tme_core::link::{ConditionsError, Link, PathConditions};
 use tme_core::time::Instant;
 
@@ -79,6 +80,9 @@ pub(super) struct Network {
     pub(super) datagrams: u64,
     pub(super) bytes: u64,
     pub(super) packet_bytes: u64,
+    /// Key phase of the last packet to each address and connection id, and how often one changed.
+    phases: BTreeMap<(SocketAddr, u32), u8>,
+    pub(super) key_updates: u64,
 }
 
 const CAPTURED_MAX: usize = 64;
@@ -127,6 +131,8 @@ impl Network {
             datagrams: 0,
             bytes: 0,
             packet_bytes: 0,
+            phases: BTreeMap::new(),
+            key_updates: 0,
         })
     }
 
@@ -178,6 +184,11 @@ impl Network {
             DatagramKind::Data => Some(self.numbers[node].handle_sent(to, datagram)?),
             _ => None,
         };
+        if let (Some((id, _)), Some(&flags)) = (packet, datagram.first()) {
+            let phase = flags & KEY_PHASE_BIT;
+            let previous = self.phases.insert((to, id), phase);
+            self.key_updates += u64::from(previous.is_some_and(|previous| previous != phase));
+        }
         if node == SERVER {
             self.amplification.handle_sent(to, datagram)?;
         }
@@ -203,8 +214,12 @@ impl Network {
     }
 
     fn capture(&mut self, meta: Meta, datagram: &[u8]) {
-        let index = self.captured_count % CAPTURED_MAX;
+        // Half of the places are for the newest; the other half ages, each place 64 times more slowly than the first.
+        let half = CAPTURED_MAX / 2;
+        let count = self.captured_count;
         self.captured_count += 1;
+        let index = if count % 64 == 0 { half + (count / 64) % half } else { count % half };
+        let index = index.min(self.captured.len());
         match self.captured.get_mut(index) {
             Some(place) => {
                 place.0 = meta;

@@ -28,6 +28,9 @@ pub(super) struct End {
     pub(super) blocked: BTreeSet<ChannelId>,
     pub(super) retransmissions: u64,
     pub(super) probe_timeouts: u64,
+    pub(super) overflowed: u64,
+    pub(super) expired: u64,
+    pub(super) superseded: u64,
 }
 
 /// From an attempt to connect to the end of what became of it.
@@ -77,6 +80,9 @@ impl Session {
                 blocked: BTreeSet::new(),
                 retransmissions: 0,
                 probe_timeouts: 0,
+                overflowed: 0,
+                expired: 0,
+                superseded: 0,
             }
         };
         Self {

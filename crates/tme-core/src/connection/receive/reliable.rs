@@ -142,6 +142,11 @@ impl ReliableReceiver {
         self.base
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.slots.shrink_to_fit();
+    }
+
     /// The credit granted to the peer.
     pub const fn credit_mut(&mut self) -> &mut ReceiveCredit {
         &mut self.credit
@@ -445,6 +450,26 @@ mod tests {
         assert_eq!((accepted.received_bytes, accepted.consumed_bytes), (0, 3_000));
         assert_eq!(receiver.reference(), FIRST + 1);
         assert!(receiver.handle_piece(&piece, &mut |_| ()).unwrap().is_duplicate);
+    }
+
+    #[test]
+    fn a_skip_of_what_was_never_seen_counts_once() {
+        for mode in
+            [ChannelMode::ReliableUnordered, ChannelMode::ReliableOrdered, ChannelMode::ReliableLatest]
+        {
+            let mut receiver = receiver(mode);
+            let accepted = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+            let counted = (accepted.received_bytes, accepted.consumed_bytes, accepted.consumed_messages);
+            assert_eq!(counted, (3_000, 3_000, 1));
+            let again = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+            assert_eq!(again, Accepted { is_duplicate: true, ..Accepted::default() });
+            let cell = Piece { sequence: FIRST, key: 0, index: 0, total: 3_000, data: &[0; CELL_BYTES] };
+            assert_eq!(
+                receiver.handle_piece(&cell, &mut |_| ()),
+                Ok(again),
+                "what comes late counts no more"
+            );
+        }
     }
 
     #[test]

@@ -115,6 +115,13 @@ impl ReliableQueue {
         self.queued_messages
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.slots.shrink_to_fit();
+        self.again.shrink_to_fit();
+        self.skips.shrink_to_fit();
+    }
+
     /// Whether a message with this key may be queued under a limit of `keys_max` keys.
     #[must_use]
     pub fn has_room_for_key(&self, key: u32, keys_max: u32) -> bool {

@@ -129,6 +129,16 @@ impl SendChannels {
         Ok(())
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        for channel in &mut self.channels {
+            match &mut channel.queue {
+                Queue::Unreliable(queue) => queue.release_spare(),
+                Queue::Reliable(queue) => queue.release_spare(),
+            }
+        }
+    }
+
     /// Largest message the channel at `position` takes; 0 if there is none.
     #[must_use]
     pub fn message_bytes_max(&self, position: usize) -> usize {
