@@ -411,3 +411,18 @@ fn a_peer_that_takes_only_small_messages_does_not_spoil_a_broadcast() {
         Err(SendError::TooLarge { limit: 17_600, .. })
     ));
 }
+
+#[test]
+fn a_full_outbox_is_writable_again_once_it_is_emptied() {
+    let channel = Channel::reliable_ordered("bulk").queue_max(100 << 20, 1_000);
+    let mut world = World::connected(server().channel(channel).start().unwrap(), 2);
+    let [busy, idle] = world.connected_peers()[..] else { panic!("two clients") };
+    let message = Payload::from(vec![7; 1 << 20]);
+    while world.server.send(busy, 0, &message).is_ok() {}
+    assert!(matches!(world.server.send(idle, 0, "small"), Err(SendError::WouldBlock { .. })));
+    // No datagram of the idle client comes in between: its connection has no reason to report anything.
+    world.server.update(Duration::ZERO).unwrap();
+    let mut writable = world.server.events().filter(|event| matches!(event, Event::Writable { .. }));
+    assert!(writable.any(|event| event.peer() == idle));
+    world.server.send(idle, 0, "small").unwrap();
+}

@@ -211,6 +211,14 @@ impl Driver {
                 outbox.handle_arrived(connection);
             }
         }
+        while let Some(peer) = outbox.poll_starved() {
+            if let Some(connection) = self.endpoint.connection(peer) {
+                let events = &mut self.events;
+                outbox.update_peer(now, connection, STATISTICS_AGE_MAX, |channel| {
+                    events.push_back(Event::Writable { peer, channel });
+                });
+            }
+        }
         drop(outbox);
         self.batch = batch;
     }

@@ -123,6 +123,8 @@ pub(super) struct Outbox {
     peers: Vec<Option<PeerEntry>>,
     pub pending: Batch,
     arenas: Arenas,
+    /// Peers refused only because the outbox was full: nothing about them need change when it is emptied.
+    starved: Vec<PeerId>,
 }
 
 impl Outbox {
@@ -242,7 +244,10 @@ impl Outbox {
             queued_bytes + bytes > settings.queue_bytes_max || queued_messages >= settings.queue_messages_max;
         // An empty queue takes one message of any allowed size, else it could never be sent.
         if is_outbox_full || (is_full && queued_messages > 0) {
-            depth.is_refused = true;
+            let was_refused = std::mem::replace(&mut depth.is_refused, true);
+            if is_outbox_full && !was_refused {
+                self.starved.push(peer);
+            }
             return Err(SendError::WouldBlock { channel });
         }
         if channel_entry.mode.is_keyed() {
@@ -333,6 +338,11 @@ impl Outbox {
             (depth.bytes, depth.messages) = connection.queued(position);
             (depth.transit_bytes, depth.transit_messages) = (0, 0);
         }
+    }
+
+    /// A peer that the full outbox refused and that can be told now.
+    pub fn poll_starved(&mut self) -> Option<PeerId> {
+        self.starved.pop()
     }
 
     /// Forgets every peer: the engine has ended.
