@@ -42,6 +42,8 @@ pub enum Command {
     Connect(ConnectOptions),
     /// Measures throughput and latency between two processes
     Bench(BenchOptions),
+    /// Runs simulated worlds and checks that every promise is kept
+    Sim(SimOptions),
     /// Makes a server's key
     Keygen(KeygenOptions),
     /// The server process of `tme bench`
@@ -240,6 +242,74 @@ pub struct BenchServerOptions {
     /// Use a network thread
     #[arg(long)]
     pub threads: bool,
+}
+
+const SIM_EXAMPLES: &str = "\
+A world is a server and clients on a virtual clock, over links that lose, delay, reorder, repeat and damage
+datagrams as its seed says; then the network heals and everything promised must arrive. The same seed gives the
+same world, always. A failure names its seed and the command that replays it.
+
+Examples:
+  tme sim                                                  20 seeds on every preset
+  tme sim --seeds 1000 --net wifi_bad,satellite            1,000 seeds on two presets
+  tme sim --seeds 1 --start-seed 42 --net wifi --trace     one world, told line by line";
+
+/// Options of `tme sim`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = SIM_EXAMPLES)]
+pub struct SimOptions {
+    /// Number of seeds; each is run on every preset chosen
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// First seed
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub start_seed: u64,
+    /// Presets, separated by commas, or `all`
+    #[arg(long, value_name = "PRESETS", default_value = "all", value_delimiter = ',', value_parser = net_parser())]
+    pub net: Vec<Net>,
+    /// Print everything that happens in the worlds, one after the other
+    #[arg(long)]
+    pub trace: bool,
+    /// Number of worlds to run at a time [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Print one JSON object at the end; progress goes to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A preset, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Net {
+    /// Every preset.
+    All,
+    /// This one.
+    One(Preset),
+}
+
+impl SimOptions {
+    /// The presets chosen, each once, from the best network to the slowest.
+    #[must_use]
+    pub fn presets(&self) -> Vec<Preset> {
+        let is_chosen =
+            |preset: &Preset| self.net.iter().any(|net| matches!(net, Net::All) || *net == Net::One(*preset));
+        Preset::ALL.into_iter().filter(is_chosen).collect()
+    }
+
+    /// How many worlds run at a time.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(processors, usize::from)
+    }
+}
+
+fn net_parser() -> impl TypedValueParser<Value = Net> {
+    let names = std::iter::once("all").chain(Preset::ALL.map(Preset::name));
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        "all" => Ok(Net::All),
+        name => name.parse().map(Net::One),
+    })
 }
 
 const KEYGEN_EXAMPLES: &str = "\

@@ -16,6 +16,7 @@ mod latency;
 mod logs;
 mod network;
 mod process;
+pub mod sim;
 mod sparkline;
 mod view;
 
@@ -34,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(options) => chat::serve::run(&options),
         Command::Connect(options) => chat::connect::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Sim(options) => sim::run(&options),
         Command::Keygen(options) => keys::run(&options),
         Command::BenchServer(options) => bench::child::run(&options),
     }

@@ -10,6 +10,9 @@ pub const CHANNELS_MAX: usize = 32;
 /// Longest channel name in bytes.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 
+/// Most keys a reliable-latest channel can be set to; a receiver closes the connection beyond it.
+pub const KEYS_MAX: u32 = 65_536;
+
 /// How a channel treats its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -104,7 +107,8 @@ pub struct ChannelSettings {
     pub queue_messages_max: usize,
     /// Age at which a queued unreliable or sequenced message expires unsent. Default 100 ms.
     pub queue_age_max: Duration,
-    /// Keys a reliable-latest channel may use. 1–65,536, default 1,024.
+    /// Different keys a reliable-latest channel may use in the life of a connection; a key is never given back. 1–65,536,
+    /// default 1,024.
     pub keys_max: u32,
 }
 
@@ -196,7 +200,8 @@ impl Channel {
         self
     }
 
-    /// Number of keys a reliable-latest channel may use, 1–65,536. Default 1,024.
+    /// Sets how many different keys a reliable-latest channel may use in the life of a connection, 1–65,536. Default
+    /// 1,024. A key is never given back: use few that return (a slot of the level), not one per thing ever made.
     #[must_use]
     pub fn keys_max(mut self, keys: u32) -> Self {
         self.settings.keys_max = keys;
@@ -292,7 +297,7 @@ impl ChannelTable {
             if !(1..=1_000).contains(&settings.weight) {
                 return Err(ChannelTableError::Setting { id, what: "the weight must be 1–1,000" });
             }
-            if !(1..=65_536).contains(&settings.keys_max) {
+            if !(1..=KEYS_MAX).contains(&settings.keys_max) {
                 return Err(ChannelTableError::Setting { id, what: "the number of keys must be 1–65,536" });
             }
             if settings.queue_bytes_max == 0 || settings.queue_messages_max == 0 {

@@ -109,6 +109,7 @@ fn a_long_message_costs_a_handful_of_allocations_and_its_own_size() {
         let (each, bytes_each) = (counts.allocations as f64 / 100.0, counts.bytes as f64 / 100.0);
         println!("channel {channel}, message of {bytes} bytes: {each} allocations, {bytes_each} bytes");
         assert!(each <= 5.0 && bytes_each <= bytes as f64 + 200.0, "{counts:?}");
-        assert_eq!(counts.live_bytes, 0);
+        // Memory may be given back meanwhile, but none is kept.
+        assert!(counts.live_bytes <= 0, "{counts:?}");
     }
 }

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tme::{Client, Direction, Event, Preset, PublicKey};
+use tme::{Client, Direction, Event, Preset, PublicKey, Reason};
 
 use super::tally::{Connections, Phase, Stage};
 use super::traffic::{COMMAND_BYTES, INPUT_BYTES, RELIABLE, Stamp, UNRELIABLE, channels};
@@ -20,6 +20,8 @@ const ROUND_MIN: Duration = Duration::from_millis(1);
 const ROUND_MAX: Duration = Duration::from_millis(20);
 /// Handshakes under way at a time; more would wait in the server's socket.
 const CONNECTING_MAX: usize = 32;
+/// How long no further bot tries after the server said that it is busy.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// How often statistics are summed up.
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the bots wait for their goodbyes to be acknowledged.
@@ -37,6 +39,8 @@ pub(super) struct BotsSetup {
 enum BotState {
     Connecting,
     Connected,
+    /// The server had too many others to answer; another one takes its place later.
+    TurnedAway,
     Gone,
 }
 
@@ -69,13 +73,23 @@ struct Pool<'a> {
     lap_start: Option<Instant>,
     round_at: Instant,
     figures_at: Instant,
+    connect_at: Instant,
 }
 
 impl<'a> Pool<'a> {
     fn new(stage: &'a Stage, setup: &'a BotsSetup) -> Self {
         let now = Instant::now();
         let bots = Vec::with_capacity(setup.options.bots as usize);
-        Self { stage, setup, bots, cursor: 0, lap_start: None, round_at: now, figures_at: now }
+        Self {
+            stage,
+            setup,
+            bots,
+            cursor: 0,
+            lap_start: None,
+            round_at: now,
+            figures_at: now,
+            connect_at: now,
+        }
     }
 
     fn turn(&mut self) -> Result<(), Failure> {
@@ -106,6 +120,14 @@ impl<'a> Pool<'a> {
     }
 
     fn connect_more(&mut self) -> Result<(), Failure> {
+        let before = self.bots.len();
+        self.bots.retain(|bot| bot.state != BotState::TurnedAway);
+        if self.bots.len() < before {
+            self.connect_at = Instant::now() + BUSY_PAUSE;
+        }
+        if Instant::now() < self.connect_at {
+            return Ok(());
+        }
         let connecting = self.bots.iter().filter(|bot| bot.state == BotState::Connecting).count();
         let missing = (self.setup.options.bots as usize).saturating_sub(self.bots.len());
         for _ in 0..missing.min(CONNECTING_MAX.saturating_sub(connecting)) {
@@ -231,7 +253,7 @@ impl Bot {
     }
 
     fn receive(&mut self, stage: &Stage, net: Option<Preset>) {
-        if self.state == BotState::Gone {
+        if matches!(self.state, BotState::Gone | BotState::TurnedAway) {
             return;
         }
         // A client that has ended says so by an event as well.
@@ -255,6 +277,11 @@ impl Bot {
                 }
                 Event::Message { channel, payload, .. } => {
                     tally.receive(now_micros, channel == RELIABLE, &payload, &mut self.reliable_expected);
+                }
+                Event::Disconnected { reason, .. }
+                    if self.state == BotState::Connecting && reason.reason == Reason::Busy =>
+                {
+                    self.state = BotState::TurnedAway;
                 }
                 Event::Disconnected { reason, .. } => {
                     let was_connected = self.state == BotState::Connected;

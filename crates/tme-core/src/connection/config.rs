@@ -31,7 +31,8 @@ pub struct ConnectionConfig {
     pub interrupted_after: Duration,
     /// How long a graceful close waits for queued reliable messages. Default 3 s.
     pub linger: Duration,
-    /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527.
+    /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527; a link may carry less (UDP over
+    /// IPv4: 65,507). Never more than the other side takes.
     pub datagram_bytes: usize,
     /// Undelivered unreliable messages kept for the application; more are dropped and counted. Default 65,536.
     pub unreliable_backlog_max: u32,

@@ -1,4 +1,4 @@
-//! What sending can answer.
+//! What one send may ask for, and what it can answer.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub enum SendError {
         /// The channel.
         channel: ChannelId,
     },
-    /// The reliable-latest channel uses as many keys as it may.
+    /// The reliable-latest channel has used as many different keys as it may; only those can be sent from now on.
     TooManyKeys {
         /// The channel.
         channel: ChannelId,
@@ -80,7 +80,7 @@ impl fmt::Display for SendError {
                 write!(f, "the send queue of channel {channel} is full; try again after Writable")
             }
             Self::TooManyKeys { channel, limit } => {
-                write!(f, "channel {channel} already uses its {limit} keys")
+                write!(f, "channel {channel} has used up its {limit} keys")
             }
             Self::KeyNotAllowed { channel } => write!(f, "channel {channel} takes no keys"),
             Self::NotConnected => f.write_str("the peer is not connected"),

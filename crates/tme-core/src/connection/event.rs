@@ -145,7 +145,8 @@ pub enum Event {
         /// Which channel.
         channel: ChannelId,
     },
-    /// The peer has been silent for three seconds although an answer is due.
+    /// The peer has been silent for 3 s (unless [`interrupted_after`](super::ConnectionConfig::interrupted_after) is
+    /// set) although an answer is due. Messages can still be queued; `Resumed` or `Disconnected` follows.
     Interrupted {
         /// The peer.
         peer: PeerId,

@@ -56,14 +56,14 @@ use rtt::RttEstimator;
 use send::{PeerAllowance, SendChannels};
 use sent::SentPackets;
 
-/// What a packet makes the other side do.
+/// What a packet makes the other side do: whether it is *ack-eliciting* (RFC 9000, section 13.2), and how soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Provokes {
     /// No acknowledgement by itself.
     Nothing,
-    /// An acknowledgement with the next packet, or after 100 ms or 16 packets.
+    /// An acknowledgement with the next packet, or after 100 ms or 16 such packets.
     Lazily,
-    /// An acknowledgement within 25 ms.
+    /// An acknowledgement with the next packet, or after 25 ms or 8 such packets.
     Promptly,
 }
 

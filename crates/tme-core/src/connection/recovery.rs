@@ -28,9 +28,7 @@ impl Connection {
             return Ok(());
         }
         if let Some(sample) = outcome.rtt_sample {
-            // Only prompt packets bound the delay that the other side may honestly claim.
-            let claimed = Duration::from(ack.delay);
-            self.rtt.handle_sample(sample, claimed);
+            self.rtt.handle_sample(sample, Duration::from(ack.delay));
         }
         if let Some(largest) = self.sent.largest_acked() {
             self.protection.handle_acknowledged(now, largest, self.rtt.probe_timeout());
@@ -85,7 +83,7 @@ impl Connection {
             let Some(&frame) = workspace.lost.get(index) else { break };
             self.send_again(frame, workspace);
         }
-        self.restart_probe_timer();
+        self.restart_answer_timers();
     }
 
     pub(super) fn send_again(&mut self, frame: SentFrame, workspace: &mut Workspace) {
@@ -97,7 +95,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn restart_probe_timer(&mut self) {
+    /// Sets the timers that wait for an acknowledgement, `Probe` and `Interrupted`, by what is in flight.
+    pub(super) fn restart_answer_timers(&mut self) {
         // A path whose round trip alone takes longer than the cap keeps its own time-out.
         let backoff = |timeout: Duration| {
             (timeout * 2u32.saturating_pow(self.probe_count.min(16))).min(PROBE_BACKOFF_MAX.max(timeout))

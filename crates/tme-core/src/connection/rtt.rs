@@ -91,12 +91,6 @@ impl RttEstimator {
         self.jitter
     }
 
-    /// Whether there was a sample at all.
-    #[must_use]
-    pub const fn has_sample(&self) -> bool {
-        self.has_sample
-    }
-
     /// How long to wait for an acknowledgement before probing.
     #[must_use]
     pub fn probe_timeout(&self) -> Duration {

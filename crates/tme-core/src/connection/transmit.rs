@@ -61,7 +61,7 @@ impl Connection {
         if count == 0 {
             return None;
         }
-        self.restart_probe_timer();
+        self.restart_answer_timers();
         Some(Transmit {
             path: self.path,
             ecn: Ecn::NotCapable,

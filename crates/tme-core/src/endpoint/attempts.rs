@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{CLIENT_SLOTS, Endpoint, Peer, PeerState};
+use super::{Endpoint, Peer, PeerState};
 use crate::connection::{Connected, Connection, Event, Farewell, Negotiated, Origin, PeerId, Side};
 use crate::datagram::{Ecn, Path, Transmit};
 use crate::handshake::client::{
@@ -70,7 +70,8 @@ impl Endpoint {
         mut config: ClientHandshakeConfig,
         random: &mut dyn Random,
     ) -> Result<PeerId, StartError> {
-        let limit = CLIENT_SLOTS.max(self.server.as_ref().map_or(0, |server| server.peers_max));
+        // Without a vacancy the slots in use are all there can be.
+        let limit = self.slots.count();
         let place = self.slots.vacancy().ok_or(StartError::TooManyConnections { limit })?;
         config.connection_id = ConnectionId::new(place.connection_id).unwrap_or(config.connection_id);
         let handshake = ClientHandshake::new(config, now, random).map_err(StartError::Config)?;

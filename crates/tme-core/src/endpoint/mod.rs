@@ -31,6 +31,7 @@ use crate::connection::{
 };
 use crate::crypto::keys::PublicKey;
 use crate::datagram::{Ecn, Path, Transmit};
+use crate::handshake::datagram::MAGIC;
 use crate::handshake::reason::Reason;
 use crate::handshake::server::{AttemptId, ServerConfigError, ServerHandshake};
 use crate::payload::Payload;
@@ -42,8 +43,6 @@ use crate::wire::header::{connection_id_of, is_data_packet};
 const SPARE_SLOTS: usize = 32;
 /// Connections a pure client endpoint can have.
 const CLIENT_SLOTS: usize = 1_024;
-
-const MAGIC: [u8; 4] = *b"TMED";
 
 /// Connections, and the strangers who would like to have one.
 pub struct Endpoint {
@@ -76,7 +75,7 @@ struct Peer {
     attempt: Option<AttemptId>,
 }
 
-// The variants are of similar importance; boxing the large one is what keeps vacant and connecting slots small.
+// Boxed, so that a slot is small while it is vacant.
 enum PeerState {
     Connecting(Box<Connecting>),
     Connected(Box<Connection>),

@@ -9,8 +9,6 @@ use crate::codec::{DecodeError, Put, Reader};
 pub const ACK_RANGES_MAX: usize = 32;
 /// Numbers that the bit field covers.
 pub const ACK_FIELD_BITS: u64 = 64;
-/// Longest encoding: type, newest, delay, mask and field, then the ranges with varints of up to four bytes.
-pub const ACK_BYTES_MAX: usize = 1 + 4 + 2 + 1 + 8 + 1 + ACK_RANGES_MAX * 8;
 
 const DELAY_UNIT_MICROS: u128 = 16;
 

@@ -35,8 +35,6 @@ pub const CLOSE_DETAIL_BYTES_MAX: usize = 512;
 pub const MESSAGES_PER_PACKET_MAX: u32 = 2_048;
 /// Bits of a message sequence that travel.
 pub const SEQUENCE_BITS: u32 = 24;
-/// Most bytes before a message's data: type, sequence, key, index, total, length.
-pub const MESSAGE_HEADER_BYTES_MAX: usize = 1 + 3 + 5 + 3 + 4 + 3;
 
 /// A frame as it stands in a packet; data is borrowed from it.
 #[derive(Clone, Debug, PartialEq, Eq)]

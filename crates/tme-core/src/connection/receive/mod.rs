@@ -1,4 +1,5 @@
-//! What comes in on the channels: duplicates, order, reassembly and the credit that is granted back.
+//! The receiving side of the channels, each by itself: duplicates, order, reassembly, credit granted. `messages.rs`
+//! feeds it.
 
 mod reassembly;
 mod reliable;

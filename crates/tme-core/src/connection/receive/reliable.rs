@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{Partial, Piece, Violation};
-use crate::channel::ChannelMode;
+use crate::channel::{ChannelMode, KEYS_MAX};
 use crate::payload::Payload;
-
-/// More keys than any sender may use: the peer is not playing by the rules.
-const KEYS_MAX: usize = 65_536;
 
 /// Credit granted to the peer, in absolute numbers since the start.
 #[derive(Clone, Copy, Debug)]
@@ -289,7 +286,7 @@ impl ReliableReceiver {
             }
             ChannelMode::ReliableLatest => {
                 self.newest_of_key.insert(key, sequence);
-                if self.newest_of_key.len() > KEYS_MAX {
+                if self.newest_of_key.len() > KEYS_MAX as usize {
                     return Err(Violation::Credit);
                 }
                 deliver(payload);

@@ -14,7 +14,9 @@ use super::Provokes;
 use super::sent::SentFrame;
 use crate::channel::ChannelMode;
 use crate::time::Instant;
-use crate::wire::frame::{CELL_BYTES, Frame, MESSAGES_PER_PACKET_MAX, MessageFrame, SequenceField};
+use crate::wire::frame::{
+    CELL_BYTES, Frame, MESSAGES_PER_PACKET_MAX, MessageFrame, SEQUENCE_BITS, SequenceField,
+};
 
 /// Credit that the receiver has granted, in absolute numbers since the start, and how much of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +150,7 @@ impl<'a> PacketRoom<'a> {
 
     /// Appends a SKIP if it fits.
     fn write_skip(&mut self, position: u8, sequence: u64, bytes: u64) -> Option<usize> {
-        let frame = Frame::Skip { position, sequence: (sequence & 0xFF_FFFF) as u32, bytes };
+        let frame = Frame::Skip { position, sequence: low_bits(sequence), bytes };
         self.write_control(&frame, Some(SentFrame::Skip { position, sequence }))
     }
 
@@ -218,6 +220,11 @@ impl SequenceField {
     #[must_use]
     #[inline]
     pub const fn low(sequence: u64) -> Self {
-        Self::Low((sequence & 0xFF_FFFF) as u32)
+        Self::Low(low_bits(sequence))
     }
+}
+
+/// The bits of a sequence that travel.
+const fn low_bits(sequence: u64) -> u32 {
+    (sequence & ((1 << SEQUENCE_BITS) - 1)) as u32
 }

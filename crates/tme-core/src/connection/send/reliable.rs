@@ -259,12 +259,6 @@ impl ReliableQueue {
         !self.again.is_empty() || !self.skips.is_empty() || self.may_send_new(connection_credit)
     }
 
-    /// Whether messages wait only for the receiver's credit.
-    #[must_use]
-    pub fn is_blocked_by_credit(&self, connection_credit: &SendCredit) -> bool {
-        self.has_new() && !self.may_send_new(connection_credit)
-    }
-
     /// Whether messages wait only for the acknowledgement of the oldest one.
     #[must_use]
     pub fn is_blocked_by_span(&self) -> bool {

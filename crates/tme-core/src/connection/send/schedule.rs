@@ -313,15 +313,6 @@ impl SendChannels {
     pub fn queued_bytes(&self) -> usize {
         self.channels.iter().map(|channel| channel.queued().0).sum()
     }
-
-    /// Whether any channel waits only for the peer's credit.
-    #[must_use]
-    pub fn is_blocked_by_credit(&self) -> bool {
-        self.channels.iter().any(|channel| match &channel.queue {
-            Queue::Reliable(queue) => queue.is_blocked_by_credit(&self.credit),
-            Queue::Unreliable(_) => false,
-        })
-    }
 }
 
 impl SendChannel {

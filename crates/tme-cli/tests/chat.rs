@@ -1,0 +1,111 @@
+//! `tme serve` and `tme connect`: two programs, a conversation.
+
+mod common;
+
+use common::{Folder, run_with, serve, start};
+
+#[test]
+fn people_talk_and_leave() {
+    let (mut server, address, key) = serve(&[]);
+    let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann"]);
+    ann.expect("(as expected)");
+    server.expect("ann (2) joined");
+    let mut bob = start(&["connect", &address, "--key", &key, "--name", "bob"]);
+    bob.expect("(as expected)");
+    ann.expect("* bob joined");
+    ann.say("hello bob\n");
+    bob.expect("ann: hello bob");
+    server.expect("ann: hello bob");
+    server.say("welcome\n");
+    ann.expect("server: welcome");
+    bob.expect("server: welcome");
+    bob.say("/stats\n");
+    bob.expect("rtt ");
+    server.say("/list\n/stats\n");
+    server.expect("2 of at most 64 are here");
+    server.expect("2 peers");
+    ann.say("/quit\n");
+    assert_eq!(ann.finish().code, 0);
+    bob.expect("* ann left");
+    server.say("/quit\n");
+    let end = bob.wait();
+    assert_eq!(end.code, 6, "{end:?}");
+    assert!(end.failure().1.contains("the server shut down"), "{end:?}");
+    assert_eq!(server.finish().code, 0);
+}
+
+#[test]
+fn a_kicked_guest_learns_why() {
+    let (mut server, address, key) = serve(&[]);
+    let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann"]);
+    ann.expect("connected");
+    server.expect("ann (2) joined");
+    server.say("/kick 2 no shouting\n");
+    server.expect("kicked ann (2)");
+    let end = ann.wait();
+    let (code, text) = end.failure();
+    assert_eq!(code, 6, "{end:?}");
+    assert!(text.contains("kicked") && text.contains("no shouting"), "{text}");
+}
+
+#[test]
+fn a_pipe_is_delivered_to_the_last_line() {
+    let (mut server, address, key) = serve(&[]);
+    let text: String = (1..=500).map(|number| format!("line {number}\n")).collect();
+    let finished = run_with(&["connect", &address, "--key", &key, "--name", "pipe"], &text);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    server.expect("pipe: line 1");
+    server.expect("pipe: line 500");
+    server.expect("pipe (2) left");
+}
+
+#[test]
+fn a_file_is_sent_over_a_bad_network() {
+    let folder = Folder::new("send");
+    let path = folder.file("poem.txt");
+    let lines: Vec<String> =
+        (1..=200).map(|number| format!("verse {number} of {}", "x".repeat(200))).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let (mut server, address, key) = serve(&["--net", "wifi_bad"]);
+    let finished = run_with(&["connect", &address, "--key", &key, "--name", "file", "--send", &path], "");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.out.contains("delivered 200 messages"), "{finished:?}");
+    server.expect("file: verse 1 of");
+    server.expect("file: verse 200 of");
+}
+
+#[test]
+fn a_servers_key_is_kept_in_its_file_and_remembered_by_clients() {
+    let folder = Folder::new("keys");
+    let (key_file, hosts) = (folder.file("server.key"), folder.file("hosts.txt"));
+    let (mut server, address, key) = serve(&["--key-file", &key_file]);
+    let known = ["connect", &address, "--known-hosts", &hosts, "--name", "ann"];
+    let first = run_with(&known, "");
+    assert!(first.out.contains("seen for the first time"), "{first:?}");
+    let again = run_with(&known, "");
+    assert!(again.out.contains(&format!("server key {key} (as in")), "{again:?}");
+    server.say("/quit\n");
+    assert_eq!(server.finish().code, 0);
+
+    let mut arguments = vec!["serve", "--listen", &address, "--key-file", &key_file];
+    let mut server = start(&arguments);
+    assert!(server.expect("public key").contains(&key), "the same key as before");
+    server.say("/quit\n");
+    server.finish();
+    arguments.truncate(3);
+    let mut impostor = start(&arguments);
+    impostor.expect("/help");
+    let refused = run_with(&["connect", &address, "--known-hosts", &hosts, "--timeout", "1"], "");
+    let (code, text) = refused.failure();
+    assert_eq!(code, 5, "{refused:?}");
+    assert!(text.contains("is remembered for it"), "{text}");
+}
+
+#[test]
+fn without_a_key_the_client_warns() {
+    let (_server, address, key) = serve(&[]);
+    let finished = run_with(&["connect", &address, "--name", "ann"], "");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.err.contains("not verified"), "{finished:?}");
+    assert!(finished.out.contains(&key), "{finished:?}");
+}

@@ -1,0 +1,79 @@
+//! The examples run as their first lines say.
+#![allow(missing_docs)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+/// A server example on a free port; ended when dropped.
+struct Server {
+    child: Child,
+    /// Address and key, as it printed them.
+    address: String,
+    key: String,
+}
+
+impl Server {
+    fn start(program: &str) -> Self {
+        let mut child = Command::new(program)
+            .args(["server", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let mut words = line.split_whitespace().skip(2).map(str::to_owned);
+        let (address, key) = (words.next().unwrap(), words.next().unwrap());
+        Self { child, address, key }
+    }
+
+    fn client(&self, program: &str, last: &str) -> Command {
+        let mut command = Command::new(program);
+        command.args(["client", &self.address, &self.key, last]);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn echo_comes_back() {
+    let program = env!("CARGO_BIN_EXE_echo");
+    let server = Server::start(program);
+    let output = server.client(program, "hello").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n");
+    assert!(output.status.success());
+}
+
+#[test]
+fn chat_lines_reach_everybody() {
+    let program = env!("CARGO_BIN_EXE_chat");
+    let server = Server::start(program);
+    let start = |name: &str| {
+        let mut command = server.client(program, name);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let mut ada = start("ada");
+    let mut heard = BufReader::new(ada.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(heard.next().unwrap(), "* ada is here");
+    let mut bob = start("bob");
+    assert_eq!(heard.next().unwrap(), "* bob is here");
+    writeln!(bob.stdin.take().unwrap(), "good evening").unwrap();
+    assert_eq!(heard.next().unwrap(), "bob: good evening");
+    assert!(heard.next().unwrap().starts_with("* bob has left"));
+    assert!(bob.wait().unwrap().success());
+    drop(ada.stdin.take());
+    assert!(ada.wait().unwrap().success());
+}
+
+#[test]
+fn wrong_words_are_answered_with_the_right_ones() {
+    let output = Command::new(env!("CARGO_BIN_EXE_echo")).arg("nonsense").output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("usage: echo server"));
+}
