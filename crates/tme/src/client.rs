@@ -65,7 +65,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Pins the server's public key; called again, one more is accepted.
+    /// Pins the server's public key; called again, one more is accepted. Takes the place of any other [`Trust`] set
+    /// before.
     #[must_use]
     pub fn server_key(mut self, key: PublicKey) -> Self {
         match &mut self.trust {
@@ -75,7 +76,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Remembers servers' keys in this file.
+    /// Remembers servers' keys in this file, by the address as it was given to [`connect`](Self::connect). A file that is
+    /// not there yet is made. Takes the place of any other [`Trust`] set before.
     #[must_use]
     pub fn known_hosts(self, path: impl AsRef<Path>) -> Self {
         self.trust(Trust::KnownHosts(path.as_ref().to_owned()))
@@ -329,8 +331,8 @@ macro_rules! client_methods {
             self.raw().server()
         }
 
-        /// Ends the connection after queued reliable messages went through; `Disconnected` follows. `code` and up to
-        /// 512 bytes of `detail` are the game's own.
+        /// Ends the connection after queued reliable messages went through, for at most 3 s; `Disconnected` follows.
+        /// `code` and up to 512 bytes of `detail` are the game's own. `false`: there is no connection.
         pub fn disconnect(&self, code: u32, detail: impl Into<Payload>) -> bool {
             let handle = self.raw();
             let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
@@ -350,7 +352,8 @@ macro_rules! client_methods {
             self.raw().statistics()
         }
 
-        /// Switches modelled network conditions on, changes them, or (`None`) off. Only while connected.
+        /// Switches modelled network conditions on, changes them, or (`None`) off. They end with the connection; while
+        /// there is none, the call does nothing.
         ///
         /// # Errors
         /// [`Error::Conditions`] if they cannot be.

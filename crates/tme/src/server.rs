@@ -257,10 +257,11 @@ macro_rules! server_methods {
             self.raw().send(peer, channel, message, options)
         }
 
-        /// Queues a message for every peer; it is stored once. The result says how many could not take it now.
+        /// Queues a message for every peer; it is stored once. The result says how many could not take it, now or ever.
         ///
         /// # Errors
-        /// [`SendError`] if nobody would take it: too large, no such channel.
+        /// [`SendError`] if nobody could take it: larger than the channel takes, no such channel. What single peers
+        /// cannot take is no error.
         pub fn broadcast<'a>(
             &self,
             channel: impl Into<ChannelId>,
@@ -295,13 +296,14 @@ macro_rules! server_methods {
             self.raw().multicast(peers, channel, message, SendOptions::default())
         }
 
-        /// Ends the connection to a peer after its queued reliable messages went through. `Disconnected` follows.
-        /// `false`: nobody has this id (any more).
+        /// Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.
+        /// `Disconnected` follows. `false`: nobody has this id (any more).
         pub fn disconnect(&self, peer: PeerId) -> bool {
             self.raw().disconnect(peer, CloseMode::Flush, Farewell::new(Reason::Closed))
         }
 
-        /// Throws a peer out at once, with a code and up to 512 bytes of explanation of the game's own.
+        /// Throws a peer out at once, with a code and up to 512 bytes of explanation of the game's own. `false`: nobody
+        /// has this id (any more).
         pub fn kick(&self, peer: PeerId, code: u32, detail: impl Into<Payload>) -> bool {
             let farewell = Farewell { reason: Reason::Kicked, code, detail: detail.into() };
             self.raw().disconnect(peer, CloseMode::Now, farewell)
@@ -331,7 +333,8 @@ macro_rules! server_methods {
             self.raw().statistics()
         }
 
-        /// Switches modelled network conditions towards a peer on, changes them, or (`None`) off.
+        /// Switches modelled network conditions towards a peer on, changes them, or (`None`) off. They end with the
+        /// connection. A peer that is gone is no error.
         ///
         /// # Errors
         /// [`Error::Conditions`] if they cannot be.

@@ -7,6 +7,7 @@ use tme_core::connection::ConnectionConfig;
 use tme_core::crypto::name_hash;
 use tme_core::handshake::parameters::Limits;
 use tme_transport::engine::GATHERING_DEFAULT;
+use tme_transport::link::DATAGRAM_BYTES_MAX;
 
 use crate::Error;
 
@@ -63,9 +64,10 @@ impl Settings {
     /// Checks what only makes sense together.
     pub fn check(&self) -> Result<(), Error> {
         self.limits.check().map_err(|error| Error::Config(error.to_string()))?;
-        if !(1_200..=65_507).contains(&self.connection.datagram_bytes) {
-            let bytes = self.connection.datagram_bytes;
-            return Err(Error::Config(format!("a datagram size of {bytes} bytes is outside 1200–65507")));
+        let bytes = self.connection.datagram_bytes;
+        if !(1_200..=DATAGRAM_BYTES_MAX).contains(&bytes) {
+            let text = format!("a datagram size of {bytes} bytes is outside 1200–{DATAGRAM_BYTES_MAX}");
+            return Err(Error::Config(text));
         }
         Ok(())
     }
@@ -111,8 +113,8 @@ macro_rules! shared_setters {
             self
         }
 
-        /// Sets after how much silence a sign of life is sent. Default 5 s, and never more than a third of the idle
-        /// time-out.
+        /// Sets after how much silence a sign of life is sent. Default 5 s, and at a client never more than a third of
+        /// the idle time-out; a server waits a second longer, at most two fifths of it.
         #[must_use]
         pub fn keep_alive(mut self, interval: std::time::Duration) -> Self {
             self.settings.connection.keep_alive = interval;
@@ -120,7 +122,8 @@ macro_rules! shared_setters {
         }
 
         /// Sets the largest datagram to send, in bytes of UDP payload: 1,200 (default) to 65,507. More than 1,200 only
-        /// where the whole way is known to carry it.
+        /// where the whole way is known to carry it, and never more than the other side's
+        /// [`Limits`]($crate::Limits) take (1,452 by default).
         #[must_use]
         pub fn datagram_bytes(mut self, bytes: usize) -> Self {
             self.settings.connection.datagram_bytes = bytes;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{World, client_of, end_of, messages, server};
 use tme::{
-    Channel, Client, Direction, Error, Event, LinkConditions, Origin, Payload, Reason, Security, SendError,
-    SendOptions, Server,
+    Channel, Client, Direction, Error, Event, Limits, LinkConditions, Origin, Payload, Reason, Security,
+    SendError, SendOptions, Server,
 };
 
 #[test]
@@ -381,4 +381,33 @@ fn a_server_and_a_client_talk_inside_one_process_without_sockets() {
     world.run_until(|world| world.clients[0].is_connected());
     world.clients[0].send(0, "hello").unwrap();
     world.run_until(|world| messages(&world.server_events) == [b"hello"]);
+}
+
+#[test]
+fn datagrams_of_the_largest_size_carry_messages() {
+    let limits = Limits { datagram_bytes_max: 65_507, ..Limits::default() };
+    let server = server().limits(limits).datagram_bytes(65_507).start().unwrap();
+    let client = client_of(&server).limits(limits).datagram_bytes(65_507).start().unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.clients[0].is_connected());
+    world.clients[0].send(0, vec![7; 200_000]).unwrap();
+    world.run_until(|world| !messages(&world.server_events).is_empty());
+    assert_eq!(messages(&world.server_events), [vec![7; 200_000]]);
+}
+
+#[test]
+fn a_peer_that_takes_only_small_messages_does_not_spoil_a_broadcast() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let limits = Limits { reliable_message_bytes_max: 1_100, ..Limits::default() };
+    world.clients.push(client_of(&world.server).limits(limits).start().unwrap());
+    world.client_events.push(Vec::new());
+    world.run_until(|world| world.connected_peers().len() == 2);
+    let outcome = world.server.broadcast(0, vec![7; 5_000]).unwrap();
+    assert_eq!((outcome.sent, outcome.refused), (1, 1));
+    world.run_until(|world| !messages(&world.client_events[0]).is_empty());
+    // What the channel itself does not take is the caller's mistake.
+    assert!(matches!(
+        world.server.broadcast(1, vec![7; 20_000]),
+        Err(SendError::TooLarge { limit: 17_600, .. })
+    ));
 }

@@ -21,7 +21,7 @@ use super::connector::Connector;
 use super::outbox::{Batch, Body, Command, Direction};
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::link::{Link, LinkStats, SendOutcome, Watch};
+use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendOutcome, Watch};
 use crate::poller::{Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
@@ -31,8 +31,9 @@ const SOCKET: Token = Token(0);
 const RECEIVE_BATCH: usize = 256;
 /// Datagrams of one peer in one system call, where segmentation offload takes them.
 const SEGMENTS_MAX: usize = 64;
-/// Bytes in one system call: the largest UDP payload.
-const TRANSMIT_BYTES_MAX: usize = 65_000;
+/// Bytes in one system call: the largest UDP payload. With less, a connection set to the largest datagrams could never
+/// build one.
+const TRANSMIT_BYTES_MAX: usize = DATAGRAM_BYTES_MAX;
 /// Events waiting for the game beyond which no new peers are admitted: a game that does not read gains no players.
 const EVENTS_MAX: usize = 1 << 20;
 /// How old published statistics may be.

@@ -467,8 +467,8 @@ impl Handle {
     /// Queues a message for several peers; it is stored once.
     ///
     /// # Errors
-    /// [`SendError`] if nobody would take it (too large, no such channel). A single peer that cannot is no error but
-    /// counted in the result.
+    /// [`SendError`] if nobody could take it: no such channel, larger than the channel takes, a key where none belongs.
+    /// A single peer that cannot is no error but counted in the result.
     pub fn multicast<'a>(
         &self,
         peers: impl IntoIterator<Item = PeerId>,

@@ -11,12 +11,14 @@ use tme_core::connection::{CloseMode, ConnectionStatistics, Farewell, PeerId, Se
 use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
+use tme_core::wire::frame::{RELIABLE_BYTES_MAX, UNRELIABLE_BYTES_MAX};
 
 use super::arena::{Arenas, COPY_BYTES_MAX, Place};
 use super::message::MessageBytes;
 
 /// Bytes of queued messages that have not reached the engine yet, over all peers. Beyond it a send would block.
 pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
+
 /// Bytes of a message on their way to the engine.
 #[derive(Debug)]
 pub(super) enum Body {
@@ -98,6 +100,8 @@ pub struct Broadcast {
     pub would_block: usize,
     /// Ids that name nobody (any more).
     pub gone: usize,
+    /// Peers that will not take it later either: it is larger than they allow, or its key is one too many.
+    pub refused: usize,
 }
 
 /// A peer as [`Handle::peers`](super::Handle::peers) lists it.
@@ -111,7 +115,8 @@ pub struct PeerInfo {
     pub number: u32,
 }
 
-/// The queue itself; lives in a mutex that is held for the time of one copy.
+/// The queue itself; lives in a mutex that is held for one copy, or for one pass over the peers (a broadcast, and what
+/// the engine publishes once a turn).
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// By slot.
@@ -137,7 +142,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues a message once for several peers. An error means that none of them would take it, whoever they are.
+    /// Queues a message once for several peers. An error means that nobody could take it, whoever they are.
     pub fn multicast(
         &mut self,
         targets: impl IntoIterator<Item = PeerId>,
@@ -184,6 +189,11 @@ impl Outbox {
                 }
                 Err(SendError::WouldBlock { .. }) => outcome.would_block += 1,
                 Err(SendError::NotConnected) => outcome.gone += 1,
+                // A peer announces how large a message it takes: it must not decide for the others.
+                Err(SendError::TooLarge { .. }) if bytes <= self.own_limit(peer, channel) => {
+                    outcome.refused += 1
+                }
+                Err(SendError::TooManyKeys { .. }) => outcome.refused += 1,
                 Err(error) => {
                     self.pending.targets.truncate(kept);
                     for peer in self.pending.targets.split_off(start) {
@@ -245,6 +255,16 @@ impl Outbox {
         depth.pending_bytes += bytes;
         depth.pending_messages += 1;
         Ok(())
+    }
+
+    /// Largest message that this side's table allows on a channel, whatever the peer takes.
+    fn own_limit(&self, peer: PeerId, channel: ChannelId) -> usize {
+        let table = self.entry(peer).map(|entry| &entry.table);
+        let entry = table.and_then(|table| table.entries().get(table.position(channel)?));
+        entry.map_or(0, |entry| {
+            let by_mode = if entry.mode.is_reliable() { RELIABLE_BYTES_MAX } else { UNRELIABLE_BYTES_MAX };
+            entry.settings.message_bytes_max.min(by_mode)
+        })
     }
 
     /// Gives room back that [`reserve`](Self::reserve) took.

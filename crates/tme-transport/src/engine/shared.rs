@@ -98,7 +98,7 @@ pub(super) struct Shared {
     has_consumed: AtomicBool,
     inbox: Mutex<Inbox>,
     arrived: Condvar,
-    events_waiting: AtomicUsize,
+    inbox_count: AtomicUsize,
     statistics: Mutex<EngineStatistics>,
     sends_dropped: AtomicU64,
     stop: Mutex<Option<StopRequest>>,
@@ -119,7 +119,7 @@ impl Shared {
             has_consumed: AtomicBool::new(false),
             inbox: Mutex::new(Inbox::default()),
             arrived: Condvar::new(),
-            events_waiting: AtomicUsize::new(0),
+            inbox_count: AtomicUsize::new(0),
             statistics: Mutex::new(EngineStatistics::default()),
             sends_dropped: AtomicU64::new(0),
             stop: Mutex::new(None),
@@ -211,7 +211,7 @@ impl Shared {
         }
         inbox.is_interrupted = false;
         let has_events = self.make_ready(&mut inbox.events);
-        self.events_waiting.store(0, Ordering::Relaxed);
+        self.inbox_count.store(0, Ordering::Relaxed);
         match (&inbox.end, inbox.has_ended && !has_events) {
             (Some(error), true) => Err(error.clone()),
             (None, true) => Err(EngineError::Closed),
@@ -292,15 +292,17 @@ impl Shared {
         }
         let mut inbox = self.inbox.lock();
         move_behind(events, &mut inbox.events);
-        self.events_waiting.store(inbox.events.len(), Ordering::Relaxed);
+        self.inbox_count.store(inbox.events.len(), Ordering::Relaxed);
         drop(inbox);
         self.arrived.notify_one();
     }
 
+    /// Events that the game has not taken: in the inbox, and made ready by updates after which it did not read them.
     pub fn events_waiting(&self) -> usize {
-        self.events_waiting.load(Ordering::Relaxed)
+        self.inbox_count.load(Ordering::Relaxed) + self.ready_count()
     }
 
+    /// Replaces the figures of the whole engine; those of a peer are the outbox's.
     pub fn publish(&self, endpoint: EndpointStatistics, link: LinkStats) {
         let mut statistics = self.statistics.lock();
         statistics.endpoint = endpoint;
@@ -335,5 +337,26 @@ fn move_behind(from: &mut VecDeque<Event>, to: &mut VecDeque<Event>) {
         std::mem::swap(to, from);
     } else {
         to.append(from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tme_core::connection::PeerId;
+
+    use super::*;
+
+    #[test]
+    fn events_count_as_waiting_until_the_game_takes_them() {
+        let shared = Shared::new(Clock::start(), WakeHandle::from_fn(|| {}));
+        let mut events = VecDeque::from(vec![Event::Resumed { peer: PeerId::from_u64(1) }; 3]);
+        shared.deliver(&mut events);
+        assert_eq!(shared.events_waiting(), 3);
+        shared.wait_for_events(Duration::ZERO).unwrap();
+        assert_eq!(shared.events_waiting(), 3, "an update alone takes nothing");
+        let mut taken = shared.take_ready();
+        assert!(taken.next().is_some());
+        shared.return_ready(taken);
+        assert_eq!(shared.events_waiting(), 2);
     }
 }
