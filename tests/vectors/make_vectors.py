@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+import encoder
 from encoder import (
     AES, ALL, CHACHA, CLIENT, CLIENT_EPHEMERAL, LATEST, MODES, ORDERED, PLAIN, SEQUENCED, SERVER,
     SERVER_EPHEMERAL, SUITE_NAMES, TABLE, UNORDERED, UNRELIABLE,
@@ -59,6 +60,8 @@ def datagram_vectors():
     yield good("HELLO with three versions, IK, one suite and a table", hello(many), "hello", **many_form)
     yield good("HELLO with seven versions", hello(seven), "hello", **seven_form)
     yield good("HELLO with plaintext", hello(plain), "hello", **plain_form)
+    odd, odd_form = make_offer(versions=(0, 1, 1))
+    yield good("HELLO with version 0 and one version twice", hello(odd), "hello", **odd_form)
     yield good("COOKIE", cookie_datagram(nonce, 1, SERVER.public, cookie), "cookie", nonce=nonce, version=1,
                server_key=SERVER.public.hex(), cookie=cookie.hex())
     for name, used, shape, index, count, data in (
@@ -71,7 +74,7 @@ def datagram_vectors():
                                      ("ACCEPT, last of three", 2, 3, b"\0")):
         yield good(name, b"TMED\x04" + u64(nonce) + u8(index) + u8(count) + data, "accept", nonce=nonce,
                    part_index=index, part_count=count, part=data.hex())
-    for reason, versions in ((1, (2, 3)), (2, (1,)), (3, (1,)), (4, tuple(range(1, 8))), (5, (1,))):
+    for reason, versions in ((1, (2, 3)), (2, (1,)), (3, (1,)), (4, tuple(range(1, 8))), (5, (1,)), (65_535, (1,))):
         data = b"TMED\x05" + u64(nonce) + u16(reason) + u8(len(versions)) + b"".join(map(u16, versions))
         yield good(f"REFUSE with reason {reason}", data, "refuse", nonce=nonce, reason=reason, versions=list(versions))
     yield good("RESET", b"TMED\x06" + fixed("token", 16), "reset", token=fixed("token", 16).hex())
@@ -111,6 +114,7 @@ def malformed_datagrams(raw, cookie, part, long_part):
     yield bad("CONNECT with a short inner part", connect + u8(0) + u8(2) + long_part[:-1])
     yield bad("CONNECT with a part of 1,101 bytes", connect + u8(0) + u8(1) + long_part + b"\0")
     yield bad("CONNECT cut inside the cookie", connect[:-1])
+    yield bad("COOKIE cut inside the key", answer[:40])
     yield bad("CONNECT with reserved suites", connect[:32] + u8(0x10) + connect[33:] + u8(0) + u8(1) + part)
     yield bad("ACCEPT without a part", b"TMED\x04" + nonce + u8(0) + u8(1))
     yield bad("ACCEPT with part index equal to the count", b"TMED\x04" + nonce + u8(2) + u8(2) + long_part)
@@ -168,8 +172,8 @@ def parameter_vectors():
         raw, form = client_parameters(**arguments)
         return {"name": f"client: {name}", "message": 1, "bytes": raw.hex(), "decoded": form}
 
-    def bad_client(name, data, **fields):
-        return bad(f"client: {name}", data, message=1, **fields)
+    def bad_client(name, data, reason=12):
+        return bad(f"client: {name}", data, message=1, reason=reason)
 
     yield client("defaults")
     yield client("smallest limits, connection id 1", connection_id=1, changes=LIMIT_EDGES["smallest"])
@@ -178,6 +182,7 @@ def parameter_vectors():
     yield client("empty user data", entries=((2, b""),))
     yield client("512 bytes of user data", entries=((2, fixed("user", 512)),))
     yield client("schema hashes", entries=((5, schema_content(*schemas)),), schemas=schemas)
+    yield client("an empty list of schema hashes", entries=((5, b""),))
     yield client("eight schema hashes", entries=((5, schema_content(*eight)),), schemas=eight)
     yield client("unknown even extensions around known ones", schemas=schemas, entries=(
         (0, b"x"), (2, b"u"), (4, fixed("four", 700)), (5, schema_content(*schemas)), (2**63, b"")))
@@ -190,18 +195,22 @@ def parameter_vectors():
     yield bad_client("cut inside the limits", base[:9])
     yield bad_client("overlong varint in the limits", u32(1) + default[:-3] + b"\xb0\xea\x81\x00" + b"\0")
     for name, changes in LIMITS_OUTSIDE:
-        yield bad_client(name, client_parameters(changes=changes)[0], reason=12)
+        yield bad_client(name, client_parameters(changes=changes)[0])
     for name, reason, entries in (
-            ("user data of 513 bytes", None, ((2, bytes(513)),)),
-            ("types descend", None, ((4, b""), (2, b""))), ("a type twice", None, ((2, b"a"), (2, b"b"))),
-            ("seventeen extensions", None, tuple((2 * n + 6, b"") for n in range(17))),
-            ("unknown critical extension 7", 11, ((7, b""),)), ("connect token, reserved", None, ((1, bytes(40)),)),
-            ("resume, reserved", None, ((3, bytes(40)),)),
-            ("nine schema hashes", None, ((5, schema_content(*((n, 0) for n in range(9)))),)),
-            ("schema tags descend", None, ((5, schema_content((2, 0), (1, 0))),)),
-            ("a schema tag twice", None, ((5, schema_content((2, 0), (2, 0))),)),
-            ("schema hashes cut", None, ((5, schema_content((2, 0))[:-1]),))):
-        yield bad_client(name, client_parameters(entries=entries)[0], **({"reason": reason} if reason else {}))
+            ("user data of 513 bytes", 12, ((2, bytes(513)),)),
+            ("types descend", 12, ((4, b""), (2, b""))), ("a type twice", 12, ((2, b"a"), (2, b"b"))),
+            ("seventeen extensions", 12, tuple((2 * n + 6, b"") for n in range(17))),
+            ("unknown critical extension 7", 11, ((7, b""),)), ("connect token, reserved", 11, ((1, bytes(40)),)),
+            ("unknown critical extension of 64 bits", 11, ((2, b"u"), (2**64 - 1, b"")),),
+            ("resume, reserved", 11, ((3, bytes(40)),)),
+            ("malformed behind an unknown critical extension", 12, ((1, b""), (2, bytes(513)))),
+            ("nine schema hashes", 12, ((5, schema_content(*((n, 0) for n in range(9)))),)),
+            ("schema tags descend", 12, ((5, schema_content((2, 0), (1, 0))),)),
+            ("a schema tag twice", 12, ((5, schema_content((2, 0), (2, 0))),)),
+            ("schema hashes cut", 12, ((5, schema_content((2, 0))[:-1]),))):
+        yield bad_client(name, client_parameters(entries=entries)[0], reason)
+    yield bad_client("a byte behind an unknown critical extension", client_parameters(entries=((7, b""),))[0] + b"\0")
+    yield bad_client("empty", b"")
     yield bad_client("extension longer than the payload", base[:-1] + varint(1) + varint(2) + varint(3) + b"ab")
     yield from answer_vectors(default)
 
@@ -228,6 +237,7 @@ def answer_vectors(default):
     yield answer("refused: full", refusal(7))
     yield answer("refused: denied, with a detail", refusal(9, b"name taken"))
     yield answer("refused: banned, detail of 512 bytes", refusal(8, fixed("detail", 512)))
+    yield answer("refused: a reason nobody knows", refusal(60_000, b"\xff\xfe"))
 
     base = server_answer()[0]
     table = server_answer(table=TABLE)[0]
@@ -250,6 +260,8 @@ def answer_vectors(default):
     yield bad_answer("cut inside the token", base[:20])
     yield bad_answer("limits out of range", server_answer(changes={"largest_datagram": 1199})[0], reason=12)
     yield bad_answer("unknown critical extension", server_answer(entries=((9, b""),))[0], reason=11)
+    for name, content in (("schema hashes", schema_content((7, 1))), ("an empty list of schema hashes", b"")):
+        yield bad_answer(f"{name}, unknown in this direction", server_answer(entries=((5, content),))[0], reason=11)
     yield bad_answer("refusal detail of 513 bytes", refusal(9, bytes(513))[0])
     yield bad_answer("refusal detail cut", refusal(9, b"abc")[0][:-1])
     yield bad_answer("a byte after the refusal", refusal(9, b"abc")[0] + b"\0")
@@ -280,7 +292,11 @@ def packet_number_vectors():
             ("32 bits across the wrap", 0xFFFFFFFF, 0x100000000, 32), ("32 bits, old", 0x100000010, 0xFFFFFFF0, 32),
             ("32 bits, half a window ahead", 0x1FFFFFFFF, 0x280000000, 32),
             ("16 bits beyond 2^32", 0x123456789A, 0x123456789B, 16),
-            ("16 bits beyond 2^48", 2**48 + 0xFFFF, 2**48 + 2**16, 16)):
+            ("16 bits beyond 2^48", 2**48 + 0xFFFF, 2**48 + 2**16, 16),
+            ("32 bits, as far ahead as behind, taken as ahead", 0x27FFFFFFF, 0x300000000, 32),
+            ("never below 0, 32 bits", 10, 0xFFFFFFFF, 32), ("the last number", 2**64 - 20, 2**64 - 1, 16),
+            ("never above 64 bits", 2**64 - 5, 2**64 - 2**16 + 3, 16),
+            ("never above 64 bits, long", 2**64 - 5, 2**64 - 2**32 + 3, 32)):
         yield {"name": f"expand: {name}", "kind": "expand", "largest_received": largest,
                "truncated": number % (1 << bits), "bits": bits, "number": number}
     for number, acknowledged, size in ((0, None, 2), (32_766, None, 2), (32_767, None, 4), (32_767, 0, 2),
@@ -373,8 +389,10 @@ def frame_vectors():
     yield frame_vector("channel credit", [channel_credit(2, 4_194_304, 16_384), channel_credit(4, 2**40, 2**33)])
     yield frame_vector("skip", [skip(4, 5, 100)])
     yield frame_vector("skip with the largest sequence and no bytes", [skip(4, 0xFFFFFF, 0)])
+    yield frame_vector("skip in every reliable mode", [skip(2, 1, 1), skip(3, 2, 2**24), skip(4, 3, 3)])
     yield frame_vector("close", [close(100)])
     yield frame_vector("close with code and detail", [close(102, 0xDEADBEEF, "auf Wiedersehen ☂".encode())])
+    yield frame_vector("close with a reason nobody knows and a detail that is not UTF-8", [close(65_535, 0, b"\xff")])
     yield frame_vector("close with a detail of 512 bytes", [close(101, 1, fixed("close", 512))])
     yield frame_vector("one message of each mode", [
         message(0, b"unreliable"), message(1, b"sequenced", 0), message(2, b"unordered", 1), message(3, b"ordered", 2),
@@ -417,12 +435,23 @@ def malformed_frame_vectors():
         ("ACK with 33 ranges", b"\x04" + u32(5000) + u16(0) + u8(0) + u8(33) + b"\x01\x01" * 33),
         ("ACK range of length 0", b"\x04" + u32(500) + u16(0) + u8(0) + u8(1) + b"\x01\x00"),
         ("ACK with gap 0 in the second range", b"\x04" + u32(500) + u16(0) + u8(0) + u8(2) + b"\x01\x01\x00\x01"),
+        ("ACK with gaps and mask 0", b"\x03" + u32(500) + u16(0) + u8(0)),
+        ("ACK with gaps, full byte present", b"\x03" + u32(500) + u16(0) + u8(1) + b"\xff"),
+        ("ACK with gaps, full byte present beside another", b"\x03" + u32(500) + u16(0) + u8(0x81) + b"\xfe\xff"),
+        ("ACK with ranges, full byte present", b"\x04" + u32(500) + u16(0) + u8(8) + b"\xff" + u8(1) + b"\x01\x01"),
+        ("ACK with a gap of 2^32", ack(5000, 0, ALL, ((2**32, 1),))[0]),
+        ("ACK with a range of 2^32", ack(5000, 0, ALL, ((1, 2**32),))[0]),
         ("ACK with an overlong gap", b"\x04" + u32(500) + u16(0) + u8(0) + u8(1) + b"\x81\x00\x01"),
         ("overlong connection credit", b"\x05\x80\x00"),
         ("connection credit above 64 bits", b"\x05" + b"\xff" * 9 + b"\x02"),
         ("channel credit outside the table", channel_credit(5, 1, 1)[0]),
         ("channel credit for position 255", channel_credit(255, 1, 1)[0]),
+        ("channel credit for Unreliable", channel_credit(0, 1, 1)[0]),
+        ("channel credit for Sequenced", channel_credit(1, 1, 1)[0]),
         ("skip outside the table", skip(5, 1, 1)[0]),
+        ("skip in Unreliable", skip(0, 1, 1)[0]),
+        ("skip in Sequenced", skip(1, 1, 1)[0]),
+        ("skip of more than 16 MiB", skip(4, 1, 2**24 + 1)[0]),
         ("skip with an overlong length", b"\x07\x04" + u24(1) + b"\x85\x00"),
         ("close with a detail of 513 bytes", close(100, 0, bytes(513))[0]),
         ("message outside the table", raw_frames(5, 0, u24(0), varint(1), b"a")),
@@ -433,6 +462,10 @@ def malformed_frame_vectors():
         ("implied sequence without a message before", message(n, b"a", 1, implied=True)[0]),
         ("implied sequence after another channel", join([message(2, b"a", 0), message(n, b"b", 1, implied=True)])),
         ("implied sequence in Unreliable", message(0, b"a")[0] + raw_frames(0, 0x40, varint(1), b"b")),
+        ("implied sequence in Unreliable after a fragment",
+         fragment(0, whole, 2, 1, 5)[0] + raw_frames(0, 0x40, varint(1), b"b")),
+        ("implied sequence after a skip", join([skip(n, 0, 1), message(n, b"a", 1, implied=True)])),
+        ("2,049 messages", message(0, b"")[0] * 2_049),
         ("implied sequence with a fragment", join([message(n, b"a", 0)]) + raw_frames(
             n, 0x60, varint(0), varint(1101), varint(1100), bytes(1100))),
         ("key of 2^32", message(4, b"a", 1, key=2**32)[0]),
@@ -478,6 +511,13 @@ def message_vectors():
     yield frames("implied sequence across the wrap of 24 bits", [
         message(3, b"a", 0xFFFFFE), message(3, b"b", 0xFFFFFF, implied=True), message(3, b"c", 0x1000000, implied=True),
         message(3, b"d", 0x1000001, implied=True)])
+    yield frames("implied sequence after a fragment", [
+        fragment(3, big, 4, 1, 6), message(3, b"x", 7, implied=True), fragment(3, edge, 1, 1, 2),
+        fragment(2, big, 4, 1, 9), message(3, b"y", 3, implied=True), message(2, b"z", 10, implied=True)])
+    for count in (2, 2_048):
+        payload = message(1, b"", 0xFFFFF0)[0] + message(1, b"", 0, implied=True)[0] * (count - 1)
+        yield {"name": f"{count:,} messages in a packet", "kind": "count", "modes": MODES, "bytes": payload.hex(),
+               "frames": count}
     yield frames("keys", [message(4, b"a", 0, key=0), message(4, b"b", 1, implied=True, key=127),
                           message(4, b"c", 2, implied=True, key=128), message(4, b"d", 9, key=2**32 - 1)])
     yield frames("first cell of five", [fragment(3, big, 0, 1, 6)])
@@ -505,6 +545,9 @@ def message_vectors():
             ("2^22 ahead", 0xF00000, (0xF00000 + 2**22) % 2**24, 0xF00000 + 2**22),
             ("just below 2^23 ahead", 0x1000000, 0x7FFFFF, 0x17FFFFF),
             ("just below 2^23 behind", 0x1000000, 0x800001, 0x800001),
+            ("2^23 ahead as well as behind, taken as ahead", 0x1000000, 0x800000, 0x1800000),
+            ("2^23 ahead", 0, 0x800000, 0x800000), ("never below 0, near", 5, 0xFFFFFE, 0xFFFFFE),
+            ("never above 64 bits", 2**64 - 3, 7, 2**64 - 2**24 + 7),
             ("beyond 2^40", 2**40 + 5, 4, 2**40 + 4), ("beyond 2^40, behind", 2**40, 0xFFFFFF, 2**40 - 1)):
         yield {"name": f"expand: {name}", "kind": "expand", "reference": reference, "truncated": truncated,
                "sequence": sequence}
@@ -545,6 +588,9 @@ def reassembly_vectors(big, longest):
     strides = (0, 0x700000, 0xE00000, 0x1500000)
     yield entry("the reference moves with every delivered sequenced message", [[message(1, b"s", n)] for n in strides],
                 [complete(1, n, b"s") for n in strides])
+    yield entry("the reference is one above the last delivered sequenced message", [
+        [message(1, b"s", wrap)], [message(1, b"t", 0x1800001)]],
+        [complete(1, wrap, b"s"), complete(1, 0x1800001, b"t")], [wrap] * 5)
     yield entry("the reference of unreliable fragments is the newest seen, even if incomplete", [
         [fragment(0, big, 0, 5 if n == strides[-1] else 1, n)] for n in strides], [complete(0, strides[-1], big)])
 
@@ -597,6 +643,7 @@ def ack_vectors():
     yield entry("ranges with gaps", 5000, 4000,
                 numbers(3990, 3999) + numbers(3900, 3930) + [3890] + numbers(3000, 3500), mentioned=3000)
     yield entry("a range down to packet 0", 300, 300, numbers(0, 99) + numbers(200, 299), mentioned=0)
+    yield entry("two ranges down to packet 0", 300, 300, numbers(0, 9) + numbers(230, 299), mentioned=0)
     yield entry("32 ranges", 9000, 9000, [n for k in range(32) for n in (8800 - 10 * k, 8799 - 10 * k)], mentioned=8400)
     yield entry("newest across 2^32", 2**32 + 10, 2**32 + 3, numbers(2**32 - 20, 2**32 + 2))
     yield entry("newest before 2^32, the largest sent behind it", 2**32 + 10, 2**32 - 2, numbers(2**32 - 70, 2**32 - 3))
@@ -606,6 +653,13 @@ def ack_vectors():
     yield bad("newest above the largest sent, behind 2^32", ack(11)[0], largest_sent=2**32 + 10)
     yield bad("newest below the first packet", ack(2**32 - 1)[0], largest_sent=70)
     yield bad("newest above the largest sent, across 2^32", ack(0)[0], largest_sent=2**32 - 1)
+    yield bad("newest 2^31 below the largest sent, taken as above", ack(5)[0], largest_sent=2**31 + 5)
+    yield bad("a range below packet 0", ack(300, 0, ALL, ((0, 237),))[0], largest_sent=300)
+    yield bad("a second range below packet 0", ack(300, 0, ALL, ((0, 200), (30, 7)))[0], largest_sent=300)
+    yield bad("a gap below packet 0", ack(300, 0, ALL, ((400, 1),))[0], largest_sent=300)
+    yield bad("a range where the field reaches below packet 0", ack(64, 0, ALL, ((0, 1),))[0], largest_sent=64)
+    yield bad("a range below packet 0, behind 2^32", ack(70, 0, ALL, ((0, 2**32 - 1), (1, 2**31)))[0],
+              largest_sent=2**32 + 70)
 
 
 def table_vectors():
@@ -623,7 +677,8 @@ def table_vectors():
 
     one = bytes([7, 3, 0, 1]) + b"a"
     for name, data in (
-            ("no bytes", b""), ("33 channels", u8(33) + b"".join(bytes([n, 0, 0, 0]) for n in range(33))),
+            ("no bytes", b""), ("no channels", u8(0)),
+            ("33 channels", u8(33) + b"".join(bytes([n, 0, 0, 0]) for n in range(33))),
             ("mode 5", u8(1) + bytes([7, 5, 0, 1]) + b"a"), ("an id twice", u8(2) + one + bytes([7, 2, 0, 0])),
             ("ordering key 1 in ReliableOrdered", u8(1) + bytes([7, 3, 1, 0])),
             ("ordering key 0 in ReliableLatest", u8(1) + bytes([7, 4, 0, 0])),
@@ -646,7 +701,9 @@ def reset_vectors():
 
 
 def noise_vector(name, offer, pattern, version, parameters, answer):
-    (raw_offer, form), cookie = offer, fixed("cookie", 20)
+    raw_offer, form = offer
+    cookie_key, cookie_time, address, port = fixed("cookie key"), 1_000, "192.0.2.17", 40_001
+    cookie = make_cookie(cookie_key, cookie_time, address, port, form["nonce"], CLIENT_EPHEMERAL.public)
     prologue, message_1, message_2, digest, secrets = handshake(raw_offer, pattern, version, parameters[0], answer[0])
     return {"name": name, "pattern": pattern, "version": version,
             "server_static_private": SERVER.private.hex(), "server_static_public": SERVER.public.hex(),
@@ -654,6 +711,7 @@ def noise_vector(name, offer, pattern, version, parameters, answer):
             "client_ephemeral_private": CLIENT_EPHEMERAL.private.hex(),
             "client_static_private": CLIENT.private.hex() if pattern == "IK" else None,
             "client_static_public": CLIENT.public.hex() if pattern == "IK" else None,
+            "client_address": address, "client_port": port, "cookie_key": cookie_key.hex(), "cookie_time": cookie_time,
             "hello": hello(raw_offer).hex(),
             "cookie": cookie_datagram(form["nonce"], version, SERVER.public, cookie).hex(),
             "connect": [data.hex() for data in connect_datagrams(raw_offer, cookie, message_1)],
@@ -667,6 +725,12 @@ def noise_vector(name, offer, pattern, version, parameters, answer):
 def noise_vectors():
     declared = table_hash(TABLE)
     full = [channel(n, n % 5, "n" * 64) for n in range(32)]
+
+    def server_answer(connection_id=0x07ABCDEF, **arguments):
+        """With the token of §4.2, so that a whole server can write it."""
+        token = reset_token(SERVER.private, connection_id, "192.0.2.17")[1]
+        return encoder.server_answer(connection_id=connection_id, token=token, **arguments)
+
     nk = noise_vector("NK, defaults", make_offer(table_hash=declared), "NK", 1, client_parameters(), server_answer())
     ik = noise_vector("IK, defaults", make_offer(table_hash=declared, pattern=1), "IK", 1, client_parameters(),
                       server_answer(suite=AES))
@@ -903,6 +967,12 @@ def malformed_session_vectors():
         r.send("c2s", message(3, bytes(397), 2))], 8, server_limits=TIGHT)
     yield entry("connection credit exceeded", lambda r: [
         r.send("c2s", message(3, bytes(1000), 1)), r.send("c2s", message(2, bytes(997), 0))], 7, server_limits=TIGHT)
+    yield entry("a sequence too far above a missing one", lambda r: [
+        r.send("c2s", message(2, b"1", 1)), r.send("s2c", channel_credit(2, 1500, 10)),
+        r.send("c2s", message(2, b"2", 2))], 8, server_limits=TIGHT)
+    yield entry("a SKIP that contradicts the fragments before it", lambda r: [
+        r.send("c2s", fragment(4, bytes(3000), 0, 1, 0, key=1)), r.send("c2s", skip(4, 0, 2999))], 7)
+    yield entry("a SKIP above the limit", lambda r: r.send("c2s", skip(2, 0, 1101)), 6, server_limits=TIGHT)
     yield entry("a message above the limit", lambda r: r.send("c2s", fragment(3, bytes(1101), 0, 1, 1)), 6,
                 server_limits=TIGHT)
     yield entry("a datagram above the limit", lambda r: r.send("c2s", padding(1430)), 6)
@@ -925,6 +995,8 @@ def malformed_session_vectors():
     yield entry("digests that differ", lambda r: r.expect("c2s", 3, b"Zero"), None)
     yield entry("a sequence left out", lambda r: [
         r.send("c2s", message(3, b"two", 2)), r.expect("c2s", 3, b"zero", b"two")], None)
+    yield entry("a message behind CLOSE does not count", lambda r: [
+        r.send("c2s", close(100), message(3, b"one", 1)), r.expect("c2s", 3, b"zero", b"one")], None)
     yield entry("a message never completed", lambda r: [
         r.send("c2s", fragment(3, bytes(3000), 1, 1, 1)), r.expect("c2s", 3, b"zero")], None)
     yield entry("a message expected but never sent", lambda r: r.expect("c2s", 2, b"x"), None)

@@ -43,6 +43,7 @@ CELL_BYTES = 1100
 UNRELIABLE_BYTES_MAX = 16 * CELL_BYTES
 RELIABLE_BYTES_MAX = 16_777_216
 REPLAY_WINDOW = 2048
+MESSAGES_PER_PACKET_MAX = 2048
 TAG_BYTES = {"aes-256-gcm": 16, "chacha20-poly1305": 16, "plaintext": 4}
 SUITE_NAMES = {0x01: "aes-256-gcm", 0x02: "chacha20-poly1305", 0x80: "plaintext"}
 MODE_NAMES = ("Unreliable", "Sequenced", "ReliableUnordered", "ReliableOrdered", "ReliableLatest")
@@ -105,6 +106,16 @@ class Cursor:
 
     def end(self):
         require(self.left() == 0, f"{self.left()} bytes too many")
+
+
+def expand(reference, truncated, bits):
+    """The number nearest to `reference` with these low bits, of two equally near ones the higher, in 64 bits."""
+    window = 1 << bits
+    below = reference - (reference - truncated) % window
+    near = below if reference - below < window - (reference - below) else below + window
+    if near < 0:
+        return near + window
+    return near if near < 1 << 64 else near - window
 
 
 def read_varint(data):
@@ -266,7 +277,7 @@ def address_bytes(text):
 
 
 def make_cookie(key, time, address, port, nonce, ephemeral):
-    """§2.3. The page leaves the width of `port` open: read as u16."""
+    """§2.3."""
     stamp = time.to_bytes(4, "little")
     text = stamp + address_bytes(address) + port.to_bytes(2, "little") + nonce.to_bytes(8, "little") + ephemeral
     return stamp + hmac_sha256(key, text)[:16]
@@ -300,13 +311,16 @@ def read_extensions(cursor, known):
         kind = cursor.varint()
         require(kind > last, "extension types do not ascend")
         content = cursor.take(cursor.varint())
-        require(kind % 2 == 0 or kind in known, f"critical extension {kind} not understood", REASON_EXTENSION)
         if kind == 2:
             require(len(content) <= 512, f"user data of {len(content)} bytes")
-        if kind == 5:
+        if kind == 5 and kind in known:
             schemas = read_schemas(content)
         extensions.append([kind, content.hex()])
         last = kind
+    # The extensions end the payload. What is malformed beats what is not understood, so this comes last.
+    cursor.end()
+    for kind, _ in extensions:
+        require(kind % 2 == 0 or kind in known, f"critical extension {kind} not understood", REASON_EXTENSION)
     return extensions, schemas
 
 
@@ -321,11 +335,14 @@ def read_schemas(content):
 
 def read_client_parameters(payload):
     cursor = Cursor(payload)
-    decoded = {"connection_id": cursor.uint(4)}
-    require(decoded["connection_id"], "connection id 0")
-    decoded["limits"] = read_limits(cursor)
-    decoded["extensions"], decoded["schemas"] = read_extensions(cursor, known=(2, 5))
-    cursor.end()
+    try:
+        decoded = {"connection_id": cursor.uint(4)}
+        require(decoded["connection_id"], "connection id 0")
+        decoded["limits"] = read_limits(cursor)
+        decoded["extensions"], decoded["schemas"] = read_extensions(cursor, known=(2, 5))
+    except Malformed as error:
+        # §3: a payload that opens but is malformed is refused as parameters out of range.
+        raise Malformed(str(error), error.reason or REASON_PARAMETERS) from error
     return decoded
 
 
@@ -391,7 +408,6 @@ def read_server_answer(payload, offered_suites, table_declared):
     require(count == 0 if table_declared else 1 <= count <= 32, f"{count} channels in ACCEPT")
     answer["channels"] = read_channels(cursor, count)
     answer["extensions"], answer["schemas"] = read_extensions(cursor, known=(2,))
-    cursor.end()
     return answer
 
 
@@ -475,15 +491,8 @@ def packet_nonce(iv, number):
 
 
 def expand_packet_number(largest_received, truncated, bits):
-    """RFC 9000, appendix A.3; `largest_received` is None before the first packet."""
-    expected = 0 if largest_received is None else largest_received + 1
-    window = 1 << bits
-    candidate = expected & ~(window - 1) | truncated
-    if candidate <= expected - window // 2 and candidate < (1 << 64) - window:
-        return candidate + window
-    if candidate > expected + window // 2 and candidate >= window:
-        return candidate - window
-    return candidate
+    """`largest_received` is None before the first packet."""
+    return expand(0 if largest_received is None else largest_received + 1, truncated, bits)
 
 
 def packet_number_bytes(number, largest_acknowledged):
@@ -521,10 +530,12 @@ def open_packet(datagram, suite, key, iv, largest_received):
 def read_frames(payload, modes):
     """The frames of a payload; `modes` holds the mode of each channel by position."""
     require(payload, "empty payload")
-    cursor, frames, previous = Cursor(payload), [], {}
+    cursor, frames, previous, messages = Cursor(payload), [], {}, 0
     while cursor.left():
         kind = cursor.uint(1)
         if kind >= 0x80:
+            messages += 1
+            require(messages <= MESSAGES_PER_PACKET_MAX, "too many messages in a packet")
             frame = read_message(cursor, kind, modes, previous)
         else:
             require(kind in FRAME_READERS, f"frame type {kind:02x}")
@@ -541,9 +552,11 @@ def read_ack(cursor, kind, _modes):
     frame = {"frame": "ack", "newest": cursor.uint(4), "delay": cursor.uint(2)}
     field, ranges = bytearray(b"\xff" * 8), []
     mask = cursor.uint(1) if kind >= 0x03 else 0
+    require(mask or kind != 0x03, "ACK with gaps, but without gaps")
     for index in range(8):
         if mask >> index & 1:
             field[index] = cursor.uint(1)
+            require(field[index] != 0xFF, "full byte of the field is present")
     if kind == 0x04:
         count = cursor.uint(1)
         require(1 <= count <= 32, f"ACK with {count} ranges")
@@ -551,6 +564,7 @@ def read_ack(cursor, kind, _modes):
             gap, length = cursor.varint(), cursor.varint()
             require(gap or index == 0, "gap of 0 between ACK ranges")
             require(length, "ACK range of length 0")
+            require(max(gap, length) < 1 << 32, f"ACK range {gap}, {length}")
             ranges.append([gap, length])
     return {**frame, "field": field.hex(), "ranges": ranges}
 
@@ -572,8 +586,10 @@ def read_channel_credit(cursor, _kind, modes):
 
 
 def read_skip(cursor, _kind, modes):
-    return {"frame": "skip", "channel": read_reliable_position(cursor, modes),
-            "sequence": cursor.uint(3), "length": cursor.varint()}
+    frame = {"frame": "skip", "channel": read_reliable_position(cursor, modes),
+             "sequence": cursor.uint(3), "length": cursor.varint()}
+    require(frame["length"] <= RELIABLE_BYTES_MAX, f"SKIP of {frame['length']} bytes")
+    return frame
 
 
 def read_close(cursor, _kind, _modes):
@@ -640,9 +656,8 @@ def provokes(frames, modes):
 
 def acknowledged(frame, largest_sent):
     """(number of `newest`, inclusive [low, high] of all reported numbers from high to low)."""
-    offset = (frame["newest"] - largest_sent) & 0xFFFFFFFF
-    newest = largest_sent + (offset if offset < 1 << 31 else offset - (1 << 32))
-    require(0 <= newest <= largest_sent, f"ACK for {newest}, which was never sent")
+    newest = expand(largest_sent, frame["newest"], 32)
+    require(newest <= largest_sent, f"ACK for {newest}, which was never sent")
     spans, field = [[newest, newest]], bytes.fromhex(frame["field"])
     for bit in range(64):
         number = newest - 1 - bit
@@ -664,10 +679,7 @@ def acknowledged(frame, largest_sent):
 
 
 def expand_sequence(reference, truncated):
-    """The number nearest to `reference` with these lowest 24 bits, never below 0."""
-    below = reference - ((reference - truncated) & 0xFFFFFF)
-    above = below + (1 << 24)
-    return below if below >= 0 and reference - below < above - reference else above
+    return expand(reference, truncated, 24)
 
 
 # ---------------------------------------------------------------- reassembly (§7.2)
@@ -716,8 +728,10 @@ class Channel:
         if self.mode >= RELIABLE_UNORDERED:
             while self.done(self.reference):
                 self.reference += 1
-        elif self.mode == UNRELIABLE or self.messages[sequence]["complete"]:
+        elif self.mode == UNRELIABLE:
             self.reference = max(self.reference, sequence)
+        elif self.messages[sequence]["complete"]:
+            self.reference = max(self.reference, sequence + 1)
 
     def done(self, sequence):
         entry = self.messages.get(sequence)
@@ -749,6 +763,7 @@ class Direction:
         self.generation_low, self.generation_top = 0, -1
         self.seen, self.largest, self.largest_acknowledged = {}, None, None
         self.copies = self.reordered = 0
+        self.is_closed = False
         self.modes, self.channels = modes, [Channel(mode) for mode in modes]
         self.sent = {"connection": 0, **{position: [0, 0] for position in range(len(modes))}}
         self.granted = {"connection": receiver_limits["connection_credit"]}
@@ -801,6 +816,10 @@ class Direction:
         kind = frame["frame"]
         if kind == "ack":
             self.take_ack(frame, back)
+        elif kind == "close":
+            self.is_closed = True
+        elif self.is_closed:
+            pass  # §6: what comes behind CLOSE has no effect.
         elif kind == "connection_credit":
             back.granted["connection"] = max(back.granted["connection"], frame["bytes"])
         elif kind == "channel_credit":
@@ -808,8 +827,12 @@ class Direction:
             back.granted[frame["channel"]] = [max(pair) for pair in zip(back.granted[frame["channel"]], new)]
         elif kind in ("message", "skip"):
             channel = self.channels[frame["channel"]]
+            lowest_missing = channel.reference
             sequence, total, first = (channel.take_message if kind == "message" else channel.take_skip)(frame)
             frame["full_sequence"] = sequence
+            if channel.mode >= RELIABLE_UNORDERED:
+                require(sequence - lowest_missing < self.limits["channel_credit_messages"],
+                        f"channel {frame['channel']}: {sequence} is too far above {lowest_missing}, which is missing")
             if first and channel.mode >= RELIABLE_UNORDERED:
                 self.use_credit(frame["channel"], total)
 
@@ -1146,6 +1169,9 @@ def check_frames(entry):
 def check_message(entry):
     if entry["kind"] == "frames":
         return check_frames(entry)
+    if entry["kind"] == "count":
+        count = len(read_frames(unhex(entry, "bytes"), entry["modes"]))
+        return lambda: expect_equal(count, entry["frames"])
     if entry["kind"] == "expand":
         return lambda: expect_equal(expand_sequence(entry["reference"], entry["truncated"]), entry["sequence"])
     channels = [Channel(mode, reference) for mode, reference in zip(entry["modes"], entry["references"])]

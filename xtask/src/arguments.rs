@@ -17,6 +17,7 @@ usage: cargo xtask <chore>
             with CI=true, a step that is skipped although it should run counts as a failure
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
+  vectors   let the independent Python reader check the golden vectors
   help      print this";
 
 /// One thing this program can do.
@@ -32,6 +33,8 @@ pub enum Chore {
     Policy,
     /// Check the minimum supported Rust version.
     Msrv,
+    /// Check the golden vectors.
+    Vectors,
 }
 
 /// Options of `cargo xtask test`.
@@ -65,6 +68,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("test") => parse_test(words),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
+        Some("vectors") => alone(words, Chore::Vectors),
         Some(other) => Err(format!("no chore is called {other:?}")),
     }
 }

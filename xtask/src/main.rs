@@ -15,6 +15,7 @@ mod run;
 mod steps;
 mod tally;
 mod tools;
+mod vectors;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Test(options) => run::test(&root, &options),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
+        Chore::Vectors => vectors::check(&root),
     }
 }
 

@@ -90,6 +90,15 @@ pub const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "vectors",
+        shows: "a reader written from the protocol's page alone decodes the golden vectors",
+        command: &["xtask", "vectors"],
+        budget: Duration::from_secs(400),
+        needs: &["python3"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
         name: "clippy",
         shows: "no warning from rustc or clippy, in any target",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
@@ -122,6 +131,27 @@ pub const STEPS: &[Step] = &[
         budget: Duration::from_secs(1_200),
         needs: &["cc"],
         echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
+        name: "demo",
+        shows: "the demo runs, encrypted over loopback, and loses nothing reliable",
+        command: &[
+            "cargo",
+            "run",
+            "--release",
+            "--package",
+            "tme-cli",
+            "--",
+            "demo",
+            "--bots",
+            "8",
+            "--seconds",
+            "2",
+            "--json",
+        ],
+        budget: Duration::from_secs(600),
+        needs: &["cc"],
         ..STEP
     },
     Step {

@@ -113,7 +113,7 @@ fn works(probe: &[&str]) -> bool {
 }
 
 /// Installs Debian packages, where this is a Debian or Ubuntu that lets us.
-fn install(packages: &[&str]) -> Result<(), String> {
+pub fn install(packages: &[&str]) -> Result<(), String> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let prefix = apt_get(&release, is_root(), || works(&["sudo", "-n", "true"]))?;
     println!("installing {} with apt-get", packages.join(" "));

@@ -153,7 +153,11 @@ pub struct PayloadPool {
     buffers: VecDeque<Arc<Vec<u8>>>,
     buffers_max: usize,
     buffer_bytes_max: usize,
+    taken: u64,
 }
+
+/// Room for the content of a datagram of 1,200 bytes.
+const CHUNK_BYTES: usize = 1_200;
 
 /// How many of the oldest buffers are looked at before a new one is made.
 const TRIES: usize = 4;
@@ -162,12 +166,13 @@ impl PayloadPool {
     /// A pool that remembers at most `buffers_max` buffers, none of them larger than `buffer_bytes_max`.
     #[must_use]
     pub fn new(buffers_max: usize, buffer_bytes_max: usize) -> Self {
-        Self { buffers: VecDeque::new(), buffers_max, buffer_bytes_max }
+        Self { buffers: VecDeque::new(), buffers_max, buffer_bytes_max, taken: 0 }
     }
 
     /// An empty buffer, a used one if one is free.
     #[must_use]
     pub fn take(&mut self) -> Arc<Vec<u8>> {
+        self.taken += 1;
         for _ in 0..TRIES.min(self.buffers.len()) {
             let Some(mut oldest) = self.buffers.pop_front() else { break };
             if let Some(bytes) = Arc::get_mut(&mut oldest) {
@@ -177,6 +182,39 @@ impl PayloadPool {
             self.buffers.push_back(oldest);
         }
         Arc::new(Vec::new())
+    }
+
+    /// A buffer with these bytes in it, a used one if one is free.
+    ///
+    /// A new one gets room for any datagram of the usual size, so that it need not grow when it is used again; once
+    /// the pool is full of buffers that somebody holds, new ones are as small as they can be: a peer that sends tiny
+    /// datagrams to a game that does not read them must not make us keep large ones.
+    #[must_use]
+    pub fn copy_of(&mut self, bytes: &[u8]) -> Arc<Vec<u8>> {
+        let room = match bytes.len() {
+            length if self.buffers.len() >= self.buffers_max => length,
+            0..=CHUNK_BYTES => CHUNK_BYTES,
+            length => length.next_power_of_two(),
+        };
+        let mut buffer = self.take();
+        if let Some(chunk) = Arc::get_mut(&mut buffer) {
+            if chunk.capacity() < bytes.len() {
+                chunk.reserve_exact(room);
+            }
+            chunk.extend_from_slice(bytes);
+        }
+        buffer
+    }
+
+    /// How many buffers were taken so far: a pool whose figure stands still is not in use.
+    #[must_use]
+    pub const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Forgets every buffer; those that are free are freed.
+    pub fn clear(&mut self) {
+        self.buffers = VecDeque::new();
     }
 
     /// Remembers a buffer, so that [`take`](Self::take) can hand it out again once it is free.
@@ -218,6 +256,18 @@ mod tests {
         assert_eq!(pool.buffers.len(), 2);
         pool.give(Arc::new(Vec::with_capacity(1_000)));
         assert_eq!(pool.buffers.len(), 2);
+    }
+
+    #[test]
+    fn copies_have_room_for_more_while_the_pool_has() {
+        let mut pool = PayloadPool::new(1, 16_384);
+        let first = pool.copy_of(b"tiny");
+        assert_eq!((first.as_slice(), first.capacity()), (&b"tiny"[..], CHUNK_BYTES));
+        pool.give(Arc::clone(&first));
+        assert_eq!(pool.copy_of(b"tiny").capacity(), 4, "the only buffer is held");
+        drop(first);
+        assert_eq!(pool.copy_of(&[7; 1_000]).capacity(), CHUNK_BYTES, "it is used again and did not grow");
+        assert_eq!(pool.copy_of(&[7; 1_400]).capacity(), 2_048);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The steady path allocates nothing, on either kind of link.
 
+#[path = "../../../tests/support/allocations.rs"]
+mod allocations;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -56,18 +59,18 @@ fn sending_waiting_and_receiving_allocate_nothing_after_warm_up() {
             }
         };
         run(10);
-        let allocations = allocation_counter::measure(|| run(100));
-        assert_eq!(allocations.count_total, 0, "{name}: {allocations:?}");
+        let counts = allocations::measure(|| run(100));
+        assert_eq!(counts.allocations, 0, "{name}: {counts:?}");
     }
 }
 
 #[test]
 fn random_bytes_allocate_nothing() {
     let mut random = SystemRandom::new().unwrap();
-    let allocations = allocation_counter::measure(|| {
+    let counts = allocations::measure(|| {
         for _ in 0..1_000 {
             random.next_u64();
         }
     });
-    assert_eq!(allocations.count_total, 0);
+    assert_eq!(counts.allocations, 0);
 }

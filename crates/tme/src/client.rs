@@ -249,16 +249,13 @@ impl Client {
     /// Writes down the key of a server met for the first time.
     fn remember_server(&mut self) -> Result<(), Error> {
         let Some(KnownHosts { path, host }) = &self.known_hosts else { return Ok(()) };
-        let info = self.engine.peek_events().find_map(|event| match event {
-            Event::Connected { info, .. } => Some(info),
+        let first_key = self.engine.find_event(|event| match event {
+            Event::Connected { info, .. } => Some(info.key.filter(|_| info.is_first_use)),
             _ => None,
         });
-        let result = match info {
-            Some(info) if info.is_first_use => match &info.key {
-                Some(key) => known_hosts::remember(path, host, key),
-                None => Ok(()),
-            },
-            Some(_) => Ok(()),
+        let result = match first_key {
+            Some(Some(key)) => known_hosts::remember(path, host, &key),
+            Some(None) => Ok(()),
             None => return Ok(()),
         };
         self.known_hosts = None;
@@ -266,7 +263,9 @@ impl Client {
     }
 
     /// Takes the events that have come, oldest first. Those not taken stay.
-    pub fn events(&mut self) -> Events<'_> {
+    ///
+    /// The iterator borrows nothing: the loop over it may send, disconnect and update.
+    pub fn events(&mut self) -> Events {
         self.engine.events()
     }
 

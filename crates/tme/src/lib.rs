@@ -14,7 +14,7 @@
 //!
 //!     loop {
 //!         server.update(Duration::from_millis(5))?; // waits at most this long for news
-//!         for event in server.events().collect::<Vec<_>>() {
+//!         for event in server.events() {
 //!             match event {
 //!                 Event::Connected { peer, .. } => println!("{peer} joined"),
 //!                 Event::Message { peer, channel, payload, .. } => {
@@ -66,7 +66,24 @@ pub use tme_core::link::{
     Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, ParsePresetError, PathConditions, Preset,
 };
 pub use tme_core::payload::Payload;
-pub use tme_transport::engine::{Broadcast, Direction, EngineStatistics, Events, MessageBytes, PeerInfo};
+pub use tme_transport::engine::{
+    Broadcast, Direction, EngineError, EngineStatistics, Events, MessageBytes, PeerInfo,
+};
 pub use tme_transport::link::LinkStats;
 pub use tme_transport::logging;
 pub use tme_transport::memory::{self, MemoryLink};
+
+/// Makes a secret key from the system's randomness: a server's, or a player's identity.
+///
+/// # Errors
+/// [`Error::Config`] if the system has no randomness to give.
+pub fn generate_key() -> Result<SecretKey, Error> {
+    let mut random =
+        tme_transport::random::SystemRandom::new().map_err(|error| Error::Config(error.to_string()))?;
+    Ok(SecretKey::generate(&mut random))
+}
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -18,7 +18,6 @@ use tme_transport::engine::{
     MessageBytes, PeerInfo,
 };
 use tme_transport::memory::MemoryLink;
-use tme_transport::random::SystemRandom;
 use tme_transport::udp::UdpConfig;
 
 use crate::settings::{Settings, shared_setters};
@@ -151,8 +150,7 @@ impl ServerBuilder {
                 log::warn!(
                     "the server has no key of its own; one was made for this run, clients cannot pin it"
                 );
-                let mut random = SystemRandom::new().map_err(|error| Error::Config(error.to_string()))?;
-                Ok(KeyPair::generate(&mut random))
+                Ok(KeyPair::from(crate::generate_key()?))
             }
         }
     }
@@ -202,7 +200,9 @@ impl Server {
     }
 
     /// Takes the events that have come, oldest first. Those not taken stay.
-    pub fn events(&mut self) -> Events<'_> {
+    ///
+    /// The iterator borrows nothing: the loop over it may send, disconnect and update.
+    pub fn events(&mut self) -> Events {
         self.engine.events()
     }
 

@@ -69,6 +69,83 @@ fn threaded_sides_talk_while_their_games_sleep() {
 }
 
 #[test]
+fn the_loop_over_events_may_send_update_and_shut_down() {
+    let mut server = server().start().unwrap();
+    let mut client = client_of(&server).start_threaded().unwrap();
+    let start = std::time::Instant::now();
+    let (mut is_asked, mut answer) = (false, None);
+    while answer.is_none() && start.elapsed() < Duration::from_secs(20) {
+        let _ = server.update(Duration::from_millis(1));
+        for event in server.events() {
+            match event {
+                Event::Connected { peer, .. } => server.send(peer, 0, "welcome").unwrap(),
+                Event::Message { peer, channel, payload, .. } => {
+                    server.send(peer, channel, payload).unwrap();
+                    server.update(Duration::ZERO).unwrap();
+                    server.shutdown(Duration::from_secs(5));
+                }
+                _ => {}
+            }
+        }
+        let _ = client.update(Duration::from_millis(1));
+        for event in client.events() {
+            match event {
+                Event::Message { .. } if !is_asked => {
+                    client.send(0, "goodbye").unwrap();
+                    is_asked = true;
+                }
+                Event::Message { payload, .. } => answer = Some(payload),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(answer.as_deref(), Some(&b"goodbye"[..]));
+}
+
+#[test]
+fn events_not_taken_stay_and_hold_the_sender_back() {
+    // 20 x 500 kB is far more than the 2 MiB that a channel may have under way before the game takes messages.
+    let channel = || Channel::reliable_ordered("bulk").queue_max(20_000_000, 100);
+    let message = Payload::from(vec![7; 500_000]);
+    for is_threaded in [false, true] {
+        let builder = server().channel(channel());
+        let mut server = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let mut client = client_of(&server).channel(channel()).start_threaded().unwrap();
+        let start = std::time::Instant::now();
+        while !client.is_connected() {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            server.update(Duration::from_millis(1)).unwrap();
+            client.update(Duration::ZERO).unwrap();
+        }
+        for _ in 0..20 {
+            client.send(0, &message).unwrap();
+        }
+        // Nothing is taken: what can come has come after a while, and waits.
+        let mut waiting = 0;
+        let mut last_news = std::time::Instant::now();
+        while last_news.elapsed() < Duration::from_millis(300) {
+            server.update(Duration::from_millis(1)).unwrap();
+            let count = server.events().size_hint().0;
+            if count > waiting {
+                (waiting, last_news) = (count, std::time::Instant::now());
+            }
+            if waiting > 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        // `Connected` is one of them.
+        assert!((2..=5).contains(&waiting), "{waiting} events");
+        let mut count = 0;
+        while count < 20 {
+            assert!(start.elapsed() < Duration::from_secs(20), "{count} messages, threaded {is_threaded}");
+            server.update(Duration::from_millis(1)).unwrap();
+            let taken = server.events().take(1).filter(|event| matches!(event, Event::Message { .. }));
+            count += taken.count();
+        }
+    }
+}
+
+#[test]
 fn every_refusal_names_its_reason() {
     let server = server().application("chess").max_peers(1).start().unwrap();
     let address = server.local_addr().to_string();

@@ -65,6 +65,11 @@ impl Connection {
         self.state = State::Closing { farewell, attempts: 0, is_due: true };
     }
 
+    /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
+    pub(super) const fn has_said_farewell(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
+    }
+
     /// CLOSE was lost or is unanswered: it goes again, unless it went often enough.
     pub(super) fn repeat_close(&mut self, workspace: &mut Workspace) {
         if let State::Closing { attempts, is_due, .. } = &mut self.state {

@@ -24,7 +24,8 @@ pub enum Side {
 /// Settings that all connections of an endpoint share.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionConfig {
-    /// Idle time after which a client sends PING; a server waits a second longer. Default 5 s.
+    /// Time without a packet in either direction after which a client sends PING; a server waits a second longer. A
+    /// short idle time-out makes it a third of that, at a server two fifths. Default 5 s.
     pub keep_alive: Duration,
     /// Overdue answer and silence after which `Interrupted` is reported. Default 3 s.
     pub interrupted_after: Duration,
@@ -87,6 +88,6 @@ pub struct Negotiated {
     pub table: Arc<ChannelTable>,
     /// Token with which a restarted server tells that it forgot us (client only).
     pub reset_token: Option<ResetToken>,
-    /// What [`Event::Connected`] will say, once the connection is open.
+    /// What [`Event::Connected`](super::Event::Connected) will say, once the connection is open.
     pub info: Box<Connected>,
 }

@@ -121,23 +121,10 @@ impl Connection {
         while let Some(frame) = decoded.next() {
             let outcome = match frame {
                 Err(_) => Err(Violation::Protocol),
-                Ok(Frame::Message(message)) => {
-                    let is_reliable =
-                        modes.get(usize::from(message.position)).is_some_and(|mode| mode.is_reliable());
-                    provokes = provokes.max(if is_reliable { Provokes::Promptly } else { Provokes::Lazily });
-                    let end = frames.len() - decoded.remaining();
-                    // The application has heard that the peer left: stragglers are acknowledged and nothing else.
-                    if self.has_ended() {
-                        continue;
-                    }
-                    self.handle_message(now, &message, end, &mut packet, workspace)
-                }
-                Ok(Frame::Padding) => Ok(()),
-                Ok(Frame::Ack(_)) if self.has_ended() => Ok(()),
-                Ok(Frame::Ack(ack)) => self.handle_ack(now, &ack, workspace),
                 Ok(frame) => {
-                    provokes = Provokes::Promptly;
-                    self.handle_control(now, &frame, workspace)
+                    provokes = provokes.max(Provokes::of(&frame, modes));
+                    let end = frames.len() - decoded.remaining();
+                    self.handle_frame(now, &frame, end, &mut packet, workspace)
                 }
             };
             if let Err(violation) = outcome {
@@ -154,16 +141,21 @@ impl Connection {
         provokes
     }
 
-    pub(super) fn handle_control(
+    /// Processes a frame that ends at byte `end` of its packet.
+    fn handle_frame(
         &mut self,
         now: Instant,
         frame: &Frame<'_>,
+        end: usize,
+        packet: &mut PacketContents<'_>,
         workspace: &mut Workspace,
     ) -> Result<(), Violation> {
-        if self.has_ended() && !matches!(frame, Frame::Close { .. }) {
-            return Ok(());
-        }
         match *frame {
+            Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
+            _ if self.has_ended() => {}
+            Frame::Ack(ack) => return self.handle_ack(now, &ack, workspace),
+            _ if self.has_said_farewell() => {}
+            Frame::Message(message) => return self.handle_message(now, &message, end, packet, workspace),
             Frame::ConnectionCredit { bytes } => self.channels.handle_connection_credit(bytes),
             Frame::ChannelCredit { position, bytes, messages } => {
                 self.channels.handle_channel_credit(position, bytes, messages);
@@ -171,8 +163,7 @@ impl Connection {
             Frame::Skip { position, sequence, bytes } => {
                 return self.handle_skip(position, sequence, bytes, workspace);
             }
-            Frame::Close { reason, code, detail } => self.handle_close(now, reason, code, detail, workspace),
-            _ => {}
+            Frame::Padding | Frame::Ping => {}
         }
         Ok(())
     }

@@ -23,9 +23,7 @@ pub(super) struct PacketContents<'a> {
 impl PacketContents<'_> {
     fn payload(&mut self, range: Range<usize>, pool: &mut PayloadPool) -> Option<Payload> {
         if self.shared.is_none() {
-            let mut buffer = pool.take();
-            Arc::get_mut(&mut buffer)?.extend_from_slice(self.bytes);
-            self.shared = Some(buffer);
+            self.shared = Some(pool.copy_of(self.bytes));
         }
         Payload::from_shared(self.shared.as_ref()?, range)
     }
@@ -68,10 +66,15 @@ impl Connection {
         let Some(channel) = self.table.entries().get(position).map(|entry| entry.id) else {
             return Err(Violation::Protocol);
         };
+        self.last_message_at = Some(now);
         let peer = self.peer;
         let sequence = self.expand_sequence(message, packet)?;
         let range = end - message.data.len()..end;
         let key = message.key;
+        if let Some(ReceiveChannel::Unreliable { newest }) = self.receivers.get_mut(position) {
+            // What truncated sequences are expanded against moves on even if this message is never complete.
+            *newest = (*newest).max(sequence);
+        }
         match self.receivers.get_mut(position) {
             Some(ReceiveChannel::Reliable(receiver)) => {
                 let mut delivered = 0;
@@ -136,13 +139,9 @@ impl Connection {
         payload: Payload,
         workspace: &mut Workspace,
     ) {
-        match self.receivers.get_mut(position) {
-            Some(ReceiveChannel::Sequenced { next }) => {
-                *next = sequence + 1;
-                self.reassembly.forget_older(position as u8, sequence);
-            }
-            Some(ReceiveChannel::Unreliable { newest }) => *newest = (*newest).max(sequence),
-            _ => {}
+        if let Some(ReceiveChannel::Sequenced { next }) = self.receivers.get_mut(position) {
+            *next = sequence + 1;
+            self.reassembly.forget_older(position as u8, sequence);
         }
         if self.unreliable_backlog >= self.config.unreliable_backlog_max {
             self.counters.messages_overflowed += 1;

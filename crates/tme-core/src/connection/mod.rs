@@ -47,6 +47,7 @@ use crate::datagram::Path;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::Instant;
+use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
 use congestion::{CongestionController, NewReno};
 use pacer::Pacer;
@@ -64,6 +65,22 @@ pub enum Provokes {
     Lazily,
     /// An acknowledgement within 25 ms.
     Promptly,
+}
+
+impl Provokes {
+    /// What this frame makes the other side do. `modes` are the modes of the channels by position.
+    #[must_use]
+    #[inline]
+    pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
+        match frame {
+            Frame::Padding | Frame::Ack(_) => Self::Nothing,
+            Frame::Message(message) => match modes.get(usize::from(message.position)) {
+                Some(mode) if mode.is_reliable() => Self::Promptly,
+                _ => Self::Lazily,
+            },
+            _ => Self::Promptly,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -86,6 +103,10 @@ enum State {
 
 /// How long a server waits for the first packet of a client it has accepted.
 const UNCONFIRMED_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// After this time without a message the queues give memory back. Shorter than the keep-alive interval, so that the
+/// first sign of life after the last message finds it past.
+pub(crate) const SPARE_TIME_MAX: Duration = Duration::from_secs(4);
 
 enum ReceiveChannel {
     Unreliable { newest: u64 },
@@ -130,6 +151,8 @@ pub struct Connection {
     is_app_limited: bool,
     is_interrupted: bool,
     last_received_at: Instant,
+    /// When a message was queued or came in; `None` once the queues have given back what they do not need.
+    last_message_at: Option<Instant>,
     /// Unreliable messages in the event queue.
     unreliable_backlog: u32,
     timers: Timers,
@@ -194,7 +217,12 @@ impl Connection {
         let receivers = table.entries().iter().map(|entry| match entry.mode {
             ChannelMode::Unreliable => ReceiveChannel::Unreliable { newest: start.sequence },
             ChannelMode::Sequenced => ReceiveChannel::Sequenced { next: start.sequence },
-            mode => ReceiveChannel::Reliable(Box::new(ReliableReceiver::new(mode, start.sequence, credit))),
+            mode => ReceiveChannel::Reliable(Box::new(ReliableReceiver::new(
+                mode,
+                start.sequence,
+                credit,
+                local.reliable_message_bytes_max,
+            ))),
         });
         let mut modes = [ChannelMode::Unreliable; crate::channel::CHANNELS_MAX];
         modes.iter_mut().zip(table.entries()).for_each(|(mode, entry)| *mode = entry.mode);
@@ -237,6 +265,7 @@ impl Connection {
             is_app_limited: true,
             is_interrupted: false,
             last_received_at: now,
+            last_message_at: Some(now),
             unreliable_backlog: 0,
             timers: Timers::default(),
             counters: Counters::default(),
@@ -417,6 +446,7 @@ impl Connection {
             return Err(SendError::NotConnected);
         }
         let position = self.table.position(channel).ok_or(SendError::UnknownChannel)?;
+        self.last_message_at = Some(now);
         self.channels.push(now, position, payload, options)
     }
 
@@ -468,5 +498,21 @@ impl Connection {
         }
         self.channels.expire(now);
         self.report_writable(workspace);
+        if self.last_message_at.is_some_and(|at| now.saturating_since(at) >= SPARE_TIME_MAX) {
+            self.release_spare();
+        }
+    }
+
+    /// Gives back the room that queues have grown to: thousands of peers may be idle at a time.
+    fn release_spare(&mut self) {
+        self.last_message_at = None;
+        self.sent.release_spare();
+        self.channels.release_spare();
+        self.reassembly.release_spare();
+        for receiver in &mut self.receivers {
+            if let ReceiveChannel::Reliable(receiver) = receiver {
+                receiver.release_spare();
+            }
+        }
     }
 }

@@ -8,6 +8,8 @@ pub const INITIAL_RTT: Duration = Duration::from_millis(200);
 pub const GRANULARITY: Duration = Duration::from_millis(1);
 /// Longest delay of a prompt acknowledgement.
 pub const ACK_DELAY_MAX: Duration = Duration::from_millis(25);
+/// No path is faster than what the delay's unit of 16 µs can blur.
+const SAMPLE_MIN: Duration = Duration::from_micros(16);
 const PROBE_TIMEOUT_MIN: Duration = Duration::from_millis(30);
 
 /// Estimates the round-trip time of a path.
@@ -37,20 +39,22 @@ impl Default for RttEstimator {
 impl RttEstimator {
     /// Takes a sample: time from sending to acknowledgement, and how long the peer says it held the packet.
     pub fn handle_sample(&mut self, sample: Duration, ack_delay: Duration) {
+        // RFC 9002 keeps the delay in the minimum, against peers that claim too much. Here most acknowledgements wait
+        // for the next game tick, so that minimum would be a tick too high for ever; and a peer that lies makes only
+        // its own packets come twice.
+        let adjusted = sample.saturating_sub(ack_delay).max(SAMPLE_MIN);
         if !self.has_sample {
             *self = Self {
-                latest: sample,
-                smoothed: sample,
-                variation: sample / 2,
-                minimum: sample,
+                latest: adjusted,
+                smoothed: adjusted,
+                variation: adjusted / 2,
+                minimum: adjusted,
                 jitter: Duration::ZERO,
                 has_sample: true,
             };
             return;
         }
-        self.minimum = self.minimum.min(sample);
-        // A peer cannot make the path look faster than the fastest sample by claiming a long delay.
-        let adjusted = if sample >= self.minimum + ack_delay { sample - ack_delay } else { sample };
+        self.minimum = self.minimum.min(adjusted);
         self.jitter = (self.jitter * 15 + adjusted.abs_diff(self.latest)) / 16;
         self.latest = adjusted;
         self.variation = (self.variation * 3 + self.smoothed.abs_diff(adjusted)) / 4;
@@ -112,18 +116,17 @@ mod tests {
     fn the_first_sample_replaces_the_assumption() {
         let mut rtt = RttEstimator::default();
         assert_eq!(rtt.probe_timeout(), ms(200 + 400 + 25));
-        rtt.handle_sample(ms(40), ms(5));
+        rtt.handle_sample(ms(45), ms(5));
         assert_eq!((rtt.smoothed(), rtt.minimum(), rtt.variation()), (ms(40), ms(40), ms(20)));
     }
 
     #[test]
-    fn the_peers_delay_is_subtracted_but_never_below_the_minimum() {
+    fn the_peers_delay_is_subtracted_from_the_first_sample_on() {
         let mut rtt = RttEstimator::default();
-        rtt.handle_sample(ms(40), ms(0));
         rtt.handle_sample(ms(65), ms(25));
-        assert_eq!(rtt.latest(), ms(40));
-        rtt.handle_sample(ms(45), ms(25));
-        assert_eq!(rtt.latest(), ms(45));
+        assert_eq!((rtt.latest(), rtt.minimum()), (ms(40), ms(40)));
+        rtt.handle_sample(ms(45), ms(100));
+        assert_eq!(rtt.minimum(), SAMPLE_MIN);
     }
 
     #[test]

@@ -335,6 +335,13 @@ impl SentPackets {
         }
     }
 
+    /// Gives memory back that was needed at a busier time. What keep-alives need stays.
+    pub fn release_spare(&mut self) {
+        const KEPT: usize = 8;
+        self.packets.shrink_to(KEPT);
+        self.frames.shrink_to(KEPT);
+    }
+
     /// Takes a packet out of what is in flight.
     fn land(&mut self, packet: &SentPacket) {
         self.bytes_in_flight -= u64::from(packet.bytes);

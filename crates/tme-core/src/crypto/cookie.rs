@@ -78,7 +78,7 @@ impl CookieKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// A cookie for this client, valid from `now` on for 5 s.
+    /// A cookie for this client, valid from `now` on for 5 to 6 s: whole seconds are compared.
     #[must_use]
     pub fn issue(&self, now: Instant, subject: &CookieSubject) -> Cookie {
         let time = seconds(now).to_le_bytes();

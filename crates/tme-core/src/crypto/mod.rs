@@ -11,6 +11,8 @@ pub mod packet;
 pub mod replay;
 pub mod reset;
 pub mod suite;
+#[cfg(test)]
+mod vectors;
 
 pub use noise::{Pattern, SessionSecrets};
 

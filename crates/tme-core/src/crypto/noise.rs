@@ -395,7 +395,11 @@ impl Cipher for ChaChaPoly {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::crypto::vectors;
+    use crate::handshake::datagram::HandshakeDatagram;
     use crate::random::SeededRandom;
 
     fn handshake(identity: Option<&KeyPair>) -> (CurveCounter, CurveCounter) {
@@ -461,5 +465,71 @@ mod tests {
         let mut message = Vec::new();
         client.write(b"", &mut message).unwrap();
         assert_eq!(answering.read(&message), Err(NoiseError));
+    }
+
+    const VECTORS: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/handshake_noise.json"));
+
+    /// The Noise message that the parts in these datagrams make.
+    fn message_of(datagrams: &[Vec<u8>]) -> Vec<u8> {
+        let parts = datagrams.iter().flat_map(|datagram| match HandshakeDatagram::parse(datagram) {
+            Ok(HandshakeDatagram::Connect(connect)) => connect.part.bytes().to_vec(),
+            Ok(HandshakeDatagram::Accept(accept)) => accept.part.bytes().to_vec(),
+            other => panic!("{other:?}"),
+        });
+        parts.collect()
+    }
+
+    /// Opens both messages of a vector; where nothing is spoiled, it also writes them.
+    fn check(entry: &Value) -> Result<(), NoiseError> {
+        let pair = |field| KeyPair::from(SecretKey::from_bytes(vectors::array(entry, field)));
+        let hello = vectors::bytes(entry, "hello");
+        let Ok(HandshakeDatagram::Hello(hello)) = HandshakeDatagram::parse(&hello) else { panic!("{entry}") };
+        let cookie = vectors::bytes(entry, "cookie");
+        let Ok(HandshakeDatagram::Cookie(cookie)) = HandshakeDatagram::parse(&cookie) else {
+            panic!("{entry}")
+        };
+        let prologue = hello.offer.prologue(cookie.version);
+        let is_spoiled = entry["error"] == true;
+
+        let server = pair("server_static_private");
+        let server_ephemeral = SecretKey::from_bytes(vectors::array(entry, "server_ephemeral_private"));
+        let counter = CurveCounter::default();
+        let mut answering =
+            Noise::responder(hello.offer.pattern, &prologue, &server, server_ephemeral, &counter)?;
+        let message_1 = message_of(&vectors::byte_strings(entry, "connect"));
+        let payload_1 = answering.read(&message_1)?;
+        let identity = (hello.offer.pattern == Pattern::Ik).then(|| pair("client_static_private"));
+        let ephemeral = pair("client_ephemeral_private");
+        let mut client =
+            Noise::initiator(&prologue, &server.public(), identity.as_ref(), &ephemeral, &counter)?;
+        let mut written_1 = Vec::new();
+        client.write(&payload_1, &mut written_1)?;
+        let message_2 = message_of(&vectors::byte_strings(entry, "accept"));
+        let payload_2 = client.read(&message_2)?;
+        assert!(!is_spoiled, "{entry}");
+
+        assert_eq!(prologue, vectors::bytes(entry, "prologue"));
+        assert_eq!(payload_1, vectors::bytes(entry, "payload_1"));
+        assert_eq!(payload_2, vectors::bytes(entry, "payload_2"));
+        assert_eq!((&written_1, &message_1), (&vectors::bytes(entry, "message_1"), &written_1));
+        assert_eq!(answering.remote_static(), identity.map(|identity| identity.public()));
+        let mut written_2 = Vec::new();
+        answering.write(&payload_2, &mut written_2)?;
+        assert_eq!((&written_2, &message_2), (&vectors::bytes(entry, "message_2"), &written_2));
+        for noise in [&client, &answering] {
+            assert_eq!(noise.state.get_handshake_hash(), vectors::bytes(entry, "handshake_hash"));
+        }
+        let SessionSecrets { send, receive } = client.into_secrets()?;
+        assert_eq!(*send, vectors::array::<32>(entry, "secret_c2s"));
+        assert_eq!(*receive, vectors::array::<32>(entry, "secret_s2c"));
+        Ok(())
+    }
+
+    #[test]
+    fn both_sides_write_the_messages_of_the_vectors_and_open_no_spoiled_one() {
+        for entry in vectors::entries(VECTORS) {
+            assert_eq!(check(&entry).is_err(), entry["error"] == true, "{}", entry["name"]);
+        }
     }
 }

@@ -92,7 +92,9 @@ impl Endpoint {
     pub(super) fn handle_answer(&mut self, now: Instant, index: usize, path: Path, datagram: &[u8]) {
         if let Some(Peer { state: PeerState::Connecting(connecting), .. }) = self.slots.get_mut(index) {
             connecting.path.local = path.local.or(connecting.path.local);
-            connecting.handshake.handle_datagram(now, datagram);
+            if let Some(reason) = connecting.handshake.handle_datagram(now, datagram) {
+                self.statistics.attempt_drops.add(reason);
+            }
         }
         self.advance_attempt(now, index);
         self.make_ready(index);

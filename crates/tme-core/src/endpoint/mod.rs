@@ -300,6 +300,7 @@ impl Endpoint {
         if let Some(server) = &mut self.server {
             server.handshake.handle_timeout(now);
         }
+        self.workspace.handle_timeout(now);
         while let Some(index) = self.deadlines.pop_expired(now) {
             match self.slots.get_mut(index).map(|peer| &mut peer.state) {
                 Some(PeerState::Connected(connection)) => connection.handle_timeout(now, &mut self.workspace),

@@ -1,6 +1,7 @@
 //! What an endpoint tells about itself.
 
 use crate::connection::PacketDrops;
+use crate::handshake::drops::DropCounts;
 use crate::handshake::server::HandshakeStatistics;
 
 /// A snapshot of an endpoint's figures since its start.
@@ -24,4 +25,6 @@ pub struct EndpointStatistics {
     pub drops: PacketDrops,
     /// What happened to handshakes, at a server; the drops are those of this endpoint's own attempts, too.
     pub handshake: HandshakeStatistics,
+    /// Answers to this endpoint's own attempts to connect that had no effect, by reason.
+    pub attempt_drops: DropCounts,
 }

@@ -8,7 +8,7 @@ use crate::channel::ChannelTable;
 use crate::connection::{Connected, Connection, Negotiated, PacketDrop, Side};
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
-use crate::handshake::datagram::{HandshakeDatagram, Reset};
+use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset};
 use crate::handshake::parameters::{ConnectionId, Detail, PeerNumber, Refusal, UserData};
 use crate::handshake::reason::Reason;
 use crate::handshake::server::{AcceptInfo, AnswerDatagrams, ConnectRequest, Outcome, ServerHandshake};
@@ -18,6 +18,9 @@ use crate::time::Instant;
 
 /// Handshake datagrams waiting to leave; more are dropped and counted, their clients ask again.
 pub(super) const REPLIES_MAX: usize = 1_024;
+
+/// Room of a fresh reply: COOKIE has 67 bytes, ACCEPT without a channel table 109.
+const REPLY_BYTES: usize = 128;
 
 /// RESET answers per second.
 pub(super) const RESETS_PER_SECOND: u32 = 100;
@@ -57,13 +60,19 @@ impl ResetBudget {
     }
 }
 
+/// An empty buffer with room for any answer but a long ACCEPT: a stranger's question must not make it grow in steps.
+fn spare_buffer(spare: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let mut buffer = spare.pop().unwrap_or_else(|| Vec::with_capacity(REPLY_BYTES));
+    buffer.clear();
+    buffer
+}
+
 impl Endpoint {
     /// Tells the sender of a packet for an unknown connection that its connection is gone.
     pub(super) fn answer_unknown(&mut self, now: Instant, path: Path, id: u32, bytes: usize) {
         let Some(server) = &self.server else { return };
         let token = server.handshake.reset_token(id, path.remote.ip());
-        let mut reply = self.spare_buffers.pop().unwrap_or_default();
-        reply.clear();
+        let mut reply = spare_buffer(&mut self.spare_buffers);
         HandshakeDatagram::Reset(Reset { token }).encode(&mut reply);
         // Never more than was received, so that nobody can be flooded through us.
         if reply.len() > bytes || !self.resets.take(now) {
@@ -90,7 +99,10 @@ impl Endpoint {
         datagram: &[u8],
         random: &mut dyn Random,
     ) {
-        if let Ok(HandshakeDatagram::Reset(reset)) = HandshakeDatagram::parse(datagram) {
+        // All the others are parsed where they are handled; a flood of HELLOs should not cost it twice.
+        if datagram.len() == RESET_BYTES
+            && let Ok(HandshakeDatagram::Reset(reset)) = HandshakeDatagram::parse(datagram)
+        {
             self.handle_reset(path, &reset.token);
             return;
         }
@@ -133,7 +145,7 @@ impl Endpoint {
         random: &mut dyn Random,
     ) {
         let Some(server) = &mut self.server else { return };
-        let mut reply = self.spare_buffers.pop().unwrap_or_default();
+        let mut reply = spare_buffer(&mut self.spare_buffers);
         let outcome = server.handshake.handle_datagram(now, path.remote, datagram, random, &mut reply);
         match outcome {
             Outcome::Reply => return self.queue_reply(path, reply),
@@ -146,8 +158,7 @@ impl Endpoint {
 
     pub(super) fn queue_answer(&mut self, path: Path, answer: &AnswerDatagrams) {
         for datagram in answer.iter() {
-            let mut bytes = self.spare_buffers.pop().unwrap_or_default();
-            bytes.clear();
+            let mut bytes = spare_buffer(&mut self.spare_buffers);
             bytes.extend_from_slice(datagram);
             self.queue_reply(path, bytes);
         }
@@ -212,9 +223,9 @@ impl Endpoint {
     }
 
     pub(super) fn poll_reply(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        let Reply { path, mut bytes } = self.replies.pop_front()?;
-        std::mem::swap(buffer, &mut bytes);
-        bytes.clear();
+        let Reply { path, bytes } = self.replies.pop_front()?;
+        // Copied, not swapped: the caller's buffer has room for dozens of datagrams, which a reply never needs again.
+        buffer.extend_from_slice(&bytes);
         if self.spare_buffers.len() < REPLIES_MAX {
             self.spare_buffers.push(bytes);
         }

@@ -132,8 +132,8 @@ impl ClientHandshake {
         datagram.get(5..13).is_some_and(|nonce| nonce == self.offer.client_nonce.to_le_bytes())
     }
 
-    /// Takes in a datagram from the server's address.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// Takes in a datagram from the server's address; gives why it had no effect, if it had none.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Option<DropReason> {
         let result = match HandshakeDatagram::parse(datagram) {
             Err(_) => Err(DropReason::Malformed),
             Ok(_) if self.is_done() => Err(DropReason::Unexpected),
@@ -145,9 +145,11 @@ impl ClientHandshake {
                 Err(DropReason::WrongDirection)
             }
         };
-        if let Err(reason) = result {
+        let dropped = result.err();
+        if let Some(reason) = dropped {
             self.drops.add(reason);
         }
+        dropped
     }
 
     /// Acts on what [`poll_timeout`](Self::poll_timeout) announced: repeats the last datagrams, or gives up.

@@ -108,7 +108,9 @@ impl World {
     }
 
     fn deliver_to_client(&mut self, datagrams: &[Vec<u8>]) {
-        datagrams.iter().for_each(|datagram| self.client.handle_datagram(self.now, datagram));
+        for datagram in datagrams {
+            self.client.handle_datagram(self.now, datagram);
+        }
     }
 
     /// One exchange over a perfect link.

@@ -10,17 +10,18 @@ use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId, SendOptions, TransmitLimits};
 use tme_core::datagram::{Path, Transmit};
 use tme_core::endpoint::Endpoint;
-use tme_core::payload::{Payload, PayloadPool};
+use tme_core::payload::Payload;
 use tme_core::random::Random;
 use tme_core::time::Instant;
 
 use super::EngineError;
+use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
 use super::outbox::{Batch, Body, Command, Direction};
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::link::{Link, SendOutcome, Watch};
+use crate::link::{Link, LinkStats, SendOutcome, Watch};
 use crate::poller::{Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
@@ -59,7 +60,6 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     /// Commands taken from the outbox; its buffers are used again.
     batch: Batch,
-    arena_pool: PayloadPool,
     /// Peers that the commands of this turn sent to.
     touched: Vec<PeerId>,
     consumed: Vec<Consumed>,
@@ -69,6 +69,8 @@ pub(super) struct Driver {
     events: VecDeque<Event>,
     is_receivable: bool,
     gathering: Duration,
+    /// What the engine's figures were published for last.
+    published: (LinkStats, usize),
 }
 
 struct Blocked {
@@ -105,7 +107,6 @@ impl Driver {
             conditions: Conditions::default(),
             shared,
             batch: Batch::default(),
-            arena_pool: PayloadPool::new(64, 1 << 20),
             touched: Vec::new(),
             consumed: Vec::new(),
             transmit_buffer: Vec::with_capacity(TRANSMIT_BYTES_MAX),
@@ -113,6 +114,7 @@ impl Driver {
             events: VecDeque::new(),
             is_receivable: true,
             gathering,
+            published: Default::default(),
         })
     }
 
@@ -201,11 +203,8 @@ impl Driver {
         }
         batch.targets.clear();
         batch.bytes = 0;
-        for arena in batch.arenas.drain(..) {
-            self.arena_pool.give(arena);
-        }
         let mut outbox = self.shared.outbox.lock();
-        outbox.give_arena(self.arena_pool.take());
+        outbox.give_arenas(batch.arenas.drain(..));
         for &peer in &self.touched {
             if let Some(connection) = self.endpoint.connection(peer) {
                 outbox.handle_arrived(connection);
@@ -410,7 +409,14 @@ impl Driver {
     }
 
     fn publish(&mut self, now: Instant) {
-        let Some(mut peer) = self.endpoint.poll_changed() else { return };
+        let first = self.endpoint.poll_changed();
+        // Strangers change no peer, and yet the figures of the whole.
+        let state = (*self.link.stats(), self.endpoint.connection_count());
+        if first.is_some() || state != self.published {
+            self.shared.publish(self.endpoint.statistics(), state.0);
+            self.published = state;
+        }
+        let Some(mut peer) = first else { return };
         let mut outbox = self.shared.outbox.lock();
         loop {
             if let Some(connection) = self.endpoint.connection(peer) {
@@ -424,8 +430,6 @@ impl Driver {
                 None => break,
             }
         }
-        drop(outbox);
-        self.shared.publish(self.endpoint.statistics(), *self.link.stats());
     }
 
     /// Says goodbye to everybody, as far as that goes without waiting.
@@ -448,7 +452,7 @@ impl Driver {
 fn payload_of(body: Body, arenas: &[Arc<Vec<u8>>]) -> Option<Payload> {
     match body {
         Body::Shared(payload) => Some(payload),
-        Body::Copied { arena, start, length } => {
+        Body::Copied(Place { arena, start, length }) => {
             let start = start as usize;
             Payload::from_shared(arenas.get(arena as usize)?, start..start + length as usize)
         }

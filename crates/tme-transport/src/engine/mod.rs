@@ -3,6 +3,7 @@
 //! [`Engine::update`] does the input and output itself (*inline*), or collects what a network thread has done
 //! (*threaded*); everything else is the same. Sends go through [`Handle`], from any thread, and answer at once.
 
+mod arena;
 mod conditions;
 mod connector;
 mod driver;
@@ -34,12 +35,12 @@ use crate::random::SystemRandom;
 use crate::resolve::{Resolver, TIMEOUT_DEFAULT};
 use crate::udp::{BindError, UdpConfig, UdpLink};
 use connector::Connector;
-use driver::{Consumed, Driver, DriverParts};
+use driver::{Driver, DriverParts};
 pub use message::MessageBytes;
 use outbox::Command;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
 pub use shared::EngineStatistics;
-use shared::{Shared, StopRequest};
+use shared::{Shared, StopRequest, Taken};
 
 /// Commands of a threaded engine leave together after this time, so that one frame's sends share datagrams.
 pub const GATHERING_DEFAULT: Duration = Duration::from_micros(200);
@@ -148,8 +149,6 @@ enum Runner {
 pub struct Engine {
     runner: Runner,
     handle: Handle,
-    events: VecDeque<Event>,
-    consumed: Vec<Consumed>,
     local_address: SocketAddr,
     public_key: Option<PublicKey>,
 }
@@ -215,14 +214,7 @@ impl Engine {
                 Runner::Threaded(Some(thread))
             }
         };
-        Ok(Self {
-            runner,
-            handle: Handle { shared },
-            events: VecDeque::new(),
-            consumed: Vec::new(),
-            local_address,
-            public_key,
-        })
+        Ok(Self { runner, handle: Handle { shared }, local_address, public_key })
     }
 
     /// The address others reach this engine at, with the real port if port 0 was asked for.
@@ -253,23 +245,23 @@ impl Engine {
     /// [`EngineError::Closed`], or why the engine stopped; the engine is of no further use.
     pub fn update(&mut self, timeout: Duration) -> Result<(), EngineError> {
         let shared = &self.handle.shared;
-        shared.report_consumed(&mut self.consumed);
-        let timeout = if self.events.is_empty() { timeout } else { Duration::ZERO };
+        shared.report_consumed();
+        let timeout = if shared.has_ready() { Duration::ZERO } else { timeout };
         match &mut self.runner {
             Runner::Ended => Err(EngineError::Closed),
-            Runner::Threaded(_) => shared.wait_for_events(timeout, &mut self.events),
+            Runner::Threaded(_) => shared.wait_for_events(timeout),
             Runner::Inline(driver) => {
                 let deadline = driver.now() + timeout;
                 loop {
                     let left = deadline.saturating_since(driver.now());
                     let result = driver.turn(Some(left));
-                    self.events.append(driver.events_mut());
+                    let has_events = shared.make_ready(driver.events_mut());
                     if let Err(error) = result {
                         shared.end(Some(error.clone()));
                         self.runner = Runner::Ended;
                         return Err(error);
                     }
-                    let is_over = !self.events.is_empty() || driver.now() >= deadline;
+                    let is_over = has_events || driver.now() >= deadline;
                     if shared.take_interruption() || is_over {
                         return Ok(());
                     }
@@ -279,13 +271,16 @@ impl Engine {
     }
 
     /// Takes the events that have come. What the iterator does not take stays.
-    pub fn events(&mut self) -> Events<'_> {
-        Events { events: &mut self.events, consumed: &mut self.consumed }
+    ///
+    /// The iterator borrows nothing, so that whoever handles an event may call every method of the engine.
+    pub fn events(&mut self) -> Events {
+        Events { taken: self.handle.shared.take_ready(), shared: Arc::clone(&self.handle.shared) }
     }
 
-    /// The events that [`events`](Self::events) will give, left where they are.
-    pub fn peek_events(&self) -> impl Iterator<Item = &Event> {
-        self.events.iter()
+    /// Looks through the events that [`events`](Self::events) will give, and leaves them where they are. `find` is
+    /// called under a lock: it must not call this engine.
+    pub fn find_event<T>(&self, find: impl FnMut(&Event) -> Option<T>) -> Option<T> {
+        self.handle.shared.find_ready(find)
     }
 
     /// Sends what is queued without waiting for the next update.
@@ -313,7 +308,7 @@ impl Engine {
                 if let Err(error) = wind_down(&mut driver, &request) {
                     log::warn!("closing: {error}");
                 }
-                self.events.append(driver.events_mut());
+                self.handle.shared.make_ready(driver.events_mut());
                 self.handle.shared.end(None);
             }
             Runner::Threaded(thread) => {
@@ -324,7 +319,7 @@ impl Engine {
                     // The thread catches its panics; there is nothing to learn from the result.
                     let _ = thread.join();
                 }
-                let _ = shared.wait_for_events(Duration::ZERO, &mut self.events);
+                let _ = shared.wait_for_events(Duration::ZERO);
             }
         }
     }
@@ -337,33 +332,37 @@ impl Drop for Engine {
     }
 }
 
-/// Takes events one by one; dropping it leaves the rest for later.
-#[derive(Debug)]
-pub struct Events<'a> {
-    events: &'a mut VecDeque<Event>,
-    consumed: &'a mut Vec<Consumed>,
+/// Takes events one by one, as many as there were when it was made; dropping it leaves the rest for later.
+///
+/// What it has taken is consumed for flow control when it is dropped.
+pub struct Events {
+    taken: Taken,
+    shared: Arc<Shared>,
 }
 
-impl Iterator for Events<'_> {
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("taken", &self.taken).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Events {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if let Event::Message { peer, channel, payload, .. } = &event {
-            let bytes = payload.len() as u64;
-            match self.consumed.last_mut() {
-                Some(last) if last.peer == *peer && last.channel == *channel => {
-                    last.bytes += bytes;
-                    last.messages += 1;
-                }
-                _ => self.consumed.push(Consumed { peer: *peer, channel: *channel, bytes, messages: 1 }),
-            }
-        }
-        Some(event)
+        self.taken.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.events.len(), Some(self.events.len()))
+        (self.taken.count(), Some(self.taken.count()))
+    }
+}
+
+impl ExactSizeIterator for Events {}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.shared.return_ready(std::mem::take(&mut self.taken));
     }
 }
 

@@ -12,21 +12,16 @@ use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
 
+use super::arena::{Arenas, COPY_BYTES_MAX, Place};
 use super::message::MessageBytes;
 
 /// Bytes of queued messages that have not reached the engine yet, over all peers. Beyond it a send would block.
 pub const OUTBOX_BYTES_MAX: usize = 64 << 20;
-/// Messages up to this size are copied into the outbox's own buffer; larger ones get a buffer of their own.
-const COPY_BYTES_MAX: usize = 16 << 10;
-/// The buffer is handed to the engine at the latest when it holds this much, so that one slow message does not keep
-/// megabytes alive.
-const ARENA_BYTES_MAX: usize = 256 << 10;
-
 /// Bytes of a message on their way to the engine.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// A range of the arena with this index.
-    Copied { arena: u32, start: u32, length: u32 },
+    /// In one of the batch's arenas.
+    Copied(Place),
     /// A buffer of its own.
     Shared(Payload),
 }
@@ -122,8 +117,7 @@ pub(super) struct Outbox {
     /// By slot.
     peers: Vec<Option<PeerEntry>>,
     pub pending: Batch,
-    /// An empty buffer for the next arena, given back by the engine.
-    spare_arenas: Vec<Arc<Vec<u8>>>,
+    arenas: Arenas,
 }
 
 impl Outbox {
@@ -270,19 +264,8 @@ impl Outbox {
             }
             MessageBytes::Copied(bytes) => bytes,
         };
-        let has_room =
-            self.pending.arenas.last().is_some_and(|arena| arena.len() + bytes.len() <= ARENA_BYTES_MAX);
-        if !has_room {
-            self.pending.arenas.push(self.spare_arenas.pop().unwrap_or_default());
-        }
-        let arena = self.pending.arenas.len() - 1;
-        match self.pending.arenas.last_mut().and_then(Arc::get_mut) {
-            Some(buffer) => {
-                let start = buffer.len() as u32;
-                buffer.extend_from_slice(bytes);
-                Body::Copied { arena: arena as u32, start, length: bytes.len() as u32 }
-            }
-            // Arenas are shared only once the engine has taken them.
+        match self.arenas.copy(bytes, &mut self.pending.arenas) {
+            Some(place) => Body::Copied(place),
             None => Body::Shared(Payload::from(bytes)),
         }
     }
@@ -337,11 +320,9 @@ impl Outbox {
         self.peers.clear();
     }
 
-    /// Gives a buffer back for the next arena.
-    pub fn give_arena(&mut self, arena: Arc<Vec<u8>>) {
-        if self.spare_arenas.is_empty() {
-            self.spare_arenas.push(arena);
-        }
+    /// Gives a batch's arenas back for the next one.
+    pub fn give_arenas(&mut self, arenas: impl Iterator<Item = Arc<Vec<u8>>>) {
+        self.arenas.give(arenas);
     }
 
     pub fn insert_peer(

@@ -47,13 +47,54 @@ struct Inbox {
     has_ended: bool,
 }
 
-/// See the module. Locks are held for swaps and single copies only.
+/// What an update has made available to the game.
+#[derive(Default)]
+struct Ready {
+    events: VecDeque<Event>,
+    /// Messages taken since the engine last asked.
+    consumed: Vec<Consumed>,
+    /// Empty buffers for the next [`Taken`].
+    spare: Taken,
+}
+
+/// Events in the hands of the game, and which of them it has taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    events: VecDeque<Event>,
+    consumed: Vec<Consumed>,
+}
+
+impl Taken {
+    pub fn next(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if let Event::Message { peer, channel, payload, .. } = &event {
+            let bytes = payload.len() as u64;
+            match self.consumed.last_mut() {
+                Some(last) if last.peer == *peer && last.channel == *channel => {
+                    last.bytes += bytes;
+                    last.messages += 1;
+                }
+                _ => {
+                    let consumed = Consumed { peer: *peer, channel: *channel, bytes, messages: 1 };
+                    self.consumed.push(consumed);
+                }
+            }
+        }
+        Some(event)
+    }
+
+    pub fn count(&self) -> usize {
+        self.events.len()
+    }
+}
+
+/// See the module. Locks are held for swaps and single copies only; who takes two, takes `inbox` before `ready`.
 pub(super) struct Shared {
     pub outbox: Mutex<Outbox>,
     /// When the oldest waiting command was given, in microseconds.
     commands_since: AtomicU64,
     is_flush_asked: AtomicBool,
-    consumed: Mutex<Vec<Consumed>>,
+    ready: Mutex<Ready>,
     has_consumed: AtomicBool,
     inbox: Mutex<Inbox>,
     arrived: Condvar,
@@ -74,7 +115,7 @@ impl Shared {
             outbox: Mutex::new(Outbox::default()),
             commands_since: AtomicU64::new(NEVER),
             is_flush_asked: AtomicBool::new(false),
-            consumed: Mutex::new(Vec::new()),
+            ready: Mutex::new(Ready::default()),
             has_consumed: AtomicBool::new(false),
             inbox: Mutex::new(Inbox::default()),
             arrived: Condvar::new(),
@@ -105,13 +146,52 @@ impl Shared {
         self.wake_engine();
     }
 
-    pub fn report_consumed(&self, consumed: &mut Vec<Consumed>) {
-        if consumed.is_empty() {
-            return;
+    /// Lets the engine know which messages the game has taken.
+    pub fn report_consumed(&self) {
+        if !self.ready.lock().consumed.is_empty() {
+            self.has_consumed.store(true, Ordering::SeqCst);
+            self.wake_engine();
         }
-        self.consumed.lock().append(consumed);
-        self.has_consumed.store(true, Ordering::SeqCst);
-        self.wake_engine();
+    }
+
+    /// Hands all events that are ready to the game.
+    pub fn take_ready(&self) -> Taken {
+        let mut ready = self.ready.lock();
+        let mut taken = std::mem::take(&mut ready.spare);
+        std::mem::swap(&mut taken.events, &mut ready.events);
+        taken
+    }
+
+    /// Takes back what the game has left, before whatever has come since.
+    pub fn return_ready(&self, mut taken: Taken) {
+        let mut ready = self.ready.lock();
+        if !taken.events.is_empty() {
+            taken.events.append(&mut ready.events);
+            std::mem::swap(&mut taken.events, &mut ready.events);
+        }
+        ready.consumed.append(&mut taken.consumed);
+        ready.spare = taken;
+        drop(ready);
+        self.report_consumed();
+    }
+
+    /// Makes events available to the game, behind those that are. Gives whether there are any now.
+    pub fn make_ready(&self, events: &mut VecDeque<Event>) -> bool {
+        let ready = &mut self.ready.lock().events;
+        move_behind(events, ready);
+        !ready.is_empty()
+    }
+
+    pub fn has_ready(&self) -> bool {
+        self.ready_count() > 0
+    }
+
+    pub fn ready_count(&self) -> usize {
+        self.ready.lock().events.len()
+    }
+
+    pub fn find_ready<T>(&self, find: impl FnMut(&Event) -> Option<T>) -> Option<T> {
+        self.ready.lock().events.iter().find_map(find)
     }
 
     /// The flag is raised before the engine looks whether there is something to do and lowered after it slept, and
@@ -122,25 +202,17 @@ impl Shared {
         }
     }
 
-    /// Waits for events, an interruption or the end, and takes the events.
-    pub fn wait_for_events(
-        &self,
-        timeout: Duration,
-        events: &mut VecDeque<Event>,
-    ) -> Result<(), EngineError> {
+    /// Waits for events, an interruption or the end, and makes the events ready.
+    pub fn wait_for_events(&self, timeout: Duration) -> Result<(), EngineError> {
         let mut inbox = self.inbox.lock();
         let has_news = |inbox: &Inbox| !inbox.events.is_empty() || inbox.is_interrupted || inbox.has_ended;
         if !has_news(&inbox) && !timeout.is_zero() {
             self.arrived.wait_while_for(&mut inbox, |inbox| !has_news(inbox), timeout);
         }
         inbox.is_interrupted = false;
-        if events.is_empty() {
-            std::mem::swap(events, &mut inbox.events);
-        } else {
-            events.append(&mut inbox.events);
-        }
+        let has_events = self.make_ready(&mut inbox.events);
         self.events_waiting.store(0, Ordering::Relaxed);
-        match (&inbox.end, inbox.has_ended && events.is_empty()) {
+        match (&inbox.end, inbox.has_ended && !has_events) {
             (Some(error), true) => Err(error.clone()),
             (None, true) => Err(EngineError::Closed),
             _ => Ok(()),
@@ -209,7 +281,7 @@ impl Shared {
 
     pub fn take_consumed(&self, consumed: &mut Vec<Consumed>) {
         if self.has_consumed.swap(false, Ordering::SeqCst) {
-            std::mem::swap(consumed, &mut self.consumed.lock());
+            std::mem::swap(consumed, &mut self.ready.lock().consumed);
         }
     }
 
@@ -219,11 +291,7 @@ impl Shared {
             return;
         }
         let mut inbox = self.inbox.lock();
-        if inbox.events.is_empty() {
-            std::mem::swap(&mut inbox.events, events);
-        } else {
-            inbox.events.append(events);
-        }
+        move_behind(events, &mut inbox.events);
         self.events_waiting.store(inbox.events.len(), Ordering::Relaxed);
         drop(inbox);
         self.arrived.notify_one();
@@ -258,5 +326,14 @@ impl Shared {
         drop(inbox);
         self.outbox.lock().clear_peers();
         self.arrived.notify_all();
+    }
+}
+
+/// Appends `from` to `to`; where that is empty the buffers change places, so that both are used again.
+fn move_behind(from: &mut VecDeque<Event>, to: &mut VecDeque<Event>) {
+    if to.is_empty() {
+        std::mem::swap(to, from);
+    } else {
+        to.append(from);
     }
 }

@@ -70,6 +70,11 @@ impl UnreliableReassembly {
         self.given_up += (before - self.entries.len()) as u64;
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// When the oldest message is given up.
     #[must_use]
     pub fn expires_at(&self) -> Option<Instant> {

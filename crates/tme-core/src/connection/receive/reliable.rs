@@ -74,6 +74,12 @@ impl ReceiveCredit {
         (self.granted_bytes, self.granted_messages)
     }
 
+    /// Messages granted beyond what was consumed.
+    #[must_use]
+    pub const fn window_messages(&self) -> u64 {
+        self.window_messages
+    }
+
     /// What stands granted, as absolute (bytes, messages).
     #[must_use]
     pub const fn granted(&self) -> (u64, u64) {
@@ -114,12 +120,13 @@ pub struct ReliableReceiver {
     partials: BTreeMap<u64, Partial>,
     newest_of_key: BTreeMap<u32, u64>,
     credit: ReceiveCredit,
+    message_bytes_max: u32,
 }
 
 impl ReliableReceiver {
     /// Nothing received yet; `first` is the channel's first sequence.
     #[must_use]
-    pub const fn new(mode: ChannelMode, first: u64, credit: ReceiveCredit) -> Self {
+    pub const fn new(mode: ChannelMode, first: u64, credit: ReceiveCredit, message_bytes_max: u32) -> Self {
         Self {
             mode,
             first,
@@ -128,6 +135,7 @@ impl ReliableReceiver {
             partials: BTreeMap::new(),
             newest_of_key: BTreeMap::new(),
             credit,
+            message_bytes_max,
         }
     }
 
@@ -135,6 +143,11 @@ impl ReliableReceiver {
     #[must_use]
     pub const fn reference(&self) -> u64 {
         self.base
+    }
+
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.slots.shrink_to_fit();
     }
 
     /// The credit granted to the peer.
@@ -205,28 +218,31 @@ impl ReliableReceiver {
             accepted.is_duplicate = true;
             return Ok(accepted);
         }
-        let bytes = match self.partials.remove(&sequence) {
-            Some(partial) => partial.bytes.len() as u64,
-            None => {
-                self.account(bytes, &mut accepted)?;
-                bytes
-            }
-        };
+        match self.partials.remove(&sequence) {
+            Some(partial) if partial.bytes.len() as u64 != bytes => return Err(Violation::Protocol),
+            Some(_) => {}
+            None => self.account(bytes, &mut accepted)?,
+        }
         self.settle(sequence, bytes, &mut accepted, deliver);
         Ok(accepted)
     }
 
-    /// Whether the sequence was received; an error if it lies beyond what was granted.
+    /// Whether the sequence was received; an error if it lies beyond what was granted, or so far above the lowest one
+    /// missing that remembering all between would take more memory than was offered: in channels that deliver out of
+    /// order, credit comes back although that one is still missing.
     fn is_received(&self, sequence: u64) -> Result<bool, Violation> {
         let Some(index) = sequence.checked_sub(self.base) else { return Ok(true) };
         let (_, granted_messages) = self.credit.granted();
-        if sequence - self.first >= granted_messages {
+        if sequence - self.first >= granted_messages || index >= self.credit.window_messages() {
             return Err(Violation::Credit);
         }
         Ok(!matches!(self.slots.get(index as usize), None | Some(Slot::Missing)))
     }
 
     fn account(&mut self, bytes: u64, accepted: &mut Accepted) -> Result<(), Violation> {
+        if bytes > u64::from(self.message_bytes_max) {
+            return Err(Violation::Credit);
+        }
         accepted.received_bytes += bytes;
         self.credit.receive(bytes)
     }
@@ -304,7 +320,7 @@ impl ReliableReceiver {
     }
 
     fn mark(&mut self, sequence: u64, slot: Slot) {
-        // `is_received` has bounded the distance by the messages granted.
+        // `is_received` has bounded the distance by the window of messages.
         let index = (sequence - self.base) as usize;
         while self.slots.len() <= index {
             self.slots.push_back(Slot::Missing);
@@ -332,7 +348,7 @@ mod tests {
     const FIRST: u64 = (1 << 24) - 3;
 
     fn receiver(mode: ChannelMode) -> ReliableReceiver {
-        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100, 1_100))
+        ReliableReceiver::new(mode, FIRST, ReceiveCredit::new(10_000, 100, 4_000), 4_000)
     }
 
     /// Hands messages (offset, key) in; each one's payload is its offset. Gives what came out.
@@ -372,8 +388,58 @@ mod tests {
         let deliver = &mut |_| ();
         let beyond = receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver);
         assert_eq!(beyond, Err(Violation::Credit));
-        let large = receiver.handle_message(FIRST, 0, Payload::from(vec![0; 10_001]), deliver);
-        assert_eq!(large, Err(Violation::Credit));
+        for sequence in FIRST..FIRST + 3 {
+            let cell = Piece { sequence, key: 0, index: 0, total: 3_500, data: &[0; CELL_BYTES] };
+            assert_eq!(receiver.handle_piece(&cell, deliver).is_ok(), sequence < FIRST + 2, "10,500 bytes");
+        }
+    }
+
+    #[test]
+    fn a_missing_message_bounds_how_far_ahead_the_others_may_run() {
+        let mut receiver = receiver(ChannelMode::ReliableUnordered);
+        let deliver = &mut |_| ();
+        for sequence in FIRST + 1..FIRST + 100 {
+            receiver.handle_message(sequence, 0, Payload::empty(), deliver).unwrap();
+            receiver.credit_mut().consume(0, 1);
+        }
+        receiver.credit_mut().grant();
+        let beyond = receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver);
+        assert_eq!(beyond, Err(Violation::Credit), "granted, but {FIRST} is still missing");
+        receiver.handle_message(FIRST, 0, Payload::empty(), deliver).unwrap();
+        assert!(receiver.handle_message(FIRST + 100, 0, Payload::empty(), deliver).is_ok());
+        assert_eq!(receiver.slots.len(), 0);
+    }
+
+    #[test]
+    fn a_message_above_the_receivers_largest_is_a_violation() {
+        let deliver = &mut |_| ();
+        for (total, is_fine) in [(4_000, true), (4_001, false)] {
+            let cell = Piece { sequence: FIRST, key: 0, index: 0, total, data: &[0; CELL_BYTES] };
+            let outcome = receiver(ChannelMode::ReliableOrdered).handle_piece(&cell, deliver);
+            assert_eq!(outcome.err(), (!is_fine).then_some(Violation::Credit));
+            let outcome = receiver(ChannelMode::ReliableOrdered).handle_skip(FIRST, total as u64, deliver);
+            assert_eq!(outcome.err(), (!is_fine).then_some(Violation::Credit));
+        }
+    }
+
+    #[test]
+    fn what_contradicts_an_incomplete_message_is_a_violation() {
+        let deliver = &mut |_| ();
+        let first = Piece { sequence: FIRST, key: 1, index: 0, total: 3_000, data: &[0; CELL_BYTES] };
+        let started = || {
+            let mut receiver = receiver(ChannelMode::ReliableLatest);
+            receiver.handle_piece(&first, &mut |_| ()).unwrap();
+            receiver
+        };
+        let second = Piece { index: 1, ..first };
+        assert!(started().handle_piece(&second, deliver).is_ok());
+        let other_total = started().handle_piece(&Piece { total: 3_500, ..second }, deliver);
+        let other_key = started().handle_piece(&Piece { key: 2, ..second }, deliver);
+        let whole = started().handle_message(FIRST, 1, Payload::from(b"short"), deliver);
+        let skip = started().handle_skip(FIRST, 2_999, deliver);
+        for outcome in [other_total, other_key, whole, skip] {
+            assert_eq!(outcome, Err(Violation::Protocol));
+        }
     }
 
     #[test]
@@ -387,6 +453,26 @@ mod tests {
         assert_eq!((accepted.received_bytes, accepted.consumed_bytes), (0, 3_000));
         assert_eq!(receiver.reference(), FIRST + 1);
         assert!(receiver.handle_piece(&piece, &mut |_| ()).unwrap().is_duplicate);
+    }
+
+    #[test]
+    fn a_skip_of_what_was_never_seen_counts_once() {
+        for mode in
+            [ChannelMode::ReliableUnordered, ChannelMode::ReliableOrdered, ChannelMode::ReliableLatest]
+        {
+            let mut receiver = receiver(mode);
+            let accepted = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+            let counted = (accepted.received_bytes, accepted.consumed_bytes, accepted.consumed_messages);
+            assert_eq!(counted, (3_000, 3_000, 1));
+            let again = receiver.handle_skip(FIRST, 3_000, &mut |_| ()).unwrap();
+            assert_eq!(again, Accepted { is_duplicate: true, ..Accepted::default() });
+            let cell = Piece { sequence: FIRST, key: 0, index: 0, total: 3_000, data: &[0; CELL_BYTES] };
+            assert_eq!(
+                receiver.handle_piece(&cell, &mut |_| ()),
+                Ok(again),
+                "what comes late counts no more"
+            );
+        }
     }
 
     #[test]

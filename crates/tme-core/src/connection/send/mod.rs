@@ -32,6 +32,12 @@ impl SendCredit {
         Self { bytes, messages, bytes_used: 0, messages_used: 0 }
     }
 
+    /// Messages granted so far.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
     /// Whether a message of this size may start.
     #[must_use]
     #[inline]
@@ -188,13 +194,16 @@ impl<'a> PacketRoom<'a> {
     ) -> Option<(usize, usize)> {
         let start = frame.fragment?.index as usize * CELL_BYTES;
         let left = whole.get(start..)?;
-        // The header's own size depends on the length only through one varint; three bytes cover any datagram.
-        let header = frame.bytes_for(0, mode) + 2;
-        let fitting = self.bytes().saturating_sub(header);
-        let data = if left.len() <= fitting && left.len() <= cells_max.saturating_mul(CELL_BYTES) {
+        // Exact to the byte: in a batch every packet has the size of the first, so the second cell must fit where the
+        // first one just did.
+        let room = self.bytes();
+        let fits = |bytes: usize| frame.bytes_for(bytes, mode) <= room;
+        let data = if fits(left.len()) && left.len() <= cells_max.saturating_mul(CELL_BYTES) {
             left
         } else {
-            left.get(..(fitting / CELL_BYTES).min(cells_max) * CELL_BYTES)?
+            let cells_max = cells_max.min(room / CELL_BYTES);
+            let cells = (1..=cells_max).rev().find(|cells| fits(cells * CELL_BYTES))?;
+            left.get(..cells * CELL_BYTES)?
         };
         if data.is_empty() {
             return None;

@@ -75,15 +75,19 @@ pub struct ReliableQueue {
     queued_bytes: usize,
     queued_messages: usize,
     credit: SendCredit,
+    /// A message this far above the oldest unacknowledged one must wait: the receiver keeps no more apart.
+    span_max: u64,
     /// Newest sequence of each key (ReliableLatest).
     newest_of_key: BTreeMap<u32, u64>,
 }
 
 impl ReliableQueue {
-    /// An empty queue for the channel at `position`; `first` is its first sequence.
+    /// An empty queue for the channel at `position`; `first` is its first sequence, `credit` what the receiver grants to
+    /// begin with.
     #[must_use]
     pub const fn new(position: u8, mode: ChannelMode, first: u64, credit: SendCredit) -> Self {
         Self {
+            span_max: credit.messages(),
             position,
             mode,
             slots: VecDeque::new(),
@@ -109,6 +113,13 @@ impl ReliableQueue {
     #[must_use]
     pub const fn queued_messages(&self) -> usize {
         self.queued_messages
+    }
+
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.slots.shrink_to_fit();
+        self.again.shrink_to_fit();
+        self.skips.shrink_to_fit();
     }
 
     /// Whether a message with this key may be queued under a limit of `keys_max` keys.
@@ -251,14 +262,27 @@ impl ReliableQueue {
     /// Whether messages wait only for the receiver's credit.
     #[must_use]
     pub fn is_blocked_by_credit(&self, connection_credit: &SendCredit) -> bool {
-        self.next_new < self.base + self.slots.len() as u64 && !self.may_send_new(connection_credit)
+        self.has_new() && !self.may_send_new(connection_credit)
+    }
+
+    /// Whether messages wait only for the acknowledgement of the oldest one.
+    #[must_use]
+    pub fn is_blocked_by_span(&self) -> bool {
+        self.has_new() && self.next_new - self.base >= self.span_max
+    }
+
+    fn has_new(&self) -> bool {
+        self.next_new < self.base + self.slots.len() as u64
     }
 
     fn may_send_new(&self, connection_credit: &SendCredit) -> bool {
         let index = (self.next_new - self.base) as usize;
         self.slots.get(index).is_some_and(|slot| {
             let bytes = u64::from(slot.bytes);
-            self.next_new_cell > 0 || (self.credit.allows(bytes) && connection_credit.allows(bytes))
+            let may_start = self.credit.allows(bytes)
+                && connection_credit.allows(bytes)
+                && self.next_new - self.base < self.span_max;
+            self.next_new_cell > 0 || may_start
         })
     }
 

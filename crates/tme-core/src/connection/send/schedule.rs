@@ -129,6 +129,16 @@ impl SendChannels {
         Ok(())
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        for channel in &mut self.channels {
+            match &mut channel.queue {
+                Queue::Unreliable(queue) => queue.release_spare(),
+                Queue::Reliable(queue) => queue.release_spare(),
+            }
+        }
+    }
+
     /// Largest message the channel at `position` takes; 0 if there is none.
     #[must_use]
     pub fn message_bytes_max(&self, position: usize) -> usize {
@@ -228,8 +238,14 @@ impl SendChannels {
 
     /// What a packet carried has arrived.
     pub fn handle_acked(&mut self, frame: SentFrame) {
-        if let Some(queue) = self.reliable_of(frame) {
-            queue.handle_acked(frame);
+        let Some(queue) = self.reliable_of(frame) else { return };
+        let was_blocked = queue.is_blocked_by_span();
+        queue.handle_acked(frame);
+        if was_blocked
+            && !queue.is_blocked_by_span()
+            && let Some(position) = position_of(frame)
+        {
+            self.activate(usize::from(position));
         }
     }
 

@@ -61,6 +61,11 @@ impl UnreliableQueue {
         self.waiting.len()
     }
 
+    /// Gives memory back that was needed at a busier time.
+    pub fn release_spare(&mut self) {
+        self.waiting.shrink_to_fit();
+    }
+
     /// Drops what has waited too long. The rest of a message that half left is of no use either.
     pub fn expire(&mut self, now: Instant, counters: &mut QueueCounters) {
         while self.waiting.front().is_some_and(|oldest| oldest.queued_at + self.age_max < now) {

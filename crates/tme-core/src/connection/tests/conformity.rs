@@ -1,10 +1,8 @@
 //! What a connection makes of packets that no end of ours would send (`docs/PROTOCOL.md`, sections 6 to 9).
 
 use super::*;
-use crate::wire::frame::Fragment;
-use crate::wire::frame::{Frames, MessageFrame, SequenceField};
-use crate::wire::header::Header;
-use crate::wire::header::{KeyPhase, TruncatedNumber};
+use crate::wire::frame::{Fragment, Frame, Frames, MessageFrame, SequenceField};
+use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
 const NOW: Instant = Instant::from_micros(1_000_000);
 const SECRETS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
@@ -84,14 +82,20 @@ impl Victim {
         }
     }
 
-    fn messages(&mut self) -> Vec<(ChannelId, Vec<u8>)> {
+    fn messages(&mut self) -> Vec<Vec<u8>> {
         let events = std::iter::from_fn(|| self.workspace.poll_event());
         let messages = events.filter_map(|event| match event {
-            Event::Message { channel, payload, .. } => Some((channel, payload.to_vec())),
+            Event::Message { payload, .. } => Some(payload.to_vec()),
             _ => None,
         });
         messages.collect()
     }
+}
+
+fn close() -> Vec<u8> {
+    let mut payload = Vec::new();
+    Frame::Close { reason: 100, code: 0, detail: b"" }.encode(&[], &mut payload);
+    payload
 }
 
 /// A whole message of a numbered channel without a key.
@@ -129,6 +133,128 @@ fn what_no_packet_may_hold_closes_the_connection() {
     let mut fine = Victim::new();
     fine.receive(&[0x80, 0].repeat(2_048));
     assert_eq!((fine.reason(), fine.messages().len()), (None, 2_048));
+}
+
+#[test]
+fn fragments_move_the_reference_of_their_channel_even_if_they_stay_alone() {
+    let mut victim = Victim::new();
+    let cell = |sequence: u32, index| {
+        let fragment = Some(Fragment { index, total: 2_200 });
+        message(0, ChannelMode::Unreliable, sequence & 0xFF_FFFF, fragment, &[0xA5; 1_100])
+    };
+    // Each step alone is below 2²³, two of them are not.
+    for sequence in [0, 0x70_0000, 0xE0_0000] {
+        victim.receive(&cell(sequence, 0));
+    }
+    victim.receive(&[cell(0x150_0000, 0), cell(0x150_0000, 1)].concat());
+    assert_eq!(victim.messages().len(), 1);
+    let ReceiveChannel::Unreliable { newest } = victim.connection.receivers[0] else { panic!() };
+    assert_eq!(newest, 0x150_0000);
+}
+
+#[test]
+fn nothing_is_delivered_behind_close() {
+    let mut victim = Victim::new();
+    victim.receive(&[whole(3, 0, b"before"), close(), whole(3, 1, b"behind")].concat());
+    let mut packet = Vec::new();
+    let limits = TransmitLimits { segments: 1, bytes: 1_200 };
+    assert!(victim.connection.poll_transmit(NOW, limits, &mut packet, &mut victim.workspace).is_some());
+    // Overtaken by CLOSE, then nonsense: no effect but an acknowledgement of what provokes one.
+    for late in [whole(3, 1, b"late"), vec![0x0E]] {
+        victim.receive(&late);
+        assert!(matches!(victim.connection.state, State::Draining));
+    }
+    assert!(victim.connection.poll_timeout().is_some_and(|at| at <= NOW + ms(25)));
+    assert_eq!(victim.messages(), [b"before"]);
+}
+
+#[test]
+fn whoever_closes_hears_nothing_more_but_the_answer() {
+    let mut victim = Victim::new();
+    victim.receive(&whole(3, 0, b"before"));
+    victim.connection.close(NOW, CloseMode::Now, Farewell::new(Reason::Kicked));
+    victim.receive(&whole(3, 1, b"behind"));
+    let mut packet = Vec::new();
+    let limits = TransmitLimits { segments: 1, bytes: 1_200 };
+    victim.connection.poll_transmit(NOW, limits, &mut packet, &mut victim.workspace).unwrap();
+    assert_eq!(victim.reason(), Some(Reason::Kicked));
+    victim.receive(&[0x02, 0, 0, 0, 0, 0, 0]);
+    assert!(victim.connection.is_closed(), "the CLOSE was acknowledged");
+    assert_eq!(victim.messages(), [b"before"]);
+}
+
+#[test]
+fn close_is_sent_five_times_in_all() {
+    let mut victim = Victim::new();
+    victim.receive(&[0x01]);
+    victim.connection.close(NOW, CloseMode::Now, Farewell::new(Reason::Closed));
+    let limits = TransmitLimits { segments: 8, bytes: 65_000 };
+    let mut now = NOW;
+    let mut count = 0;
+    while !victim.connection.is_closed() {
+        let mut packets = Vec::new();
+        while victim.connection.poll_transmit(now, limits, &mut packets, &mut victim.workspace).is_some() {
+            count += 1;
+        }
+        now = victim.connection.poll_timeout().unwrap().max(now);
+        victim.connection.handle_timeout(now, &mut victim.workspace);
+        assert!(now < NOW + Duration::from_secs(60));
+    }
+    assert_eq!(count, 5);
+}
+
+#[test]
+fn what_exceeds_the_receivers_limits_closes_the_connection() {
+    let limits = Limits { reliable_message_bytes_max: 2_000, ..Limits::default() };
+    let cell = |total| {
+        let fragment = Some(Fragment { index: 0, total });
+        message(3, ChannelMode::ReliableOrdered, 0, fragment, &[0xA5; 1_100])
+    };
+    let skip = |bytes| {
+        let mut payload = Vec::new();
+        Frame::Skip { position: 2, sequence: 0, bytes }.encode(&ChannelMode::ALL, &mut payload);
+        payload
+    };
+    for (what, payload, expected) in [
+        ("a message of 2,000 bytes", cell(2_000), None),
+        ("a message of 2,001 bytes", cell(2_001), Some(Reason::FlowControl)),
+        ("a skip of 2,000 bytes", skip(2_000), None),
+        ("a skip of 2,001 bytes", skip(2_001), Some(Reason::FlowControl)),
+        ("a skip of more than 16 MiB", skip((16 << 20) + 1), Some(Reason::ProtocolViolation)),
+    ] {
+        let mut victim = Victim::with(limits);
+        victim.receive(&payload);
+        assert_eq!(victim.reason(), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_sender_waits_for_the_oldest_message_however_much_credit_it_has() {
+    let table = ChannelTable::new([Channel::reliable_unordered("a")]).unwrap();
+    let allowance = PeerAllowance {
+        message_bytes_max: 1 << 20,
+        connection_bytes: 1 << 30,
+        channel_bytes: 1 << 30,
+        channel_messages: 4,
+    };
+    let mut channels = SendChannels::new(&table, 0, allowance);
+    for _ in 0..10 {
+        channels.push(NOW, 0, Payload::empty(), SendOptions::default()).unwrap();
+    }
+    let fill = |channels: &mut SendChannels| {
+        let (mut packet, mut frames) = (Vec::new(), Vec::new());
+        channels.fill(NOW, &mut send::PacketRoom::new(&mut packet, 1_200, &mut frames));
+        frames
+    };
+    let messages = |first, count| SentFrame::Messages { position: 0, count, first };
+    assert_eq!(fill(&mut channels), [messages(0, 4)]);
+    channels.handle_channel_credit(0, 1 << 30, 100);
+    channels.handle_acked(messages(1, 3));
+    assert_eq!(fill(&mut channels), [], "number 0 is not acknowledged");
+    assert!(!channels.has_sendable());
+    channels.handle_acked(messages(0, 1));
+    assert!(channels.has_sendable());
+    assert_eq!(fill(&mut channels), [messages(4, 4)]);
 }
 
 #[test]

@@ -163,13 +163,18 @@ impl Aead {
         tag.copy_from_slice(sealed.as_ref());
     }
 
-    /// The generation is worn out, the other side is known to have it, and no update is under way.
+    /// The generation is worn out, the other side is known to have it, and no update is under way. One is under way
+    /// until the old receiving keys are erased: the other side would answer a further update with a third generation,
+    /// and what it sent before with the oldest could not be opened any more.
     #[inline]
     fn is_update_due(&self, now: Instant) -> bool {
         let sending = &self.sending;
         let is_worn_out = sending.packets >= self.limits.packets_max
             || now.saturating_since(sending.since) >= self.limits.generation_time_max;
-        is_worn_out && sending.is_confirmed && sending.number == self.receiving.number
+        is_worn_out
+            && sending.is_confirmed
+            && sending.number == self.receiving.number
+            && self.receiving.previous.is_none()
     }
 
     #[cold]
@@ -290,5 +295,63 @@ impl Receiving {
             Some((lowest, highest)) => (lowest.min(number), highest.max(number)),
             None => (number, number),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::{hkdf, hmac};
+
+    use super::*;
+    use crate::crypto::vectors;
+
+    const KEY_SCHEDULE: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/key_schedule.json"));
+    const PACKET_NUMBERS: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/packet_numbers.json"));
+
+    /// What a key makes of one fixed packet: `ring` shows no keys.
+    fn fingerprint(key: &LessSafeKey) -> Vec<u8> {
+        let mut sealed = b"fingerprint".to_vec();
+        let nonce = aead::Nonce::assume_unique_for_key([7; NONCE_LEN]);
+        key.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut sealed).unwrap();
+        sealed
+    }
+
+    #[test]
+    fn generations_are_derived_as_the_vectors_say() {
+        for entry in vectors::entries(KEY_SCHEDULE) {
+            let mut secret: Secret = Zeroizing::new(vectors::array(&entry, "secret"));
+            for expected in entry["generations"].as_array().unwrap() {
+                let salt = hmac::Key::new(hmac::HMAC_SHA256, b"TME packet");
+                let pseudo_random_key = vectors::array::<32>(expected, "prk");
+                assert_eq!(hmac::sign(&salt, &*secret).as_ref(), pseudo_random_key, "{expected}");
+                let pseudo_random_key = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, &pseudo_random_key);
+                let key: [u8; 32] = hkdf_expand(&pseudo_random_key, b"key");
+                assert_eq!(key, vectors::array::<32>(expected, "key"), "{expected}");
+
+                for algorithm in [&aead::AES_256_GCM, &aead::CHACHA20_POLY1305] {
+                    let derived = Generation::derive(algorithm, &secret);
+                    let plain = LessSafeKey::new(UnboundKey::new(algorithm, &key).unwrap());
+                    assert_eq!(fingerprint(&derived.key.key), fingerprint(&plain), "{expected}");
+                    assert_eq!(derived.key.iv, vectors::array::<NONCE_LEN>(expected, "iv"), "{expected}");
+                    assert_eq!(*derived.next_secret, vectors::array::<32>(expected, "next"), "{expected}");
+                }
+                secret = Zeroizing::new(vectors::array(expected, "next"));
+            }
+        }
+    }
+
+    #[test]
+    fn nonces_are_those_of_the_vectors() {
+        let mut count = 0;
+        for entry in vectors::entries(PACKET_NUMBERS).iter().filter(|entry| entry["kind"] == "nonce") {
+            let key = LessSafeKey::new(UnboundKey::new(&aead::AES_256_GCM, &[0; 32]).unwrap());
+            let key = PacketKey { key, iv: vectors::array(entry, "iv") };
+            let nonce = key.nonce(entry["number"].as_u64().unwrap());
+            assert_eq!(nonce.as_ref(), &vectors::array::<NONCE_LEN>(entry, "nonce"), "{entry}");
+            count += 1;
+        }
+        assert!(count > 0);
     }
 }

@@ -108,6 +108,9 @@ fn both_sides_renew_their_keys_when_a_generation_is_worn_out() {
             stream(&mut server, &mut client, at_server, 2).unwrap();
             at_server += 2;
             client.handle_acknowledged(START, at_client - 1, PROBE_TIMEOUT);
+            for side in [&mut client, &mut server] {
+                side.handle_timeout(START + 3 * PROBE_TIMEOUT);
+            }
             assert_eq!(client.send_generation(), round, "one generation per ten packets");
             assert_eq!(server.receive_generation(), round);
             assert_eq!(server.send_generation(), round, "the receiver follows with its own sending");
@@ -183,6 +186,20 @@ fn old_keys_are_erased_three_probe_timeouts_after_confirmation() {
     assert_eq!(open(&mut server, 7, &packets[7]), Err(OpenError::KeyErased));
     assert_eq!(server.poll_timeout(), None);
     assert_eq!(open(&mut server, 10, &packets[10]), Ok(()));
+}
+
+#[test]
+fn the_next_update_waits_until_the_old_keys_are_erased() {
+    let (mut client, mut server) = pair(Suite::Aes256Gcm, small_limits());
+    client.sealed_until_confirmed();
+    stream(&mut client, &mut server, 0, 11).unwrap();
+    stream(&mut server, &mut client, 0, 1).unwrap();
+    client.handle_acknowledged(START, 10, PROBE_TIMEOUT);
+    stream(&mut client, &mut server, 11, 20).unwrap();
+    assert_eq!(client.send_generation(), 1, "worn out and confirmed, but the keys of generation 0 are there");
+    client.handle_timeout(START + 3 * PROBE_TIMEOUT);
+    stream(&mut client, &mut server, 31, 1).unwrap();
+    assert_eq!((client.send_generation(), server.receive_generation()), (2, 2));
 }
 
 #[test]

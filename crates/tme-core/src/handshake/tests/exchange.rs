@@ -248,10 +248,8 @@ fn lost_datagrams_are_repeated_with_growing_pauses_and_the_same_bytes() {
         assert_eq!(world.sent_by_client(), first);
     }
     assert_eq!(pauses, [250, 375, 562, 843, 1_265]);
-    world
-        .deliver_to_server(&first[0])
-        .iter()
-        .for_each(|cookie| world.client.handle_datagram(world.now, cookie));
+    let cookies = world.deliver_to_server(&first[0]);
+    world.deliver_to_client(&cookies);
     let connect = world.sent_by_client();
     assert_eq!(world.client.poll_timeout(), Some(world.now + Duration::from_millis(250)));
     world.advance(Duration::from_millis(250));

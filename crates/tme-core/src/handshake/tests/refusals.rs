@@ -102,7 +102,8 @@ fn the_owner_refuses_with_reason_and_detail_and_the_answer_is_repeated() {
         let (Outcome::ReplyCached(again), _) = world.offer_to_server(&connect) else { panic!() };
         assert_eq!(again, answer);
         assert_eq!(world.server.statistics().shared_secrets, cost);
-        answer.iter().for_each(|datagram| world.client.handle_datagram(world.now, datagram));
+        let answer: Vec<Vec<u8>> = answer.iter().map(<[u8]>::to_vec).collect();
+        world.deliver_to_client(&answer);
         let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!() };
         assert_eq!(error, ConnectError::Refused(refusal));
         world.advance(Duration::from_secs(6));

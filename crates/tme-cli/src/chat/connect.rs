@@ -1,0 +1,306 @@
+//! `tme connect`: a chat client, for people and for pipes.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tme::{Client, Connected, Direction, Disconnected, Event, Origin, Preset, PublicKey, Reason, SendError};
+
+use super::{APPLICATION, CHAT, NAME_BYTES_MAX, channel, cut, describe, printable};
+use crate::arguments::ConnectOptions;
+use crate::failure::reason_of_end;
+use crate::input::{Input, read_lines};
+use crate::{ExitReason, Failure, Output, format, interrupt, logs, network};
+
+/// Longest wait, so that Ctrl-C is seen.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+/// How long messages may take to be acknowledged at the end.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(30);
+/// The same after Ctrl-C.
+const FLUSH_PATIENCE_INTERRUPTED: Duration = Duration::from_secs(1);
+/// Lines taken from the input before they are sent.
+const LINES_AT_ONCE: usize = 256;
+const OUT: Output = Output::Stdout;
+
+const HELP: &str = "/stats   figures of the connection
+/quit    leave
+anything else is said to everybody";
+
+/// Connects, and chats until `/quit`, the end of the input, Ctrl-C or the end of the connection.
+///
+/// # Errors
+/// [`Failure`]: no answer, a refusal, a connection that ended, messages not delivered.
+pub fn run(options: &ConnectOptions) -> Result<(), Failure> {
+    logs::install(&options.logs)?;
+    interrupt::listen();
+    let file = options.send.as_deref().map(read_file).transpose()?;
+    let mut client = start(options)?;
+    let connected = wait_for_connection(&mut client, options)?;
+    greet(&connected, options);
+    set_conditions(&client, options.net)?;
+    let handle = client.handle();
+    let mut talk = Talk { queue: Queue::default(), began: Instant::now() };
+    match file {
+        Some(lines) => {
+            talk.queue.waiting = lines.into();
+            talk.run(&mut client, None)
+        }
+        None => talk.run(&mut client, Some(read_lines(move || handle.wake()))),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<String>, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::file(path, error))?;
+    Ok(String::from_utf8_lossy(&bytes).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+fn start(options: &ConnectOptions) -> Result<Client, Failure> {
+    let mut builder = Client::builder()
+        .application(APPLICATION)
+        .channel(channel())
+        .connect(&options.server)
+        .connect_timeout(Duration::from_secs(u64::from(options.timeout)))
+        .user_data(cut(&name(options), NAME_BYTES_MAX));
+    if let Some(key) = &options.key {
+        let key = key.parse::<PublicKey>().map_err(|error| Failure::new(ExitReason::Usage, error))?;
+        builder = builder.server_key(key);
+    } else if let Some(path) = &options.known_hosts {
+        builder = builder.known_hosts(path);
+    }
+    Ok(builder.start()?)
+}
+
+/// The name to appear under: as asked for, else the user's.
+fn name(options: &ConnectOptions) -> String {
+    let user = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
+    options.name.clone().unwrap_or_else(user)
+}
+
+fn wait_for_connection(client: &mut Client, options: &ConnectOptions) -> Result<Box<Connected>, Failure> {
+    while !interrupt::is_asked() {
+        client.update(WAIT_MAX)?;
+        for event in client.events() {
+            match event {
+                Event::Connected { info, .. } => return Ok(info),
+                Event::Disconnected { reason, .. } => return Err(not_connected(&reason, options)),
+                _ => {}
+            }
+        }
+    }
+    Err(Failure::new(ExitReason::Other, "given up before the server answered"))
+}
+
+/// Why there is no connection, in words that help.
+fn not_connected(end: &Disconnected, options: &ConnectOptions) -> Failure {
+    let detail = printable(&end.detail);
+    let server = &options.server;
+    match end.reason {
+        Reason::ConnectTimedOut if detail.is_empty() || detail.starts_with("no answer within") => {
+            Failure::new(
+                ExitReason::Unreachable,
+                format_args!(
+                    "no answer from {server} after {} s (is the server running? is the port open?)",
+                    options.timeout
+                ),
+            )
+        }
+        // The server, or somebody in its place, did answer, but with another key.
+        Reason::ConnectTimedOut if detail.starts_with("only a server with the key") => {
+            Failure::new(ExitReason::Refused, format_args!("{server}: {detail}"))
+        }
+        Reason::ConnectTimedOut => Failure::new(ExitReason::Unreachable, format_args!("{server}: {detail}")),
+        Reason::Unresolved => Failure::new(ExitReason::Unreachable, end),
+        reason => Failure::new(reason_of_end(reason), format_args!("{server} refused: {end}")),
+    }
+}
+
+fn greet(connected: &Connected, options: &ConnectOptions) {
+    OUT.line(&format!(
+        "connected to {} as number {}{}",
+        connected.remote,
+        connected.number,
+        if options.net.is_some() {
+            format!(" over {}", network::describe(options.net))
+        } else {
+            String::new()
+        },
+    ));
+    let Some(key) = connected.key else { return };
+    match (&options.key, &options.known_hosts) {
+        (Some(_), _) => OUT.line(&format!("server key {key} (as expected)")),
+        (None, Some(path)) if connected.is_first_use => {
+            OUT.line(&format!("server key {key} (seen for the first time, kept in {})", path.display()));
+        }
+        (None, Some(path)) => OUT.line(&format!("server key {key} (as in {})", path.display())),
+        // The engine has warned in the log; this says what to do about it.
+        (None, None) => {
+            OUT.line(&format!(
+                "server key {key} (not verified; if it is the one the server prints, use --key)"
+            ));
+        }
+    }
+}
+
+fn set_conditions(client: &Client, net: Option<Preset>) -> Result<(), Failure> {
+    let Some(conditions) = net.map(Preset::conditions) else { return Ok(()) };
+    client.set_conditions(Direction::Outgoing, Some(conditions.up))?;
+    client.set_conditions(Direction::Incoming, Some(conditions.down))?;
+    Ok(())
+}
+
+/// Lines on their way to the server.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<String>,
+    sent: u64,
+    sent_bytes: u64,
+    /// Lines that can never be sent.
+    refused: u64,
+    /// Why a line was refused.
+    refusal: Option<SendError>,
+}
+
+impl Queue {
+    /// Sends what the connection takes now.
+    fn send(&mut self, client: &Client) -> Result<(), SendError> {
+        while let Some(line) = self.waiting.front() {
+            match client.send(CHAT, line) {
+                Ok(()) => {
+                    self.sent += 1;
+                    self.sent_bytes += line.len() as u64;
+                }
+                Err(SendError::WouldBlock { .. }) => return Ok(()),
+                Err(error @ SendError::TooLarge { .. }) => {
+                    OUT.line(&format!("not sent: {error}"));
+                    self.refused += 1;
+                    self.refusal = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+}
+
+/// What the input is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Typing {
+    /// Nothing more at the moment.
+    Pausing,
+    /// More lines are there than were taken.
+    Waiting,
+    /// Nothing more will come.
+    Over,
+}
+
+/// A conversation.
+struct Talk {
+    queue: Queue,
+    began: Instant,
+}
+
+impl Talk {
+    /// Talks until the input ends; without input, until the queue is sent.
+    fn run(&mut self, client: &mut Client, input: Option<Receiver<Input>>) -> Result<(), Failure> {
+        let is_summary_wanted = input.is_none();
+        let mut typing = if input.is_none() { Typing::Over } else { Typing::Pausing };
+        while !(typing == Typing::Over && self.queue.waiting.is_empty()) && !interrupt::is_asked() {
+            client.update(if typing == Typing::Waiting { Duration::ZERO } else { WAIT_MAX })?;
+            if let Some(end) = self.take_events(client) {
+                return Err(ended(&end));
+            }
+            // A pipe is read no faster than the server takes its lines.
+            if let (Some(lines), true, true) = (&input, typing != Typing::Over, self.queue.waiting.is_empty())
+            {
+                typing = self.read(client, lines);
+            }
+            match self.queue.send(client) {
+                // The end of the connection is told by an event, with its reason.
+                Ok(()) | Err(SendError::NotConnected) => {}
+                Err(error) => return Err(Failure::new(ExitReason::Other, error)),
+            }
+            if !self.queue.waiting.is_empty() && typing == Typing::Waiting {
+                typing = Typing::Pausing;
+            }
+        }
+        self.leave(client)?;
+        let Queue { sent, sent_bytes, refused, refusal, .. } = &self.queue;
+        if is_summary_wanted {
+            let took = self.began.elapsed();
+            let (sent, bytes) = (format::count(*sent), format::count(*sent_bytes));
+            OUT.line(&format!("delivered {sent} messages ({bytes} bytes) in {}", format::time(took)));
+        }
+        match refusal {
+            Some(error) if !std::io::stdin().is_terminal() || is_summary_wanted => Err(Failure::new(
+                ExitReason::CheckFailed,
+                format_args!("{refused} lines were not sent: {error}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes lines typed, at most [`LINES_AT_ONCE`] of them.
+    fn read(&mut self, client: &Client, lines: &Receiver<Input>) -> Typing {
+        while self.queue.waiting.len() < LINES_AT_ONCE {
+            match lines.try_recv() {
+                Ok(Input::Line(line)) => match line.trim() {
+                    "" => {}
+                    "/quit" => return Typing::Over,
+                    "/help" => OUT.line(HELP),
+                    "/stats" => match client.statistics() {
+                        Some(statistics) => OUT.line(&describe(&statistics)),
+                        None => OUT.line("not connected"),
+                    },
+                    command if command.starts_with('/') => {
+                        OUT.line(&format!("no command {command}; /help lists them"));
+                    }
+                    _ => self.queue.waiting.push_back(line),
+                },
+                Ok(Input::End) | Err(TryRecvError::Disconnected) => return Typing::Over,
+                Err(TryRecvError::Empty) => return Typing::Pausing,
+            }
+        }
+        Typing::Waiting
+    }
+
+    /// Shows what has come; gives how the connection ended if it has.
+    fn take_events(&mut self, client: &mut Client) -> Option<Box<Disconnected>> {
+        let mut end = None;
+        for event in client.events() {
+            match event {
+                Event::Message { payload, .. } => OUT.line(&printable(&payload)),
+                Event::Interrupted { .. } => OUT.line("* the server is not heard at the moment"),
+                Event::Resumed { .. } => OUT.line("* the server is heard again"),
+                Event::Disconnected { reason, .. } => end = Some(reason),
+                _ => {}
+            }
+        }
+        end
+    }
+
+    /// Says goodbye once everything is acknowledged.
+    fn leave(&mut self, client: &mut Client) -> Result<(), Failure> {
+        client.disconnect(0, "");
+        let patience = if interrupt::is_asked() { FLUSH_PATIENCE_INTERRUPTED } else { FLUSH_PATIENCE };
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            client.update(WAIT_MAX)?;
+            if let Some(end) = self.take_events(client) {
+                let is_ours = end.origin == Origin::Local && end.reason == Reason::Closed;
+                return if is_ours { Ok(()) } else { Err(ended(&end)) };
+            }
+        }
+        if interrupt::is_asked() {
+            return Ok(());
+        }
+        let text = format!("the server did not acknowledge all messages within {} s", patience.as_secs());
+        Err(Failure::new(ExitReason::Disconnected, text))
+    }
+}
+
+fn ended(end: &Disconnected) -> Failure {
+    Failure::new(reason_of_end(end.reason), format_args!("disconnected: {end}"))
+}

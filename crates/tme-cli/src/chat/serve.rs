@@ -1,0 +1,257 @@
+//! `tme serve`: a chat server.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tme::{Connected, Direction, Event, PeerId, Server};
+
+use super::{APPLICATION, CHAT, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, channel, cut, describe, printable};
+use crate::arguments::ServeOptions;
+use crate::input::{Input, read_lines};
+use crate::{Failure, Output, format, interrupt, keys, logs, network};
+
+/// Longest wait, so that Ctrl-C is seen.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+/// How long clients may take to hear that the server shuts down.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
+const OUT: Output = Output::Stdout;
+/// The code that a kicked client is told.
+const KICK_CODE: u32 = 1;
+
+const HELP: &str = "/list            who is here
+/kick N [WHY]    throw number N out
+/stats           figures of the server and of every connection
+/quit            stop the server
+anything else is said to everybody";
+
+/// Runs a chat server until `/quit`, Ctrl-C or a failure.
+///
+/// # Errors
+/// [`Failure`]: the key file or the address cannot be had, or the network fails.
+pub fn run(options: &ServeOptions) -> Result<(), Failure> {
+    logs::install(&options.logs)?;
+    interrupt::listen();
+    let (key, key_note) = match &options.key_file {
+        Some(path) => match keys::load_or_create(path)? {
+            (key, true) => (key, format!(" (new, kept in {})", path.display())),
+            (key, false) => (key, format!(" (from {})", path.display())),
+        },
+        None => (tme::generate_key()?, " (for this run only; --key-file FILE keeps one)".to_owned()),
+    };
+    let mut server = Server::builder()
+        .application(APPLICATION)
+        .channel(channel())
+        .listen(options.listen_address())
+        .max_peers(options.max_peers as usize)
+        .key(key)
+        .start()?;
+    let address = server.local_addr();
+    let public = server.public_key();
+    OUT.line(&format!("listening on {address}"));
+    OUT.line(&format!("public key {public}{key_note}"));
+    if options.net.is_some() {
+        OUT.line(&format!("network {}", network::describe(options.net)));
+    }
+    OUT.line(&format!("to join, run: tme connect {} --key {public}", reachable(address)));
+    OUT.line("type to chat, /help for commands");
+    let handle = server.handle();
+    let input = read_lines(move || handle.wake());
+    let result = Room::new(options.clone()).run(&mut server, input);
+    server.shutdown(SHUTDOWN_PATIENCE);
+    result
+}
+
+/// An address that others on this network can use, as well as this machine can tell.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    // Connecting a UDP socket sends nothing; it makes the system choose the interface towards that address, one of
+    // those reserved for documentation (RFC 5737).
+    let towards_others = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).and_then(|()| socket.local_addr())
+    });
+    let ip = towards_others.map_or(IpAddr::from(Ipv4Addr::LOCALHOST), |local| local.ip());
+    SocketAddr::new(ip, address.port())
+}
+
+struct Guest {
+    name: String,
+    number: u32,
+}
+
+struct Room {
+    options: ServeOptions,
+    guests: BTreeMap<PeerId, Guest>,
+    started: Instant,
+    messages: u64,
+}
+
+/// What a line typed at the server leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+impl Room {
+    fn new(options: ServeOptions) -> Self {
+        Self { options, guests: BTreeMap::new(), started: Instant::now(), messages: 0 }
+    }
+
+    fn run(&mut self, server: &mut Server, input: Receiver<Input>) -> Result<(), Failure> {
+        // Without standard input, as under a service manager, the server goes on until it is told to end.
+        let mut input = Some(input);
+        while !interrupt::is_asked() {
+            server.update(WAIT_MAX)?;
+            for event in server.events() {
+                self.handle(server, event);
+            }
+            while let Some(lines) = &input {
+                match lines.try_recv() {
+                    Ok(Input::Line(line)) => {
+                        if self.obey(server, line.trim()) == Next::Stop {
+                            return Ok(());
+                        }
+                    }
+                    Ok(Input::End) | Err(TryRecvError::Disconnected) => input = None,
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, server: &Server, event: Event) {
+        match event {
+            Event::Connected { peer, info } => self.welcome(server, peer, &info),
+            Event::Message { peer, payload, .. } => {
+                let Some(guest) = self.guests.get(&peer) else { return };
+                self.messages += 1;
+                let text = format!("{}: {}", guest.name, printable(&payload));
+                OUT.line(&text);
+                announce(server, Some(peer), &text);
+            }
+            Event::Disconnected { peer, reason } => {
+                let Some(guest) = self.guests.remove(&peer) else { return };
+                OUT.line(&format!("* {} ({}) left: {reason}", guest.name, guest.number));
+                announce(server, Some(peer), &format!("* {} left", guest.name));
+            }
+            Event::Interrupted { peer } => self.note(peer, "is not heard at the moment"),
+            Event::Resumed { peer } => self.note(peer, "is heard again"),
+            _ => {}
+        }
+    }
+
+    fn note(&self, peer: PeerId, what: &str) {
+        if let Some(guest) = self.guests.get(&peer) {
+            OUT.line(&format!("* {} ({}) {what}", guest.name, guest.number));
+        }
+    }
+
+    fn welcome(&mut self, server: &Server, peer: PeerId, info: &Connected) {
+        let name = printable(&info.user_data);
+        let name = match cut(name.trim(), NAME_BYTES_MAX) {
+            "" => format!("guest {}", info.number),
+            name => name.to_owned(),
+        };
+        if let Some(conditions) = self.options.net.map(tme::Preset::conditions) {
+            let ways = [(Direction::Incoming, conditions.up), (Direction::Outgoing, conditions.down)];
+            for (direction, conditions) in ways {
+                if let Err(error) = server.set_conditions(peer, direction, Some(conditions)) {
+                    log::warn!("{peer}: {error}");
+                }
+            }
+        }
+        OUT.line(&format!("* {name} ({}) joined from {}", info.number, info.remote));
+        announce(server, Some(peer), &format!("* {name} joined"));
+        self.guests.insert(peer, Guest { name, number: info.number });
+    }
+
+    fn obey(&self, server: &Server, line: &str) -> Next {
+        let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        match command {
+            "" => {}
+            "/quit" => return Next::Stop,
+            "/help" => OUT.line(HELP),
+            "/list" => self.list(server),
+            "/kick" => self.kick(server, rest.trim()),
+            "/stats" => self.statistics(server),
+            _ if command.starts_with('/') => OUT.line(&format!("no command {command}; /help lists them")),
+            _ => announce(server, None, &format!("server: {line}")),
+        }
+        Next::GoOn
+    }
+
+    fn list(&self, server: &Server) {
+        for (peer, guest) in &self.guests {
+            let remote = server.peer(*peer).map_or_else(|| "?".to_owned(), |info| info.remote.to_string());
+            OUT.line(&format!("{:>4}  {}  {remote}", guest.number, guest.name));
+        }
+        OUT.line(&format!("{} of at most {} are here", self.guests.len(), self.options.max_peers));
+    }
+
+    fn kick(&self, server: &Server, rest: &str) {
+        let (number, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let guest = number.parse::<u32>().ok().and_then(|number| {
+            self.guests.iter().find(|(_, guest)| guest.number == number).map(|(peer, guest)| (*peer, guest))
+        });
+        match guest {
+            Some((peer, guest)) => {
+                server.kick(peer, KICK_CODE, cut(why.trim(), 512));
+                OUT.line(&format!("kicked {} ({})", guest.name, guest.number));
+            }
+            None => OUT.line("usage: /kick N [WHY], with a number from /list"),
+        }
+    }
+
+    fn statistics(&self, server: &Server) {
+        let all = server.statistics();
+        OUT.line(&format!(
+            "up {:.0} s, {} messages, {} peers; datagrams {} in ({} B) {} out ({} B)",
+            self.started.elapsed().as_secs_f64(),
+            format::count(self.messages),
+            self.guests.len(),
+            format::count(all.link.datagrams_in),
+            format::count(all.link.bytes_in),
+            format::count(all.link.datagrams_out),
+            format::count(all.link.bytes_out),
+        ));
+        for (peer, guest) in &self.guests {
+            if let Some(statistics) = server.peer_statistics(*peer) {
+                OUT.line(&format!("{:>4}  {}: {}", guest.number, guest.name, describe(&statistics)));
+            }
+        }
+    }
+}
+
+/// Says something to everybody (but one).
+fn announce(server: &Server, except: Option<PeerId>, text: &str) {
+    let text = cut(text, MESSAGE_BYTES_MAX);
+    let outcome = match except {
+        Some(peer) => server.broadcast_except(peer, CHAT, text),
+        None => server.broadcast(CHAT, text),
+    };
+    match outcome {
+        Ok(outcome) if outcome.would_block > 0 => {
+            log::warn!("{} peers are too slow and missed a line", outcome.would_block);
+        }
+        Ok(_) => {}
+        Err(error) => log::warn!("a line was not sent: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_to_paste_is_one_that_others_can_use() {
+        let exact: SocketAddr = "127.0.0.1:7".parse().unwrap();
+        assert_eq!(reachable(exact), exact);
+        let any = reachable("0.0.0.0:7777".parse().unwrap());
+        assert!(!any.ip().is_unspecified() && any.port() == 7777, "{any}");
+    }
+}
