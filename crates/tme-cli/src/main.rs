@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match tme_cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            tme_cli::Output::Stderr.line(&format!("error: {failure}"));
             ExitCode::from(failure.reason().code())
         }
     }

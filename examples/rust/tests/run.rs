@@ -63,8 +63,8 @@ fn chat_lines_reach_everybody() {
     assert_eq!(heard.next().unwrap(), "* ada is here");
     let mut bob = start("bob");
     assert_eq!(heard.next().unwrap(), "* bob is here");
-    writeln!(bob.stdin.take().unwrap(), "good evening").unwrap();
-    assert_eq!(heard.next().unwrap(), "bob: good evening");
+    writeln!(bob.stdin.take().unwrap(), "good\x1b[2J evening").unwrap();
+    assert_eq!(heard.next().unwrap(), "bob: good[2J evening");
     assert!(heard.next().unwrap().starts_with("* bob has left"));
     assert!(bob.wait().unwrap().success());
     drop(ada.stdin.take());

@@ -207,7 +207,7 @@ impl Talk {
     fn run(&mut self, client: &mut Client, input: Option<Receiver<Input>>) -> Result<(), Failure> {
         let is_summary_wanted = input.is_none();
         let mut typing = if input.is_none() { Typing::Over } else { Typing::Pausing };
-        while !(typing == Typing::Over && self.queue.waiting.is_empty()) && !interrupt::is_asked() {
+        while (typing != Typing::Over || !self.queue.waiting.is_empty()) && !interrupt::is_asked() {
             client.update(if typing == Typing::Waiting { Duration::ZERO } else { WAIT_MAX })?;
             if let Some(end) = self.take_events(client) {
                 return Err(ended(&end));

@@ -120,7 +120,7 @@ impl Pair {
                 end.connection.poll_transmit(self.now, limits, &mut buffer, &mut end.workspace)
             {
                 for datagram in buffer.chunks(transmit.segment_bytes.unwrap_or(transmit.bytes)) {
-                    assert!(datagram.len() <= 1_200);
+                    assert!(datagram.len() <= end.connection.datagram_bytes);
                     end.datagrams += 1;
                     end.bytes += datagram.len() as u64;
                     end.link.handle_datagram(self.now, datagram, ());
@@ -300,6 +300,19 @@ fn long_messages_are_cut_and_made_whole_again() {
     }
     pair.run_until(|pair| pair.ends[SERVER].received[3].len() == sizes.len());
     assert_eq!(pair.ends[SERVER].received[3], expected);
+}
+
+#[test]
+fn datagrams_larger_than_the_window_go_one_by_one() {
+    let config = ConnectionConfig { datagram_bytes: 60_000, ..ConnectionConfig::default() };
+    let limits = Limits { datagram_bytes_max: 65_527, ..Limits::default() };
+    let conditions = LinkConditions { delay: ms(5), ..LinkConditions::default() };
+    let mut pair = Pair::with(conditions, 8, config, limits);
+    pair.run_for(Duration::from_secs(1));
+    let message = vec![7; 1 << 20];
+    pair.send(CLIENT, ORDERED, &message).unwrap();
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.ends[SERVER].received[3], [Payload::from(message)]);
 }
 
 #[test]

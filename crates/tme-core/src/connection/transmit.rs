@@ -89,11 +89,11 @@ impl Connection {
             self.is_app_limited = true;
             return ack_only;
         }
-        // One datagram may always be in flight: the largest are larger than the initial window.
+        // A window smaller than a large datagram must not stop one that has the path for itself.
         let in_flight = self.sent.bytes_in_flight();
-        let exceeds_window =
-            in_flight > 0 && in_flight + self.datagram_bytes as u64 > self.congestion.window_bytes();
-        if self.is_probing_only() || exceeds_window {
+        let has_room =
+            in_flight == 0 || in_flight + self.datagram_bytes as u64 <= self.congestion.window_bytes();
+        if self.is_probing_only() || !has_room {
             self.is_app_limited = false;
             return ack_only;
         }

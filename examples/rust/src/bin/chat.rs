@@ -35,7 +35,7 @@ fn serve(listen: &str) -> Result<(), Box<dyn std::error::Error>> {
         for event in server.events() {
             let line = match event {
                 Event::Message { peer, payload, .. } => {
-                    let text = String::from_utf8_lossy(&payload).into_owned();
+                    let text = text(&payload);
                     match names.get(&peer) {
                         Some(name) => format!("{name}: {text}"),
                         None => {
@@ -67,13 +67,12 @@ fn join(address: &str, key: &str, name: &str) -> Result<(), Box<dyn std::error::
         .server_key(key.parse()?)
         .start_threaded()?;
     let handle = client.handle();
-    let name = name.to_owned();
     loop {
         client.update(WAIT)?;
         for event in client.events() {
             match event {
                 Event::Connected { .. } => {
-                    handle.send(CHAT, &name)?;
+                    handle.send(CHAT, name)?;
                     let handle = handle.clone();
                     std::thread::spawn(move || {
                         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
@@ -84,7 +83,7 @@ fn join(address: &str, key: &str, name: &str) -> Result<(), Box<dyn std::error::
                         handle.disconnect(0, "end of input");
                     });
                 }
-                Event::Message { payload, .. } => println!("{}", String::from_utf8_lossy(&payload)),
+                Event::Message { payload, .. } => println!("{}", text(&payload)),
                 Event::Disconnected { reason, .. } => {
                     println!("* {reason}");
                     return Ok(());
@@ -93,4 +92,9 @@ fn join(address: &str, key: &str, name: &str) -> Result<(), Box<dyn std::error::
             }
         }
     }
+}
+
+/// What somebody typed, without characters that would play with other people's terminals.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).collect()
 }

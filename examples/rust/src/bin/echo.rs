@@ -31,8 +31,12 @@ fn serve(listen: &str) -> Result<(), Box<dyn std::error::Error>> {
         for event in server.events() {
             match event {
                 Event::Connected { peer, info } => println!("{peer} came from {}", info.remote),
-                // The payload goes back as it came, without a copy. A full queue would be an error here.
-                Event::Message { peer, channel, payload, .. } => server.send(peer, channel, payload)?,
+                // The payload goes back as it came, without a copy. A peer may be gone by now, or take nothing.
+                Event::Message { peer, channel, payload, .. } => {
+                    if let Err(error) = server.send(peer, channel, payload) {
+                        println!("no echo for {peer}: {error}");
+                    }
+                }
                 Event::Disconnected { peer, reason } => println!("{peer} left: {reason}"),
                 _ => {}
             }
