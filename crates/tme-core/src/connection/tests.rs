@@ -1,6 +1,7 @@
 //! Two ends of a connection over modelled links, on a virtual clock.
 
 mod conformity;
+mod hostility;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

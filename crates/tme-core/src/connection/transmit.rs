@@ -214,6 +214,9 @@ impl Connection {
         if provokes != Provokes::Nothing {
             self.pacer.handle_sent(bytes as u64);
         }
+        if self.sent.is_overfull() {
+            self.detect_losses(now, workspace);
+        }
         self.counters.packets_sent += 1;
         self.counters.bytes_sent += bytes as u64;
         self.counters.rate_sent.add(now, bytes);

@@ -1,0 +1,96 @@
+//! What a peer that has the keys and bad intentions can cost (`docs/PROTOCOL.md`, section 10).
+
+use super::*;
+use crate::wire::ack::{Ack, AckDelay, AckRanges};
+use crate::wire::frame::Frame;
+use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
+
+const PING: &[u8] = &[1];
+
+/// A server's end, and the keys with which its client's packets are written by hand.
+struct Foe {
+    pair: Pair,
+    sender: PacketProtection,
+    next_number: u64,
+}
+
+impl Foe {
+    fn new() -> Self {
+        let secrets = SessionSecrets { send: [0; 32].into(), receive: [1; 32].into() };
+        let sender = PacketProtection::new(Suite::Aes256Gcm, &secrets, KeyLimits::default(), Instant::ZERO);
+        Self { pair: Pair::new(LinkConditions::default(), 1), sender, next_number: 0 }
+    }
+
+    fn end(&mut self) -> &mut End {
+        &mut self.pair.ends[SERVER]
+    }
+
+    /// Seals the payload into the next packet and hands it in; then the server's end does what it can.
+    fn send(&mut self, payload: &[u8]) {
+        let number = TruncatedNumber::Long(self.next_number as u32);
+        let mut datagram = Vec::new();
+        Header { connection_id: 2, number, phase: KeyPhase(false) }.encode(&mut datagram);
+        let header_bytes = datagram.len();
+        datagram.extend_from_slice(payload);
+        datagram.resize(datagram.len() + self.sender.tag_bytes(), 0);
+        self.sender.seal_in_place(self.pair.now, self.next_number, &mut datagram, header_bytes);
+        self.next_number += 1;
+        let now = self.pair.now;
+        let end = self.end();
+        let path = end.connection.path();
+        // The packets to a connection that is over are dropped.
+        let _ = end.connection.handle_datagram(now, path, Ecn::NotCapable, &mut datagram, &mut end.workspace);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let now = self.pair.now;
+        let end = self.end();
+        end.take_events();
+        let limits = TransmitLimits { segments: 1, bytes: 65_000 };
+        let mut buffer = Vec::new();
+        while end.connection.poll_transmit(now, limits, &mut buffer, &mut end.workspace).is_some() {
+            end.datagrams += 1;
+            buffer.clear();
+        }
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        let until = self.pair.now + duration;
+        while let Some(at) = self.end().connection.poll_timeout().filter(|&at| at <= until) {
+            self.pair.now = at.max(self.pair.now);
+            let now = self.pair.now;
+            let end = self.end();
+            end.connection.handle_timeout(now, &mut end.workspace);
+            self.settle();
+        }
+        self.pair.now = until;
+    }
+
+    fn acknowledge(&mut self, newest: u32) {
+        let ack = Ack { newest, delay: AckDelay(0), field: u64::MAX, ranges: AckRanges::default() };
+        let mut payload = Vec::new();
+        Frame::Ack(ack).encode(&[], &mut payload);
+        self.send(&payload);
+    }
+
+    fn has_left(&mut self) -> bool {
+        self.end().events.iter().any(|event| matches!(event, Event::Disconnected { .. }))
+    }
+}
+
+#[test]
+fn who_talks_and_never_acknowledges_costs_bounded_memory() {
+    let mut foe = Foe::new();
+    foe.send(PING);
+    foe.pair.send(SERVER, ORDERED, b"never acknowledged").unwrap();
+    // A gap before every packet, so that each one is answered within a millisecond.
+    for _ in 0..67_000 {
+        foe.next_number += 1;
+        foe.send(PING);
+        foe.wait(ms(1));
+    }
+    assert!(foe.end().datagrams > 65_536);
+    assert!(!foe.end().connection.sent.is_overfull());
+    assert!(foe.end().connection.is_open());
+}
