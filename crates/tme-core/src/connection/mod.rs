@@ -484,6 +484,7 @@ impl Connection {
                     let farewell = farewell.clone();
                     self.begin_closing(farewell);
                 }
+                State::Closing { .. } => self.finish_closing(workspace),
                 State::Draining => self.end_silently(),
                 _ => {}
             }

@@ -168,6 +168,9 @@ impl Connection {
             let detail = farewell.detail.get(..CLOSE_DETAIL_BYTES_MAX).unwrap_or(&farewell.detail);
             let frame = Frame::Close { reason: farewell.reason.code(), code: farewell.code, detail };
             if *is_due && room.write_control(&frame, Some(SentFrame::Close)).is_some() {
+                if *attempts == 0 {
+                    self.timers.set(Timer::Close, Some(now + self.idle_timeout));
+                }
                 *is_due = false;
                 *attempts += 1;
             }

@@ -94,3 +94,46 @@ fn who_talks_and_never_acknowledges_costs_bounded_memory() {
     assert!(!foe.end().connection.sent.is_overfull());
     assert!(foe.end().connection.is_open());
 }
+
+/// A server's end that takes the round trip for ten minutes long.
+fn far_away() -> Foe {
+    let mut foe = Foe::new();
+    foe.send(PING);
+    foe.pair.send(SERVER, ORDERED, b"acknowledged very late").unwrap();
+    foe.settle();
+    for _ in 0..60 {
+        foe.wait(Duration::from_secs(10));
+        foe.send(PING);
+    }
+    foe.acknowledge(0);
+    assert!(foe.pair.statistics(SERVER).rtt_smoothed > Duration::from_secs(60));
+    foe
+}
+
+#[test]
+fn who_answers_late_does_not_put_off_the_end() {
+    let mut foe = far_away();
+    let now = foe.pair.now;
+    foe.end().connection.close(now, CloseMode::Now, Farewell::new(Reason::Kicked));
+    foe.settle();
+    for _ in 0..3 {
+        assert!(!foe.has_left());
+        foe.send(PING);
+        foe.wait(Duration::from_secs(10));
+    }
+    assert!(foe.has_left() && foe.end().connection.is_closed(), "the idle time-out has passed");
+}
+
+#[test]
+fn who_answers_late_is_not_waited_for_after_it_closed() {
+    let mut foe = far_away();
+    let mut payload = Vec::new();
+    Frame::Close { reason: 100, code: 0, detail: &[] }.encode(&[], &mut payload);
+    foe.send(&payload);
+    assert!(foe.has_left());
+    for _ in 0..3 {
+        foe.send(PING);
+        foe.wait(Duration::from_secs(10));
+    }
+    assert!(foe.end().connection.is_closed(), "the idle time-out has passed");
+}
