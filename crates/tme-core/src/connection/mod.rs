@@ -149,6 +149,7 @@ pub struct Connection {
     last_received_at: Instant,
     /// Unreliable messages in the event queue.
     unreliable_backlog: u32,
+    unreliable_backlog_bytes: u64,
     timers: Timers,
     counters: Counters,
 }
@@ -260,6 +261,7 @@ impl Connection {
             is_interrupted: false,
             last_received_at: now,
             unreliable_backlog: 0,
+            unreliable_backlog_bytes: 0,
             timers: Timers::default(),
             counters: Counters::default(),
             table,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::ack::{Ack, AckDelay, AckRanges};
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Fragment, Frame, MessageFrame, SequenceField, UNRELIABLE_BYTES_MAX};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
 const PING: &[u8] = &[1];
@@ -136,4 +136,28 @@ fn who_answers_late_is_not_waited_for_after_it_closed() {
         foe.wait(Duration::from_secs(10));
     }
     assert!(foe.end().connection.is_closed(), "the idle time-out has passed");
+}
+
+#[test]
+fn large_unreliable_messages_that_nobody_takes_are_dropped() {
+    let mut foe = Foe::new();
+    foe.end().is_reading = false;
+    let data = [7; UNRELIABLE_BYTES_MAX];
+    let count = 2_000;
+    for n in 0..count {
+        let fragment = Some(Fragment { index: 0, total: data.len() as u32 });
+        let message =
+            MessageFrame { position: 0, sequence: SequenceField::low(n), key: 0, fragment, data: &data };
+        let mut payload = Vec::new();
+        message.encode(ChannelMode::Unreliable, &mut payload);
+        foe.send(&payload);
+    }
+    let overflowed = foe.pair.statistics(SERVER).messages_overflowed;
+    foe.end().is_reading = true;
+    foe.settle();
+    let kept = foe.end().received[0].len();
+    assert_eq!(kept as u64 + overflowed, count);
+    assert!((16 << 20) - data.len() < kept * data.len() && kept * data.len() <= 16 << 20, "{kept}");
+    foe.send(&[0x80, 1, 7]);
+    assert_eq!(foe.end().received[0].len(), kept + 1, "there is room again once they were taken");
 }
