@@ -491,6 +491,7 @@ impl Connection {
                 _ => {}
             }
         }
+        self.reassembly.expire(now);
         self.channels.expire(now);
         self.report_writable(workspace);
     }

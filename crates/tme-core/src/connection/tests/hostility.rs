@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::ack::{Ack, AckDelay, AckRanges};
-use crate::wire::frame::{Fragment, Frame, MessageFrame, SequenceField, UNRELIABLE_BYTES_MAX};
+use crate::wire::frame::{CELL_BYTES, Fragment, Frame, MessageFrame, SequenceField, UNRELIABLE_BYTES_MAX};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
 const PING: &[u8] = &[1];
@@ -160,4 +160,19 @@ fn large_unreliable_messages_that_nobody_takes_are_dropped() {
     assert!((16 << 20) - data.len() < kept * data.len() && kept * data.len() <= 16 << 20, "{kept}");
     foe.send(&[0x80, 1, 7]);
     assert_eq!(foe.end().received[0].len(), kept + 1, "there is room again once they were taken");
+}
+
+#[test]
+fn unreliable_pieces_are_forgotten_although_no_others_follow() {
+    let mut foe = Foe::new();
+    let fragment = Some(Fragment { index: 15, total: UNRELIABLE_BYTES_MAX as u32 });
+    let data = [7; CELL_BYTES];
+    let message =
+        MessageFrame { position: 0, sequence: SequenceField::low(0), key: 0, fragment, data: &data };
+    let mut payload = Vec::new();
+    message.encode(ChannelMode::Unreliable, &mut payload);
+    foe.send(&payload);
+    assert!(foe.end().connection.reassembly.expires_at().is_some());
+    foe.wait(Duration::from_secs(10));
+    assert_eq!(foe.end().connection.reassembly.expires_at(), None);
 }
