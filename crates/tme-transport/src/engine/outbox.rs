@@ -191,7 +191,7 @@ impl Outbox {
                 Err(SendError::NotConnected) => outcome.gone += 1,
                 // A peer announces how large a message it takes: it must not decide for the others.
                 Err(SendError::TooLarge { .. }) if bytes <= self.own_limit(peer, channel) => {
-                    outcome.refused += 1
+                    outcome.refused += 1;
                 }
                 Err(SendError::TooManyKeys { .. }) => outcome.refused += 1,
                 Err(error) => {
