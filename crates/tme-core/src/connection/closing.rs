@@ -99,7 +99,9 @@ impl Connection {
         }
         self.state = State::Draining;
         self.timers.clear();
-        self.timers.set(Timer::Close, Some(now + self.rtt.probe_timeout() * 3));
+        // A peer that answers late on purpose makes the probe time-out as long as it likes.
+        let wait = (self.rtt.probe_timeout() * 3).min(self.idle_timeout);
+        self.timers.set(Timer::Close, Some(now + wait));
         self.acks.demand(now);
     }
 

@@ -34,7 +34,8 @@ pub struct ConnectionConfig {
     /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527; a link may carry less (UDP over
     /// IPv4: 65,507). Never more than the other side takes.
     pub datagram_bytes: usize,
-    /// Undelivered unreliable messages kept for the application; more are dropped and counted. Default 65,536.
+    /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
+    /// counted. Default 65,536.
     pub unreliable_backlog_max: u32,
     /// When keys are renewed.
     pub key_limits: KeyLimits,

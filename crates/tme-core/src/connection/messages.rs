@@ -11,6 +11,10 @@ use crate::payload::{Payload, PayloadPool};
 use crate::time::Instant;
 use crate::wire::frame::{MessageFrame, SEQUENCE_BITS, SequenceField};
 
+/// Bytes of undelivered unreliable messages kept for the application; the most messages that are kept, all of the
+/// largest size, would be 1.1 GiB.
+const UNRELIABLE_BACKLOG_BYTES_MAX: u64 = 16 << 20;
+
 /// The frames of a packet while they are processed.
 pub(super) struct PacketContents<'a> {
     pub bytes: &'a [u8],
@@ -36,7 +40,10 @@ impl Connection {
         let Some(position) = self.table.position(channel) else { return false };
         match self.receivers.get_mut(position) {
             Some(ReceiveChannel::Reliable(_)) => self.return_credit(position, bytes, messages),
-            Some(_) => self.unreliable_backlog = self.unreliable_backlog.saturating_sub(messages as u32),
+            Some(_) => {
+                self.unreliable_backlog = self.unreliable_backlog.saturating_sub(messages as u32);
+                self.unreliable_backlog_bytes = self.unreliable_backlog_bytes.saturating_sub(bytes);
+            }
             None => {}
         }
         self.is_credit_due || self.channel_credit_due != 0
@@ -144,11 +151,15 @@ impl Connection {
             *next = sequence + 1;
             self.reassembly.forget_older(position as u8, sequence);
         }
-        if self.unreliable_backlog >= self.config.unreliable_backlog_max {
+        let backlog_bytes = self.unreliable_backlog_bytes + payload.len() as u64;
+        if self.unreliable_backlog >= self.config.unreliable_backlog_max
+            || backlog_bytes > UNRELIABLE_BACKLOG_BYTES_MAX
+        {
             self.counters.messages_overflowed += 1;
             return;
         }
         self.unreliable_backlog += 1;
+        self.unreliable_backlog_bytes = backlog_bytes;
         self.counters.messages_received += 1;
         workspace.events.push_back(Event::Message { peer: self.peer, channel, key: 0, payload });
     }

@@ -155,6 +155,7 @@ pub struct Connection {
     last_message_at: Option<Instant>,
     /// Unreliable messages in the event queue.
     unreliable_backlog: u32,
+    unreliable_backlog_bytes: u64,
     timers: Timers,
     counters: Counters,
 }
@@ -267,6 +268,7 @@ impl Connection {
             last_received_at: now,
             last_message_at: Some(now),
             unreliable_backlog: 0,
+            unreliable_backlog_bytes: 0,
             timers: Timers::default(),
             counters: Counters::default(),
             table,
@@ -492,10 +494,12 @@ impl Connection {
                     let farewell = farewell.clone();
                     self.begin_closing(farewell);
                 }
+                State::Closing { .. } => self.finish_closing(workspace),
                 State::Draining => self.end_silently(),
                 _ => {}
             }
         }
+        self.reassembly.expire(now);
         self.channels.expire(now);
         self.report_writable(workspace);
         if self.last_message_at.is_some_and(|at| now.saturating_since(at) >= SPARE_TIME_MAX) {

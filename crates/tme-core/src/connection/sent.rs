@@ -90,6 +90,8 @@ pub struct SentPackets {
     last_prompt_sent_at: Instant,
     last_lazy_sent_at: Instant,
     thresholds: Thresholds,
+    /// How long a lost packet is remembered after it was sent.
+    lost_kept_for: Duration,
 }
 
 /// How much reordering is taken for loss; widened when a loss turns out not to be one.
@@ -100,6 +102,9 @@ struct Thresholds {
     time_eighths: u32,
 }
 
+/// Most packets remembered: as many full ones as the largest congestion window holds. A peer that talks but never
+/// acknowledges would make the list grow with every answer to it; beyond this the oldest count as lost.
+const PACKETS_MAX: u64 = 1 << 16;
 const PACKET_THRESHOLD: u64 = 3;
 const PACKET_THRESHOLD_MAX: u64 = 20;
 const TIME_EIGHTHS: u32 = 9;
@@ -156,6 +161,7 @@ impl SentPackets {
             last_prompt_sent_at: Instant::ZERO,
             last_lazy_sent_at: Instant::ZERO,
             thresholds: Thresholds { packets: PACKET_THRESHOLD, time_eighths: TIME_EIGHTHS },
+            lost_kept_for: RttEstimator::default().probe_timeout() * 3,
         }
     }
 
@@ -192,6 +198,9 @@ impl SentPackets {
     /// When the oldest packet in flight was sent.
     #[must_use]
     pub fn oldest_in_flight_sent_at(&self) -> Option<Instant> {
+        if self.prompt_in_flight + self.lazy_in_flight == 0 {
+            return None;
+        }
         let skip = (self.in_flight_from - self.base) as usize;
         let mut unanswered = self.packets.range(skip.min(self.packets.len())..);
         unanswered.find(|packet| packet.state == State::InFlight).map(|packet| packet.sent_at)
@@ -230,7 +239,13 @@ impl SentPackets {
         });
         self.frames.extend(frames.drain(..));
         self.next += 1;
-        self.forget_settled(now, None);
+        self.forget_settled(now);
+    }
+
+    /// Whether more packets are remembered than should be: [`detect_losses`](Self::detect_losses) gives the oldest up.
+    #[must_use]
+    pub fn is_overfull(&self) -> bool {
+        self.packets.len() as u64 > PACKETS_MAX
     }
 
     /// Takes an ACK in; appends what the newly acknowledged packets carried to `acked`.
@@ -272,7 +287,7 @@ impl SentPackets {
         if is_first_report {
             self.largest_acked = Some(newest);
         }
-        self.forget_settled(now, None);
+        self.forget_settled(now);
         Ok(outcome)
     }
 
@@ -295,16 +310,18 @@ impl SentPackets {
         lost: &mut Vec<SentFrame>,
     ) -> LossOutcome {
         let mut outcome = LossOutcome::default();
-        let Some(largest_acked) = self.largest_acked else { return outcome };
+        self.lost_kept_for = rtt.probe_timeout() * 3;
+        let largest_acked = self.largest_acked.unwrap_or(0);
+        let remembered_from = self.remembered_from();
         let patience = rtt.smoothed().max(rtt.latest()) * self.thresholds.time_eighths / 8;
         let patience = patience.max(GRANULARITY);
         self.skip_to_in_flight();
-        for number in self.in_flight_from..largest_acked {
+        for number in self.in_flight_from..largest_acked.max(remembered_from) {
             let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
             if packet.state != State::InFlight {
                 continue;
             }
-            let is_late = now >= packet.sent_at + patience;
+            let is_late = number < remembered_from || now >= packet.sent_at + patience;
             if !is_late && largest_acked - number < self.thresholds.packets {
                 outcome.check_at = Some(packet.sent_at + patience);
                 break;
@@ -317,7 +334,7 @@ impl SentPackets {
             outcome.newest_sent_at = packet.sent_at;
             lost.extend(frames_of(&self.frames, self.frames_base, &packet));
         }
-        self.forget_settled(now, Some(rtt));
+        self.forget_settled(now);
         outcome
     }
 
@@ -352,6 +369,10 @@ impl SentPackets {
         }
     }
 
+    const fn remembered_from(&self) -> u64 {
+        self.next.saturating_sub(PACKETS_MAX)
+    }
+
     fn skip_to_in_flight(&mut self) {
         let skip = (self.in_flight_from - self.base) as usize;
         let settled = self.packets.range(skip.min(self.packets.len())..);
@@ -360,12 +381,13 @@ impl SentPackets {
 
     /// Drops the oldest packets whose fate is settled. Lost ones are kept for three probe time-outs, so that a
     /// late acknowledgement can still say that they were not.
-    fn forget_settled(&mut self, now: Instant, rtt: Option<&RttEstimator>) {
+    fn forget_settled(&mut self, now: Instant) {
+        let remembered_from = self.remembered_from();
         while let Some(packet) = self.packets.front() {
             let is_settled = match packet.state {
                 State::Silent | State::Acked => true,
                 State::InFlight => false,
-                State::Lost => rtt.is_some_and(|rtt| now > packet.sent_at + rtt.probe_timeout() * 3),
+                State::Lost => self.base < remembered_from || now > packet.sent_at + self.lost_kept_for,
             };
             if !is_settled {
                 break;
@@ -537,6 +559,34 @@ mod tests {
             let outcome = packets.handle_ack(at(300), &ack, &mut Vec::new());
             assert_eq!(outcome.is_ok(), is_fine, "{length}");
         }
+    }
+
+    #[test]
+    fn a_lost_packet_does_not_keep_those_behind_it() {
+        let mut packets = sent(6);
+        let mut lost = Vec::new();
+        packets.handle_ack(at(6), &ack(START + 5, !0b10), &mut Vec::new()).unwrap();
+        packets.detect_losses(at(60), &rtt_of(50), &mut lost);
+        assert_eq!(messages(&lost), [3]);
+        for n in 0..10_000 {
+            packets.handle_sent(at(61 + n), 30, Provokes::Nothing, &mut Vec::new());
+        }
+        assert!(packets.packets.is_empty(), "{}", packets.packets.len());
+    }
+
+    #[test]
+    fn too_many_packets_behind_an_unanswered_one_make_it_lost() {
+        let mut packets = sent(2);
+        let mut lost = Vec::new();
+        for n in 0..2 * PACKETS_MAX {
+            packets.handle_sent(at(2), 30, Provokes::Nothing, &mut Vec::new());
+            if packets.is_overfull() {
+                let outcome = packets.detect_losses(at(2), &RttEstimator::default(), &mut lost);
+                assert_eq!(outcome.packets, 1, "{n}");
+            }
+            assert!(!packets.is_overfull());
+        }
+        assert_eq!((messages(&lost), packets.bytes_in_flight()), (vec![0, 1], 0));
     }
 
     #[test]

@@ -171,6 +171,9 @@ impl Connection {
             let detail = farewell.detail.get(..CLOSE_DETAIL_BYTES_MAX).unwrap_or(&farewell.detail);
             let frame = Frame::Close { reason: farewell.reason.code(), code: farewell.code, detail };
             if *is_due && room.write_control(&frame, Some(SentFrame::Close)).is_some() {
+                if *attempts == 0 {
+                    self.timers.set(Timer::Close, Some(now + self.idle_timeout));
+                }
                 *is_due = false;
                 *attempts += 1;
             }
@@ -216,6 +219,9 @@ impl Connection {
         self.sent.handle_sent(now, bytes, provokes, &mut workspace.frames);
         if provokes != Provokes::Nothing {
             self.pacer.handle_sent(bytes as u64);
+        }
+        if self.sent.is_overfull() {
+            self.detect_losses(now, workspace);
         }
         self.counters.packets_sent += 1;
         self.counters.bytes_sent += bytes as u64;

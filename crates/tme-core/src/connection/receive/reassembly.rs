@@ -75,6 +75,12 @@ impl UnreliableReassembly {
         self.entries.shrink_to_fit();
     }
 
+    /// Whether no message is incomplete.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Messages given up incomplete.
     #[must_use]
     pub const fn given_up(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! The receiving side of a reliable channel: every message once, in the order its mode promises.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Partial, Piece, Violation};
 use crate::channel::{ChannelMode, KEYS_MAX};
@@ -115,6 +115,8 @@ pub struct ReliableReceiver {
     /// Sequences from `base` on.
     slots: VecDeque<Slot>,
     partials: BTreeMap<u64, Partial>,
+    /// Key and sequence of each of them (ReliableLatest).
+    partials_of_keys: BTreeSet<(u32, u64)>,
     newest_of_key: BTreeMap<u32, u64>,
     credit: ReceiveCredit,
     message_bytes_max: u32,
@@ -130,6 +132,7 @@ impl ReliableReceiver {
             base: first,
             slots: VecDeque::new(),
             partials: BTreeMap::new(),
+            partials_of_keys: BTreeSet::new(),
             newest_of_key: BTreeMap::new(),
             credit,
             message_bytes_max,
@@ -192,12 +195,15 @@ impl ReliableReceiver {
             }
             self.give_up_older(piece, &mut accepted, deliver);
             self.partials.insert(piece.sequence, Partial::new(piece.total, piece.key));
+            if self.mode.is_keyed() {
+                self.partials_of_keys.insert((piece.key, piece.sequence));
+            }
         }
         let Some(partial) = self.partials.get_mut(&piece.sequence) else { return Ok(accepted) };
         if !partial.insert(piece).ok_or(Violation::Protocol)? {
             return Ok(accepted);
         }
-        if let Some(partial) = self.partials.remove(&piece.sequence) {
+        if let Some(partial) = self.remove_partial(piece.sequence) {
             self.complete(piece.sequence, piece.key, partial.into_payload(), &mut accepted, deliver)?;
         }
         Ok(accepted)
@@ -215,7 +221,7 @@ impl ReliableReceiver {
             accepted.is_duplicate = true;
             return Ok(accepted);
         }
-        match self.partials.remove(&sequence) {
+        match self.remove_partial(sequence) {
             Some(partial) if partial.bytes.len() as u64 != bytes => return Err(Violation::Protocol),
             Some(_) => {}
             None => self.account(bytes, &mut accepted)?,
@@ -255,15 +261,18 @@ impl ReliableReceiver {
         accepted: &mut Accepted,
         deliver: &mut impl FnMut(Payload),
     ) {
-        if !self.mode.is_keyed() {
-            return;
-        }
-        let older = self.partials.range(..piece.sequence).find(|(_, partial)| partial.key == piece.key);
-        if let Some((&sequence, _)) = older
-            && let Some(partial) = self.partials.remove(&sequence)
+        let older = self.partials_of_keys.range((piece.key, 0)..(piece.key, piece.sequence)).next();
+        if let Some(&(_, sequence)) = older
+            && let Some(partial) = self.remove_partial(sequence)
         {
             self.settle(sequence, partial.bytes.len() as u64, accepted, deliver);
         }
+    }
+
+    fn remove_partial(&mut self, sequence: u64) -> Option<Partial> {
+        let partial = self.partials.remove(&sequence)?;
+        self.partials_of_keys.remove(&(partial.key, sequence));
+        Some(partial)
     }
 
     fn complete(
@@ -480,6 +489,22 @@ mod tests {
         receiver.handle_piece(&piece(FIRST), &mut |_| ()).unwrap();
         let accepted = receiver.handle_piece(&piece(FIRST + 1), &mut |_| ()).unwrap();
         assert_eq!((accepted.consumed_bytes, receiver.partials.len()), (3_000, 1));
+    }
+
+    #[test]
+    fn as_many_keys_as_partials_and_no_more_are_remembered() {
+        let mut receiver = receiver(ChannelMode::ReliableLatest);
+        let bytes = [1; CELL_BYTES + 1];
+        let whole = |sequence, key| Piece { sequence, key, index: 0, total: bytes.len(), data: &bytes };
+        let cell = |sequence, key| Piece { data: &bytes[..CELL_BYTES], ..whole(sequence, key) };
+        for (offset, key) in [(0, 1), (1, 2), (2, 3), (4, 1), (3, 1), (5, 4)] {
+            receiver.handle_piece(&cell(FIRST + offset, key), &mut |_| ()).unwrap();
+        }
+        receiver.handle_skip(FIRST + 1, bytes.len() as u64, &mut |_| ()).unwrap();
+        receiver.handle_piece(&whole(FIRST + 5, 4), &mut |_| ()).unwrap();
+        let expected = [(1, FIRST + 3), (1, FIRST + 4), (3, FIRST + 2)];
+        assert_eq!(receiver.partials_of_keys.iter().copied().collect::<Vec<_>>(), expected);
+        assert_eq!(receiver.partials.keys().copied().collect::<Vec<_>>(), [2, 3, 4].map(|n| FIRST + n));
     }
 
     #[test]

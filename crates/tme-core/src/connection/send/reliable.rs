@@ -289,7 +289,9 @@ impl ReliableQueue {
         counters: &mut QueueCounters,
     ) -> Option<usize> {
         if !self.skips.is_empty() || !self.again.is_empty() {
-            if let Some(written) = self.write_skip(room).or_else(|| self.write_again(room, counters)) {
+            let written = self.write_skip(room).or_else(|| self.write_again(room, counters));
+            // A lost message that was superseded meanwhile has become a SKIP by now.
+            if let Some(written) = written.or_else(|| self.write_skip(room)) {
                 return Some(written);
             }
             if !self.skips.is_empty() || !self.again.is_empty() {
