@@ -72,8 +72,8 @@ mod tests {
         assert_ne!(TraceHash::of(&bytes[..36]), hash);
         assert_ne!(TraceHash::of(&[0; 8]), TraceHash::of(&[0; 9]));
         let (mut a, mut b) = (TraceHash::default(), TraceHash::default());
-        [1, 2].map(|n| a.add(n));
-        [2, 1].map(|n| b.add(n));
+        [1, 2].into_iter().for_each(|n| a.add(n));
+        [2, 1].into_iter().for_each(|n| b.add(n));
         assert_ne!(a.value(), b.value());
     }
 }

@@ -109,7 +109,7 @@ impl WorldConfig {
             if dice.chance(0.2) {
                 let at = dice.millis(0..=faulty_time.as_millis() as u64);
                 let severity = dice.pick(&[Severity::None, Severity::Moderate, Severity::Terrible]);
-                let path = path(&mut dice, preset, severity);
+                let path = Box::new(path(&mut dice, preset, severity));
                 script.push(ScriptLine { at, deed: Deed::Weather { client, path } });
             }
         }
@@ -208,7 +208,7 @@ fn jumbo(
     connection.datagram_bytes = dice.pick(&[8_000, 9_000, 60_000]);
     let of_clients = clients.iter_mut().flat_map(|client| [&mut client.path, &mut client.healed]);
     let of_script = script.iter_mut().filter_map(|line| match &mut line.deed {
-        Deed::Weather { path, .. } => Some(path),
+        Deed::Weather { path, .. } => Some(path.as_mut()),
         _ => None,
     });
     for path in of_clients.chain(of_script) {

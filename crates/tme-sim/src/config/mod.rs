@@ -168,7 +168,7 @@ pub enum Rhythm {
 }
 
 /// Something that happens at a time of the faulty phase.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ScriptLine {
     /// When, after the start.
     pub at: Duration,
@@ -197,7 +197,7 @@ pub enum Reading {
 }
 
 /// What can happen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Deed {
     /// A client begins to connect, unless it is connected.
     Join {
@@ -234,7 +234,7 @@ pub enum Deed {
         /// Index of the client.
         client: usize,
         /// The new conditions.
-        path: PathConditions,
+        path: Box<PathConditions>,
     },
     /// A program changes how it treats its events.
     Read {

@@ -89,10 +89,10 @@ impl ChannelOracle {
         self.delivered
     }
 
-    /// The message delivered last.
+    /// Whether this message was delivered. Nameless ones count as the oldest they could be.
     #[must_use]
-    pub const fn last_delivered(&self) -> Option<u64> {
-        self.floor.checked_sub(1)
+    pub fn was_delivered(&self, sequence: u64) -> bool {
+        sequence < self.first || self.entry(sequence).is_some_and(|entry| entry.is_delivered)
     }
 
     /// The bytes of the next message to send.

@@ -1,7 +1,9 @@
 //! The games: what they do with events, and what they send.
 
 use tme_core::channel::{ChannelId, ChannelMode};
-use tme_core::connection::{Connected, Disconnected, Event, PeerId, SendError, SendOptions, Side};
+use tme_core::connection::{
+    Connected, Connection, Disconnected, Event, PeerId, SendError, SendOptions, Side,
+};
 use tme_core::handshake::reason::Reason;
 use tme_core::payload::Payload;
 use tme_core::time::Duration;
@@ -141,7 +143,7 @@ impl World {
         let unknown =
             || Breach::new(Oracle::Lifecycle, "somebody who has connected", format!("{peer} {info:?}"));
         let index = index.ok_or_else(unknown)?;
-        let local_id = self.nodes[node].endpoint.connection(peer).map(|connection| connection.local_id());
+        let local_id = self.nodes[node].endpoint.connection(peer).map(Connection::local_id);
         let session = &mut self.sessions[index];
         session.note_number(info.number)?;
         let end = session.end_mut(side);
@@ -351,7 +353,7 @@ impl World {
         let bytes_max =
             if mode.is_reliable() { receiver.reliable_message_bytes_max as usize } else { 17_600 };
         let endpoint = &mut self.nodes[node].endpoint;
-        let is_open = endpoint.connection(peer).is_some_and(|connection| connection.is_open());
+        let is_open = endpoint.connection(peer).is_some_and(Connection::is_open);
         let queued = endpoint.channel_statistics(peer, channel).map_or(0, |channel| channel.queued_messages);
 
         let options = if mode.is_keyed() { SendOptions::with_key(key) } else { SendOptions::default() };

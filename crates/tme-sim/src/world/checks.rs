@@ -136,10 +136,10 @@ impl World {
         for glimmer in &self.afterglow {
             let session = &self.sessions[glimmer.session];
             let channel = &session.end(glimmer.side).channels[glimmer.position];
-            if session.is_open() && channel.last_delivered() < Some(glimmer.sequence) {
+            if session.is_open() && !channel.was_delivered(glimmer.sequence) {
                 self.subject = format!("session {} of client {}", glimmer.session, session.client);
-                let expected = format!("the last {:?} message, on a healed network", channel.mode());
-                let found = format!("{:?} of {}", channel.last_delivered(), glimmer.sequence);
+                let expected = format!("a {:?} message sent on a healed network", channel.mode());
+                let found = format!("{} delivered, not {}", channel.delivered_count(), glimmer.sequence);
                 return Err(Breach::new(Oracle::Convergence, expected, found));
             }
         }

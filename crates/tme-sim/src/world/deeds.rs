@@ -40,7 +40,7 @@ impl World {
             Deed::Weather { client, path } => {
                 self.can_be_forged |= path.up.corrupt + path.down.corrupt > 0.0;
                 self.network
-                    .set_conditions(self.now, client, path)
+                    .set_conditions(self.now, client, *path)
                     .map_err(|error| Breach::new(Oracle::Setup, "links that work", error.to_string()))
             }
             Deed::Read { who, reading } => {

@@ -350,7 +350,7 @@ impl World {
         match action {
             Action::Script(line) => {
                 if self.phase == Phase::Faulty {
-                    self.perform_deed(self.config.script[line].deed)?;
+                    self.perform_deed(self.config.script[line].deed.clone())?;
                 }
             }
             Action::Flow(flow) => {

@@ -218,7 +218,7 @@ impl Network {
         let half = CAPTURED_MAX / 2;
         let count = self.captured_count;
         self.captured_count += 1;
-        let index = if count % 64 == 0 { half + (count / 64) % half } else { count % half };
+        let index = if count.is_multiple_of(64) { half + (count / 64) % half } else { count % half };
         let index = index.min(self.captured.len());
         match self.captured.get_mut(index) {
             Some(place) => {
