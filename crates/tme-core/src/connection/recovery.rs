@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::acknowledge::LAZY_DELAY_MAX;
 use super::congestion::{AckedSample, LostSample};
 use super::receive::Violation;
+use super::rtt::ACK_DELAY_MAX;
 use super::sent::{NeverSent, SentFrame};
 use super::{Connection, Event, State, Timer, Workspace};
 use crate::time::Instant;
@@ -97,9 +98,12 @@ impl Connection {
 
     /// Sets the timers that wait for an acknowledgement, `Probe` and `Interrupted`, by what is in flight.
     pub(super) fn restart_answer_timers(&mut self) {
-        // A path whose round trip alone takes longer than the cap keeps its own time-out.
+        // A path whose round trip alone takes longer than the cap is given that time. Its variation is not: one sample
+        // taken over a pause of the host would make every loss wait as long as the pause.
+        let round_trip = self.rtt.smoothed() * 9 / 8 + ACK_DELAY_MAX;
         let backoff = |timeout: Duration| {
-            (timeout * 2u32.saturating_pow(self.probe_count.min(16))).min(PROBE_BACKOFF_MAX.max(timeout))
+            let timeout = timeout * 2u32.saturating_pow(self.probe_count.min(16));
+            timeout.min(PROBE_BACKOFF_MAX.max(round_trip))
         };
         let timeout = self.rtt.probe_timeout();
         let at = match (self.sent.last_prompt_sent_at(), self.sent.last_lazy_sent_at()) {

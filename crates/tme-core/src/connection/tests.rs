@@ -533,6 +533,29 @@ fn silence_is_reported_and_its_end_too() {
 }
 
 #[test]
+fn a_pause_of_the_host_does_not_make_later_losses_wait() {
+    let mut pair = Pair::new(LinkConditions { delay: ms(30), ..LinkConditions::default() }, 4);
+    for _ in 0..20 {
+        pair.send(SERVER, ORDERED, b"a round trip").unwrap();
+        pair.run_for(ms(200));
+    }
+    pair.send(SERVER, ORDERED, b"acknowledged 20 s later").unwrap();
+    pair.run_for(ms(1));
+    pair.now += Duration::from_secs(20);
+    pair.run_for(Duration::from_secs(3));
+    assert!(pair.statistics(SERVER).rtt_smoothed > Duration::from_secs(1));
+    pair.ends[SERVER].link.set_partitioned(true);
+    pair.send(SERVER, ORDERED, b"lost").unwrap();
+    pair.run_for(ms(1));
+    pair.ends[SERVER].link.set_partitioned(false);
+    let expected = pair.ends[CLIENT].received[3].len() + 1;
+    let lost_at = pair.now;
+    pair.run_until(|pair| pair.ends[CLIENT].received[3].len() == expected);
+    let waited = pair.now.saturating_since(lost_at);
+    assert!(waited < pair.statistics(SERVER).rtt_smoothed * 2, "{waited:?}");
+}
+
+#[test]
 fn thirty_seconds_of_silence_end_the_connection_on_both_sides() {
     let mut pair = Pair::new(LinkConditions::default(), 1);
     pair.run_for(Duration::from_secs(1));
