@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tme_core::channel::ChannelId;
 use tme_core::connection::{
-    CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
 };
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuiteSet};
@@ -344,6 +344,14 @@ macro_rules! client_methods {
         pub fn statistics(&self) -> Option<ConnectionStatistics> {
             let handle = self.raw();
             handle.server().and_then(|peer| handle.peer_statistics(peer))
+        }
+
+        /// Figures of one channel: queue depth, queue time, resent, expired. `None` if not connected or the table has no
+        /// such channel.
+        #[must_use]
+        pub fn channel_statistics(&self, channel: impl Into<ChannelId>) -> Option<ChannelStatistics> {
+            let handle = self.raw();
+            handle.server().and_then(|peer| handle.channel_statistics(peer, channel))
         }
 
         /// Figures of the client as a whole, socket included.

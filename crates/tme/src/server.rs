@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tme_core::channel::ChannelId;
-use tme_core::connection::{CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions};
+use tme_core::connection::{
+    ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
+};
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::endpoint::{EndpointConfig, ServerSetup};
@@ -325,6 +327,17 @@ macro_rules! server_methods {
         #[must_use]
         pub fn peer_statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
             self.raw().peer_statistics(peer)
+        }
+
+        /// Figures of one channel towards a peer: queue depth, queue time, resent, expired. `None` if nobody has this
+        /// id or the table has no such channel.
+        #[must_use]
+        pub fn channel_statistics(
+            &self,
+            peer: PeerId,
+            channel: impl Into<ChannelId>,
+        ) -> Option<ChannelStatistics> {
+            self.raw().channel_statistics(peer, channel)
         }
 
         /// Figures of the whole server.

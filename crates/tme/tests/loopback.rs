@@ -301,6 +301,18 @@ fn a_kicked_player_learns_why() {
 }
 
 #[test]
+fn nothing_is_taken_for_a_peer_that_was_told_to_leave() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let peer = world.connected_peers()[0];
+    world.server.send(peer, 0, "last words").unwrap();
+    assert!(world.server.disconnect(peer));
+    assert!(world.server.disconnect(peer), "asking twice is no error");
+    assert_eq!(world.server.send(peer, 0, "too late"), Err(SendError::NotConnected));
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    assert_eq!(messages(&world.client_events[0]), [b"last words"]);
+}
+
+#[test]
 fn shutting_down_tells_everybody() {
     for is_threaded in [false, true] {
         let builder = server();
@@ -340,6 +352,9 @@ fn statistics_are_filled() {
     let at_server = world.server.peer_statistics(peer).unwrap();
     assert!(at_client.bytes_sent > 5_000 && at_client.rtt_smoothed > Duration::ZERO, "{at_client:?}");
     assert!(at_server.messages_received >= 50, "{at_server:?}");
+    let channel = world.clients[0].channel_statistics(0).unwrap();
+    assert!(channel.messages_sent >= 50, "{channel:?}");
+    assert_eq!(world.clients[0].channel_statistics(99), None);
     let whole = world.server.statistics();
     assert!(whole.link.datagrams_in > 0 && whole.endpoint.peers == 1, "{whole:?}");
     assert_eq!(world.server.peers()[0].remote.port(), world.clients[0].local_addr().port());

@@ -385,6 +385,7 @@ impl Connection {
             messages_received: counters.messages_received,
             messages_duplicate: counters.messages_duplicate,
             messages_overflowed: counters.messages_overflowed,
+            messages_incomplete: self.reassembly.given_up(),
             retransmitted: (0..self.table.count())
                 .filter_map(|position| self.channels.counters(position))
                 .map(|(counters, ..)| counters.resent)

@@ -125,6 +125,8 @@ pub struct ConnectionStatistics {
     pub messages_duplicate: u64,
     /// Unreliable messages dropped because the application did not take events away.
     pub messages_overflowed: u64,
+    /// Unreliable messages of several pieces given up because a piece did not come.
+    pub messages_incomplete: u64,
     /// Frames sent again because they were lost or a probe was due.
     pub retransmitted: u64,
     /// Probe time-outs so far.

@@ -18,7 +18,7 @@ use super::EngineError;
 use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
-use super::outbox::{Batch, Body, Command, Direction};
+use super::outbox::{Batch, Body, Change, Command, Direction, Ending};
 use super::shared::Shared;
 use crate::clock::Clock;
 use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendOutcome, Watch};
@@ -199,8 +199,14 @@ impl Driver {
         }
         let mut batch = std::mem::take(&mut self.batch);
         self.touched.clear();
+        for change in batch.changes.drain(..) {
+            self.change_conditions(now, change);
+        }
         for command in batch.commands.drain(..) {
             self.obey(now, command, &batch.targets, &batch.arenas);
+        }
+        for Ending { peer, mode, farewell } in batch.endings.drain(..) {
+            self.endpoint.disconnect(now, peer, mode, farewell);
         }
         batch.targets.clear();
         batch.bytes = 0;
@@ -236,18 +242,17 @@ impl Driver {
                     self.send(now, peer, channel, payload.clone(), options);
                 }
             }
-            Command::Disconnect { peer, mode, farewell } => {
-                self.endpoint.disconnect(now, peer, mode, farewell);
-            }
-            Command::Conditions { peer, direction, conditions } => {
-                let remote = self.shared.outbox.lock().remote_of(peer);
-                let seed = self.random.next_u64();
-                if let Some(remote) = remote
-                    && let Err(error) = self.conditions.set(now, remote, direction, conditions, seed)
-                {
-                    log::warn!("{peer}: network conditions not changed: {error}");
-                }
-            }
+        }
+    }
+
+    fn change_conditions(&mut self, now: Instant, change: Change) {
+        let Change { peer, direction, conditions } = change;
+        let remote = self.shared.outbox.lock().remote_of(peer);
+        let seed = self.random.next_u64();
+        if let Some(remote) = remote
+            && let Err(error) = self.conditions.set(now, remote, direction, conditions, seed)
+        {
+            log::warn!("{peer}: network conditions not changed: {error}");
         }
     }
 

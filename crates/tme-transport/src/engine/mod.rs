@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::{Endpoint, EndpointConfig};
@@ -37,8 +37,8 @@ use crate::udp::{BindError, UdpConfig, UdpLink};
 use connector::Connector;
 use driver::{Driver, DriverParts};
 pub use message::MessageBytes;
-use outbox::Command;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
+use outbox::{Change, Ending};
 pub use shared::EngineStatistics;
 use shared::{Shared, StopRequest, Taken};
 
@@ -499,14 +499,11 @@ impl Handle {
 
     /// Ends the connection to a peer. `false`: nobody has this id (any more).
     pub fn disconnect(&self, peer: PeerId, mode: CloseMode, farewell: Farewell) -> bool {
-        let mut outbox = self.shared.outbox.lock();
-        if outbox.remote_of(peer).is_none() {
-            return false;
+        let is_known = self.shared.outbox.lock().disconnect(Ending { peer, mode, farewell });
+        if is_known {
+            self.shared.handle_command();
         }
-        outbox.command(Command::Disconnect { peer, mode, farewell });
-        drop(outbox);
-        self.shared.handle_command();
-        true
+        is_known
     }
 
     /// Switches modelled network conditions towards a peer on, changes them, or (`None`) off.
@@ -522,7 +519,7 @@ impl Handle {
         if let Some(conditions) = &conditions {
             conditions.validate()?;
         }
-        self.shared.outbox.lock().command(Command::Conditions { peer, direction, conditions });
+        self.shared.outbox.lock().set_conditions(Change { peer, direction, conditions });
         self.shared.handle_command();
         Ok(())
     }
@@ -549,6 +546,17 @@ impl Handle {
     #[must_use]
     pub fn peer_statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
         self.shared.outbox.lock().statistics(peer)
+    }
+
+    /// Figures of one channel towards a peer, as old as those of the peer. `None`: nobody has this id, or the channel is
+    /// not in the table, or nothing was reported yet.
+    #[must_use]
+    pub fn channel_statistics(
+        &self,
+        peer: PeerId,
+        channel: impl Into<ChannelId>,
+    ) -> Option<ChannelStatistics> {
+        self.shared.outbox.lock().channel_statistics(peer, channel.into())
     }
 
     /// Figures of the whole engine.

@@ -7,7 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tme_core::channel::{ChannelId, ChannelTable};
-use tme_core::connection::{CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions};
+use tme_core::connection::{
+    ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
+};
 use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
@@ -35,10 +37,22 @@ pub(super) enum Command {
     Send { peer: PeerId, channel: ChannelId, options: SendOptions, body: Body },
     /// Send to several: a range of [`Batch::targets`].
     Multicast { targets: Range<u32>, channel: ChannelId, options: SendOptions, body: Body },
-    /// End a connection.
-    Disconnect { peer: PeerId, mode: CloseMode, farewell: Farewell },
-    /// Change the modelled network towards a peer.
-    Conditions { peer: PeerId, direction: Direction, conditions: Option<LinkConditions> },
+}
+
+/// A connection to be ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub peer: PeerId,
+    pub mode: CloseMode,
+    pub farewell: Farewell,
+}
+
+/// A change of the modelled network towards a peer.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub peer: PeerId,
+    pub direction: Direction,
+    pub conditions: Option<LinkConditions>,
 }
 
 /// Which way datagrams go, seen from this engine.
@@ -50,10 +64,15 @@ pub enum Direction {
     Outgoing,
 }
 
-/// Commands in the order they were given, with what they refer to.
+/// What was asked for since the engine last looked: messages in the order they were given, then what stands at most
+/// once per peer and so needs no other bound.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub commands: Vec<Command>,
+    /// Obeyed after the messages.
+    pub endings: Vec<Ending>,
+    /// Obeyed before the messages; the newest per peer and direction.
+    pub changes: Vec<Change>,
     pub targets: Vec<PeerId>,
     /// Bytes of copied messages. Each is unshared while it stands here.
     pub arenas: Vec<Arc<Vec<u8>>>,
@@ -70,6 +89,8 @@ struct PeerEntry {
     channels: Vec<ChannelDepth>,
     statistics: ConnectionStatistics,
     statistics_at: Option<Instant>,
+    /// Somebody has asked for the end of the connection: nothing more is taken for it.
+    is_leaving: bool,
 }
 
 /// How full a channel's send queue is, as far as the game's threads are concerned.
@@ -89,6 +110,7 @@ struct ChannelDepth {
     is_refused: bool,
     /// Keys in use (reliable-latest).
     keys: BTreeSet<u32>,
+    statistics: Option<ChannelStatistics>,
 }
 
 /// What a send to several peers came to.
@@ -224,7 +246,7 @@ impl Outbox {
         options: SendOptions,
     ) -> Result<(), SendError> {
         let is_outbox_full = self.pending.bytes + bytes > OUTBOX_BYTES_MAX && self.pending.bytes > 0;
-        let entry = self.entry_mut(peer).ok_or(SendError::NotConnected)?;
+        let entry = self.entry_mut(peer).filter(|entry| !entry.is_leaving).ok_or(SendError::NotConnected)?;
         let position = entry.table.position(channel).ok_or(SendError::UnknownChannel)?;
         let (Some(channel_entry), Some(depth)) =
             (entry.table.entries().get(position), entry.channels.get_mut(position))
@@ -300,8 +322,34 @@ impl Outbox {
         self.peers.iter().flatten().map(|entry| entry.peer).next()
     }
 
-    pub fn command(&mut self, command: Command) {
-        self.pending.commands.push(command);
+    /// Asks for the end of a connection. The first asking counts, unless a later one is in a greater hurry. `false`:
+    /// nobody has this id.
+    pub fn disconnect(&mut self, ending: Ending) -> bool {
+        let Some(entry) = self.entry_mut(ending.peer) else { return false };
+        let was_leaving = std::mem::replace(&mut entry.is_leaving, true);
+        if was_leaving && ending.mode == CloseMode::Flush {
+            return true;
+        }
+        let endings = &mut self.pending.endings;
+        match endings.iter_mut().find(|pending| pending.peer == ending.peer) {
+            Some(pending) => *pending = ending,
+            None => endings.push(ending),
+        }
+        true
+    }
+
+    /// Asks for other network conditions; replaces what was asked for before.
+    pub fn set_conditions(&mut self, change: Change) {
+        if self.entry(change.peer).is_none() {
+            return;
+        }
+        let changes = &mut self.pending.changes;
+        let same =
+            |pending: &&mut Change| pending.peer == change.peer && pending.direction == change.direction;
+        match changes.iter_mut().find(same) {
+            Some(pending) => *pending = change,
+            None => changes.push(change),
+        }
     }
 
     pub fn peers(&self) -> impl Iterator<Item = PeerInfo> {
@@ -314,6 +362,11 @@ impl Outbox {
 
     pub fn statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
         self.entry(peer).map(|entry| entry.statistics)
+    }
+
+    pub fn channel_statistics(&self, peer: PeerId, channel: ChannelId) -> Option<ChannelStatistics> {
+        let entry = self.entry(peer)?;
+        entry.channels.get(entry.table.position(channel)?)?.statistics
     }
 
     pub fn channels(&self, peer: PeerId) -> Option<Arc<ChannelTable>> {
@@ -375,6 +428,7 @@ impl Outbox {
             table,
             statistics: ConnectionStatistics::default(),
             statistics_at: None,
+            is_leaving: false,
         };
         let slot = peer.slot();
         if self.peers.len() <= slot {
@@ -418,6 +472,9 @@ impl Outbox {
         if entry.statistics_at.is_none_or(|at| now.saturating_since(at) >= statistics_age_max) {
             entry.statistics = connection.statistics(now);
             entry.statistics_at = Some(now);
+            for (depth, channel) in entry.channels.iter_mut().zip(entry.table.entries()) {
+                depth.statistics = connection.channel_statistics(channel.id);
+            }
         }
     }
 
