@@ -274,8 +274,13 @@ impl Endpoint {
         let was_unconfirmed = connection.is_unconfirmed();
         let result = connection.handle_datagram(now, path, ecn, datagram, &mut self.workspace);
         let is_confirmed = was_unconfirmed && !connection.is_unconfirmed();
+        let is_closing = connection.is_closing();
         if let Err(drop) = result {
             self.statistics.drops.add(drop);
+            // One forgery too many for a key makes the connection say goodbye.
+            if is_closing {
+                self.make_ready(index);
+            }
             return;
         }
         if is_confirmed {

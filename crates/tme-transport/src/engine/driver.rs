@@ -132,8 +132,8 @@ impl Driver {
     /// the wait.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, EngineError> {
         let now = self.clock.now();
+        // Timers wait until the socket was read: after a pause of the host the answers they wait for lie there.
         self.take_commands(now);
-        self.handle_due(now)?;
         self.flush(now)?;
         self.collect_events(now);
 
