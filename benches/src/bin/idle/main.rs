@@ -45,7 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(clients: usize, time: Duration) -> Result<(), Box<dyn Error>> {
-    let alone = usage::resident_bytes()?;
+    let alone = usage::resident_bytes()
+        .map_err(|error| format!("processor time is read from /proc, which only Linux has: {error}"))?;
     let mut server = Server::builder().listen("127.0.0.1:0").max_peers(clients).start_threaded()?;
     let mut crowd = Crowd::start(server.local_addr(), clients)?;
     let start = Instant::now();
