@@ -42,3 +42,14 @@ fn without_a_terminal_lines_are_plain() {
         assert!(finished.out.contains(part), "lacks {part:?}: {finished:?}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_demo_ends_with_its_summary() {
+    let mut demo = common::start(&["demo", "--bots", "4", "--seconds", "600"]);
+    demo.expect("1 s  peers 4");
+    demo.interrupt();
+    let finished = demo.finish();
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.out.contains("once and in order"), "{finished:?}");
+}

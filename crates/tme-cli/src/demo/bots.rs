@@ -159,9 +159,10 @@ impl<'a> Pool<'a> {
         let lap_start = *self.lap_start.get_or_insert(now);
         let behind = now.saturating_duration_since(lap_start);
         if behind > period * 3 {
-            let laps = u32::try_from(behind.as_micros() / period.as_micros().max(1)).unwrap_or(u32::MAX);
+            // One lap stays due, so that a pool that is always late still ticks.
+            let laps = u32::try_from(behind.as_micros() / period.as_micros().max(1)).unwrap_or(u32::MAX) - 1;
             self.lap_start = Some(lap_start + period * laps);
-            self.stage.bots.lock().ticks_skipped += u64::from(laps - 1) * self.bots.len() as u64;
+            self.stage.bots.lock().ticks_skipped += u64::from(laps) * self.bots.len() as u64;
         }
         while self.next_tick_at(now) <= now {
             let hz = u64::from(self.setup.options.hz);

@@ -11,6 +11,8 @@ use crate::process::{CpuOf, cpu_time};
 
 /// Longest wait, so that a change of phase is seen.
 const WAIT_MAX: Duration = Duration::from_millis(5);
+/// Updates between two ticks beyond which a tick goes first.
+const UPDATES_PER_TICK_MAX: u32 = 64;
 /// How often statistics are summed up.
 const FIGURES_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the server waits for its goodbyes to be acknowledged.
@@ -33,7 +35,13 @@ pub(super) fn run(stage: &Stage, mut server: Server, hz: u32) -> Result<(), Fail
     while stage.phase() < Phase::Over {
         let wait = tick_at.map_or(WAIT_MAX, |at: Instant| at.saturating_duration_since(Instant::now()));
         server.update(wait.min(WAIT_MAX))?;
-        game.take_events(&mut server);
+        // An update receives a bounded number of datagrams: a tick must not come before the rest, or a server that is
+        // late falls further behind.
+        let mut updates = 0;
+        while game.take_events(&mut server) && updates < UPDATES_PER_TICK_MAX {
+            server.update(Duration::ZERO)?;
+            updates += 1;
+        }
         if stage.phase() == Phase::Running {
             let now = Instant::now();
             let at = *tick_at.get_or_insert(now);
@@ -59,10 +67,11 @@ struct Game<'a> {
 }
 
 impl Game<'_> {
-    fn take_events(&mut self, server: &mut Server) {
+    /// Takes what has come; `false` if that is nothing.
+    fn take_events(&mut self, server: &mut Server) -> bool {
         let mut events = server.events().peekable();
         if events.peek().is_none() {
-            return;
+            return false;
         }
         let now_micros = self.stage.stopwatch.micros();
         let mut tally = self.stage.server.lock();
@@ -100,6 +109,7 @@ impl Game<'_> {
                 _ => {}
             }
         }
+        true
     }
 
     fn tick(&mut self, server: &Server) {

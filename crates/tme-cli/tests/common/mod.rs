@@ -96,6 +96,13 @@ impl Running {
         }
     }
 
+    /// What Ctrl-C does.
+    #[cfg(unix)]
+    pub fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
     /// Closes standard input and waits for the end.
     pub fn finish(mut self) -> Finished {
         drop(self.stdin.take());
