@@ -110,7 +110,7 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub struct ServeOptions {
-    /// Address and port to listen on; port 0 lets the system choose, [::]:7777 takes IPv6 and IPv4
+    /// Address and port to listen on; port 0 lets the system choose, `[::]:7777` takes IPv6 and IPv4
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7777")]
     pub listen: String,
     /// Port to listen on, instead of the one in --listen
