@@ -107,9 +107,7 @@ fn not_connected(end: &Disconnected, options: &ConnectOptions) -> Failure {
             )
         }
         // The server, or somebody in its place, did answer, but with another key.
-        Reason::ConnectTimedOut if detail.starts_with("only a server with the key") => {
-            Failure::new(ExitReason::Refused, format_args!("{server}: {detail}"))
-        }
+        Reason::UntrustedKey => Failure::new(ExitReason::Refused, format_args!("{server}: {detail}")),
         Reason::ConnectTimedOut => Failure::new(ExitReason::Unreachable, format_args!("{server}: {detail}")),
         Reason::Unresolved => Failure::new(ExitReason::Unreachable, end),
         reason => Failure::new(reason_of_end(reason), format_args!("{server} refused: {end}")),

@@ -57,12 +57,14 @@ pub enum Reason {
     Aborted,
     /// The server's name could not be turned into an address (112).
     Unresolved,
+    /// Only a server answered whose key is not trusted (113).
+    UntrustedKey,
     /// A number this version does not know.
     Other(u16),
 }
 
 /// Number and text of every known reason; the text says what the reader can do.
-const REGISTER: [(Reason, u16, &str); 26] = [
+const REGISTER: [(Reason, u16, &str); 27] = [
     (Reason::Version, 1, "no common protocol version; update the older of game and server"),
     (Reason::Application, 2, "the server runs another game; check the address"),
     (
@@ -104,6 +106,11 @@ const REGISTER: [(Reason, u16, &str); 26] = [
         Reason::Unresolved,
         112,
         "the server's name leads to no address; check its spelling and the name server",
+    ),
+    (
+        Reason::UntrustedKey,
+        113,
+        "the server's key is not the one expected; pin the right key, or somebody answers in its place",
     ),
 ];
 

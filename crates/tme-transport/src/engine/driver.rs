@@ -119,6 +119,11 @@ impl Driver {
         })
     }
 
+    /// Whether datagrams were left in the socket when the last turn ended.
+    pub const fn has_more_to_receive(&self) -> bool {
+        self.is_receivable
+    }
+
     pub fn now(&self) -> Instant {
         self.clock.now()
     }

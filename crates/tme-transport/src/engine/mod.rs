@@ -45,6 +45,9 @@ use shared::{Shared, StopRequest, Taken};
 /// Commands of a threaded engine leave together after this time, so that one frame's sends share datagrams.
 pub const GATHERING_DEFAULT: Duration = Duration::from_micros(200);
 
+/// Turns that one inline update makes while datagrams wait: 16,384 datagrams.
+const TURNS_PER_UPDATE_MAX: u32 = 64;
+
 /// Who does the input and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Drive {
@@ -245,14 +248,15 @@ impl Engine {
     /// [`EngineError::Closed`], or why the engine stopped; the engine is of no further use.
     pub fn update(&mut self, timeout: Duration) -> Result<(), EngineError> {
         let shared = &self.handle.shared;
-        shared.report_consumed();
         let timeout = if shared.has_ready() { Duration::ZERO } else { timeout };
         match &mut self.runner {
             Runner::Ended => Err(EngineError::Closed),
             Runner::Threaded(_) => shared.wait_for_events(timeout),
             Runner::Inline(driver) => {
                 let deadline = driver.now() + timeout;
+                let mut turns = 0;
                 loop {
+                    turns += 1;
                     let left = deadline.saturating_since(driver.now());
                     let result = driver.turn(Some(left));
                     let has_events = shared.make_ready(driver.events_mut());
@@ -261,7 +265,9 @@ impl Engine {
                         self.runner = Runner::Ended;
                         return Err(error);
                     }
-                    let is_over = has_events || driver.now() >= deadline;
+                    // A host that updates once a frame gets the whole frame's datagrams, within reason.
+                    let has_more = driver.has_more_to_receive() && turns < TURNS_PER_UPDATE_MAX;
+                    let is_over = !has_more && (has_events || driver.now() >= deadline);
                     if shared.take_interruption() || is_over {
                         return Ok(());
                     }

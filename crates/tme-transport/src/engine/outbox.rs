@@ -16,6 +16,7 @@ use tme_core::time::Instant;
 use tme_core::wire::frame::{RELIABLE_BYTES_MAX, UNRELIABLE_BYTES_MAX};
 
 use super::arena::{Arenas, COPY_BYTES_MAX, Place};
+use super::driver::Consumed;
 use super::message::MessageBytes;
 
 /// Bytes of queued messages that have not reached the engine yet, over all peers. Beyond it a send would block.
@@ -367,6 +368,16 @@ impl Outbox {
     pub fn channel_statistics(&self, peer: PeerId, channel: ChannelId) -> Option<ChannelStatistics> {
         let entry = self.entry(peer)?;
         entry.channels.get(entry.table.position(channel)?)?.statistics
+    }
+
+    /// Whether any of these messages came on a reliable channel.
+    pub fn is_any_reliable(&self, consumed: &[Consumed]) -> bool {
+        consumed.iter().any(|consumed| {
+            let entry = self.entry(consumed.peer);
+            let channel =
+                entry.and_then(|entry| entry.table.entries().get(entry.table.position(consumed.channel)?));
+            channel.is_some_and(|channel| channel.mode.is_reliable())
+        })
     }
 
     pub fn channels(&self, peer: PeerId) -> Option<Arc<ChannelTable>> {

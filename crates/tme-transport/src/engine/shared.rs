@@ -146,14 +146,6 @@ impl Shared {
         self.wake_engine();
     }
 
-    /// Lets the engine know which messages the game has taken.
-    pub fn report_consumed(&self) {
-        if !self.ready.lock().consumed.is_empty() {
-            self.has_consumed.store(true, Ordering::SeqCst);
-            self.wake_engine();
-        }
-    }
-
     /// Hands all events that are ready to the game.
     pub fn take_ready(&self) -> Taken {
         let mut ready = self.ready.lock();
@@ -164,6 +156,9 @@ impl Shared {
 
     /// Takes back what the game has left, before whatever has come since.
     pub fn return_ready(&self, mut taken: Taken) {
+        let has_consumed = !taken.consumed.is_empty();
+        // A sender may be waiting for the credit of reliable messages; the rest can wait for the engine's next turn.
+        let is_urgent = has_consumed && self.outbox.lock().is_any_reliable(&taken.consumed);
         let mut ready = self.ready.lock();
         if !taken.events.is_empty() {
             taken.events.append(&mut ready.events);
@@ -172,7 +167,12 @@ impl Shared {
         ready.consumed.append(&mut taken.consumed);
         ready.spare = taken;
         drop(ready);
-        self.report_consumed();
+        if has_consumed {
+            self.has_consumed.store(true, Ordering::SeqCst);
+        }
+        if is_urgent {
+            self.wake_engine();
+        }
     }
 
     /// Makes events available to the game, behind those that are. Gives whether there are any now.

@@ -126,9 +126,8 @@ impl ConnectError {
         match self {
             Self::Refused(refusal) => refusal.reason,
             Self::RefusedUnauthenticated { reason, .. } => *reason,
-            Self::TimedOut { .. } | Self::ServerKeyNotPinned { .. } | Self::ServerKeyChanged { .. } => {
-                Reason::ConnectTimedOut
-            }
+            Self::TimedOut { .. } => Reason::ConnectTimedOut,
+            Self::ServerKeyNotPinned { .. } | Self::ServerKeyChanged { .. } => Reason::UntrustedKey,
             Self::UnacceptableAnswer(_) => Reason::ProtocolViolation,
         }
     }
