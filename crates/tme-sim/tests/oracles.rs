@@ -372,6 +372,7 @@ fn connections_end_only_for_a_cause() {
     let waited = EndFacts { waited: Duration::from_secs(10), was_disturbed: true, ..attempt.clone() };
     let ignored = EndFacts { was_disturbed: false, ..waited.clone() };
     let forged = EndFacts { can_be_forged: true, ..attempt.clone() };
+    let collected = EndFacts { can_be_forged: true, ..facts.clone() };
     let full = EndFacts { was_full: true, ..attempt.clone() };
     let given_up = EndFacts { was_open: false, ..leaving.clone() };
     let (code, detail) = (7, "bye");
@@ -393,6 +394,7 @@ fn connections_end_only_for_a_cause() {
         (&disturbed, Reason::TimedOut, Local, 0, "", false),
         (&facts, Reason::Reset, Remote, 0, "", false),
         (&alone, Reason::Reset, Remote, 0, "", true),
+        (&collected, Reason::Reset, Remote, 0, "", true),
         (&waited, Reason::ConnectTimedOut, Local, 0, "", true),
         (&attempt, Reason::ConnectTimedOut, Local, 0, "", false),
         (&ignored, Reason::ConnectTimedOut, Local, 0, "", false),

@@ -42,7 +42,7 @@ pub trait CongestionController: Send + fmt::Debug {
     /// Three probe time-outs passed without an answer: start over carefully.
     fn handle_outage(&mut self, now: Instant);
 
-    /// Bytes that may be in flight.
+    /// Bytes that may be in flight: never less than two of the largest datagrams, or nothing might go at all.
     fn window_bytes(&self) -> u64;
 
     /// Bytes per second the pacer spreads sending to, for this smoothed round-trip time.
@@ -57,8 +57,8 @@ pub trait CongestionController: Send + fmt::Debug {
 const SEGMENT: u64 = 1_200;
 /// Window to start with: 32 datagrams.
 pub const WINDOW_INITIAL: u64 = 32 * SEGMENT;
-/// The window never falls below 10 datagrams, the initial window of TCP (RFC 6928): game traffic on a path that
-/// loses packets at random must not starve.
+/// The window never falls below 10 datagrams of 1,200 bytes, the initial window of TCP (RFC 6928): game traffic on a
+/// path that loses packets at random must not starve. Larger datagrams have room for two.
 pub const WINDOW_MIN: u64 = 10 * SEGMENT;
 /// The window never grows beyond 64 MiB.
 pub const WINDOW_MAX: u64 = 64 << 20;
@@ -67,15 +67,20 @@ pub const WINDOW_MAX: u64 = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct NewReno {
     window: u64,
+    window_min: u64,
     slow_start_threshold: u64,
     recovery_start: Option<Instant>,
     acked_in_round: u64,
 }
 
-impl Default for NewReno {
-    fn default() -> Self {
+impl NewReno {
+    /// The initial window for a connection whose largest datagram has this size.
+    #[must_use]
+    pub fn new(datagram_bytes: usize) -> Self {
+        let two_datagrams = 2 * datagram_bytes as u64;
         Self {
-            window: WINDOW_INITIAL,
+            window: WINDOW_INITIAL.max(two_datagrams),
+            window_min: WINDOW_MIN.max(two_datagrams),
             slow_start_threshold: u64::MAX,
             recovery_start: None,
             acked_in_round: 0,
@@ -106,15 +111,15 @@ impl CongestionController for NewReno {
             return;
         }
         self.recovery_start = Some(sample.now);
-        self.window = (self.window * 7 / 10).max(WINDOW_MIN);
+        self.window = (self.window * 7 / 10).max(self.window_min);
         self.slow_start_threshold = self.window;
         self.acked_in_round = 0;
     }
 
     fn handle_outage(&mut self, now: Instant) {
         self.recovery_start = Some(now);
-        self.slow_start_threshold = (self.window / 2).max(WINDOW_MIN);
-        self.window = WINDOW_MIN;
+        self.slow_start_threshold = (self.window / 2).max(self.window_min);
+        self.window = self.window_min;
     }
 
     fn window_bytes(&self) -> u64 {
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn slow_start_doubles_then_one_loss_per_round_reduces_once() {
-        let mut reno = NewReno::default();
+        let mut reno = NewReno::new(1_200);
         reno.handle_acked(acked(10, WINDOW_INITIAL));
         assert_eq!(reno.window_bytes(), 2 * WINDOW_INITIAL);
         for sent in [11, 12] {
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_window_stays_between_its_bounds() {
-        let mut reno = NewReno::default();
+        let mut reno = NewReno::new(1_200);
         for round in 1..100 {
             reno.handle_lost(LostSample {
                 now: at(round * 10),
@@ -159,7 +164,7 @@ mod tests {
             });
         }
         assert_eq!(reno.window_bytes(), WINDOW_MIN);
-        let mut reno = NewReno::default();
+        let mut reno = NewReno::new(1_200);
         for round in 1..100 {
             reno.handle_acked(acked(round, reno.window_bytes()));
         }
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_idle_sender_does_not_earn_window() {
-        let mut reno = NewReno::default();
+        let mut reno = NewReno::new(1_200);
         reno.handle_acked(AckedSample { is_app_limited: true, ..acked(10, 100_000) });
         assert_eq!(reno.window_bytes(), WINDOW_INITIAL);
     }

@@ -247,7 +247,7 @@ impl Connection {
             acks: AckScheduler::new(start.packet),
             sent: SentPackets::new(start.packet),
             rtt: RttEstimator::default(),
-            congestion: Box::new(NewReno::default()),
+            congestion: Box::new(NewReno::new(datagram_bytes)),
             pacer: Pacer::new(now, datagram_bytes as u64),
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),

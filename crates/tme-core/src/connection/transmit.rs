@@ -89,11 +89,8 @@ impl Connection {
             self.is_app_limited = true;
             return ack_only;
         }
-        // A window smaller than a large datagram must not stop one that has the path for itself.
-        let in_flight = self.sent.bytes_in_flight();
-        let has_room =
-            in_flight == 0 || in_flight + self.datagram_bytes as u64 <= self.congestion.window_bytes();
-        if self.is_probing_only() || !has_room {
+        let window = self.congestion.window_bytes();
+        if self.is_probing_only() || self.sent.bytes_in_flight() + self.datagram_bytes as u64 > window {
             self.is_app_limited = false;
             return ack_only;
         }

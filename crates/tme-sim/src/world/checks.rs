@@ -168,9 +168,9 @@ impl World {
         for node in 0..self.nodes.len() {
             self.subject = name_of(node);
             let endpoint = &self.nodes[node].endpoint;
-            let left = (endpoint.statistics().peers, endpoint.events_waiting(), endpoint.poll_timeout());
+            let left = (endpoint.connection_count(), endpoint.events_waiting(), endpoint.poll_timeout());
             if left != (0, 0, None) {
-                let found = format!("(peers, events, deadline) = {left:?}");
+                let found = format!("(connections, events, deadline) = {left:?}");
                 return Err(Breach::new(Oracle::Convergence, "nothing left after everybody left", found));
             }
         }

@@ -42,8 +42,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// After convergence, and at the end, so much time is given.
 const AFTERGLOW_TIME: Duration = Duration::from_secs(10);
 const PARTING_TIME: Duration = Duration::from_secs(60);
-/// Refused attempts are remembered for 6 s; an abandoned one of a server for 10.
-const EMPTY_AFTER: Duration = Duration::from_secs(20);
+/// Stragglers are waited for through three probe time-outs, which are long after a stall; then 6 s for attempts.
+const EMPTY_AFTER: Duration = Duration::from_secs(120);
 
 /// No world takes longer to converge, however steadily.
 const CONVERGENCE_TIME_MAX: Duration = Duration::from_secs(4 * 3_600);
