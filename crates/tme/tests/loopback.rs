@@ -321,6 +321,25 @@ fn one_update_takes_all_that_has_come_since_the_last() {
 }
 
 #[test]
+fn figures_are_those_of_the_last_datagram_soon_after_it() {
+    // No keep-alive comes to the rescue within the test's patience.
+    let quiet = Duration::from_secs(300);
+    let server = server().idle_timeout(quiet).keep_alive(quiet).start().unwrap();
+    let client = client_of(&server).idle_timeout(quiet).keep_alive(quiet).start().unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.clients[0].is_connected());
+    world.clients[0].send(0, "only this").unwrap();
+    world.run_until(|world| !messages(&world.server_events).is_empty());
+    world.run_until(|world| {
+        world.clients[0].statistics().is_some_and(|figures| {
+            figures.bytes_in_flight == 0
+                && figures.queued_bytes == 0
+                && figures.rtt_smoothed < Duration::from_millis(200)
+        })
+    });
+}
+
+#[test]
 fn nothing_is_taken_for_a_peer_that_was_told_to_leave() {
     let mut world = World::connected(server().start().unwrap(), 1);
     let peer = world.connected_peers()[0];

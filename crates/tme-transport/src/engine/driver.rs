@@ -63,6 +63,9 @@ pub(super) struct Driver {
     batch: Batch,
     /// Peers that the commands of this turn sent to.
     touched: Vec<PeerId>,
+    /// Peers whose published figures are not their latest, and when that is to be mended.
+    stale: Vec<PeerId>,
+    refresh_at: Option<Instant>,
     consumed: Vec<Consumed>,
     transmit_buffer: Vec<u8>,
     /// What the socket could not take yet.
@@ -109,6 +112,8 @@ impl Driver {
             shared,
             batch: Batch::default(),
             touched: Vec::new(),
+            stale: Vec::new(),
+            refresh_at: None,
             consumed: Vec::new(),
             transmit_buffer: Vec::with_capacity(TRANSMIT_BYTES_MAX),
             blocked: None,
@@ -182,6 +187,7 @@ impl Driver {
             self.resolver.as_ref().and_then(Resolver::poll_timeout),
             self.connector.as_ref().and_then(Connector::poll_timeout),
             self.shared.commands_due_at(self.gathering),
+            self.refresh_at,
         ];
         let next = deadlines.into_iter().flatten().min().map(|at| at.saturating_since(now));
         [next, timeout].into_iter().flatten().min()
@@ -225,9 +231,13 @@ impl Driver {
         while let Some(peer) = outbox.poll_starved() {
             if let Some(connection) = self.endpoint.connection(peer) {
                 let events = &mut self.events;
-                outbox.update_peer(now, connection, STATISTICS_AGE_MAX, |channel| {
+                let is_too_young = outbox.update_peer(now, connection, STATISTICS_AGE_MAX, |channel| {
                     events.push_back(Event::Writable { peer, channel });
                 });
+                if is_too_young {
+                    self.stale.push(peer);
+                    self.refresh_at.get_or_insert(now + STATISTICS_AGE_MAX);
+                }
             }
         }
         drop(outbox);
@@ -282,6 +292,7 @@ impl Driver {
     // ---- time ----
 
     fn handle_due(&mut self, now: Instant) -> Result<(), EngineError> {
+        self.refresh_stale(now);
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
             self.endpoint.handle_timeout(now);
         }
@@ -440,13 +451,34 @@ impl Driver {
         loop {
             if let Some(connection) = self.endpoint.connection(peer) {
                 let events = &mut self.events;
-                outbox.update_peer(now, connection, STATISTICS_AGE_MAX, |channel| {
+                let is_too_young = outbox.update_peer(now, connection, STATISTICS_AGE_MAX, |channel| {
                     events.push_back(Event::Writable { peer, channel });
                 });
+                if is_too_young {
+                    self.stale.push(peer);
+                    self.refresh_at.get_or_insert(now + STATISTICS_AGE_MAX);
+                }
             }
             match self.endpoint.poll_changed() {
                 Some(next) => peer = next,
                 None => break,
+            }
+        }
+    }
+
+    /// Takes the last figures of peers that have fallen silent.
+    fn refresh_stale(&mut self, now: Instant) {
+        if self.refresh_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.refresh_at = None;
+        let mut outbox = self.shared.outbox.lock();
+        for peer in self.stale.drain(..) {
+            if let Some(connection) = self.endpoint.connection(peer) {
+                let events = &mut self.events;
+                outbox.update_peer(now, connection, Duration::ZERO, |channel| {
+                    events.push_back(Event::Writable { peer, channel });
+                });
             }
         }
     }

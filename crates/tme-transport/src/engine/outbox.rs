@@ -92,6 +92,8 @@ struct PeerEntry {
     statistics_at: Option<Instant>,
     /// Somebody has asked for the end of the connection: nothing more is taken for it.
     is_leaving: bool,
+    /// The connection has changed since its figures were taken; somebody has been told to come back.
+    is_stale: bool,
 }
 
 /// How full a channel's send queue is, as far as the game's threads are concerned.
@@ -440,6 +442,7 @@ impl Outbox {
             statistics: ConnectionStatistics::default(),
             statistics_at: None,
             is_leaving: false,
+            is_stale: false,
         };
         let slot = peer.slot();
         if self.peers.len() <= slot {
@@ -461,14 +464,16 @@ impl Outbox {
 
     /// Takes over how full a peer's queues are now. Calls `writable` for every channel that had refused a message and
     /// is at most half full.
+    /// Gives whether the figures are too young to be taken anew, for the first time since they were taken: come back
+    /// when they are older.
     pub fn update_peer(
         &mut self,
         now: Instant,
         connection: &tme_core::connection::Connection,
         statistics_age_max: std::time::Duration,
         mut writable: impl FnMut(ChannelId),
-    ) {
-        let Some(entry) = self.entry_mut(connection.peer()) else { return };
+    ) -> bool {
+        let Some(entry) = self.entry_mut(connection.peer()) else { return false };
         for (position, (depth, channel)) in entry.channels.iter_mut().zip(entry.table.entries()).enumerate() {
             (depth.bytes, depth.messages) = connection.queued(position);
             let (bytes, messages) = depth.queued();
@@ -486,6 +491,10 @@ impl Outbox {
             for (depth, channel) in entry.channels.iter_mut().zip(entry.table.entries()) {
                 depth.statistics = connection.channel_statistics(channel.id);
             }
+            entry.is_stale = false;
+            false
+        } else {
+            !std::mem::replace(&mut entry.is_stale, true)
         }
     }
 
