@@ -258,7 +258,8 @@ fn datagrams_are_taken_or_counted_for_a_reason_that_fits() {
         is_first: true,
         is_open: true,
         behind: 0,
-        keys_are_short_lived: false,
+        generations_behind: 0,
+        is_key_fresh: true,
     };
     let damaged = DropFacts { is_intact: false, is_first: false, ..good };
     let repeated = DropFacts { is_first: false, ..good };
@@ -266,9 +267,11 @@ fn datagrams_are_taken_or_counted_for_a_reason_that_fits() {
     let gone = DropFacts { is_open: false, ..good };
     let foreign = DropFacts { kind: DatagramKind::Foreign, ..good };
     let handshake = DropFacts { kind: DatagramKind::Handshake, ..good };
-    let late_key = DropFacts { behind: 5, keys_are_short_lived: true, ..good };
+    let previous_key = DropFacts { behind: 5, generations_behind: 1, ..good };
+    let late_key = DropFacts { is_key_fresh: false, ..previous_key };
+    let lost_key = DropFacts { generations_behind: 2, ..previous_key };
     use PacketDrop::{KeyErased, NotTme, Replayed, TooOld, Unauthentic, UnknownConnection};
-    let cases: [(DropFacts, &[PacketDrop], bool); 22] = [
+    let cases: [(DropFacts, &[PacketDrop], bool); 25] = [
         (good, &[], true),
         (good, &[Unauthentic], false),
         (good, &[Replayed], false),
@@ -291,6 +294,9 @@ fn datagrams_are_taken_or_counted_for_a_reason_that_fits() {
         (handshake, &[UnknownConnection], true),
         (late_key, &[KeyErased], true),
         (late_key, &[Replayed], false),
+        (previous_key, &[KeyErased], false),
+        (previous_key, &[Unauthentic], false),
+        (lost_key, &[Unauthentic], true),
     ];
     for (facts, drops, is_right) in cases {
         let (before, after) = tallies(1, drops);

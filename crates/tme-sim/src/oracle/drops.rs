@@ -42,8 +42,20 @@ pub struct DropFacts {
     pub is_open: bool,
     /// How far its number lies below the largest that arrived here before; 0 if it is the largest.
     pub behind: u64,
-    /// Keys are renewed so often in this world that a late packet can miss them.
-    pub keys_are_short_lived: bool,
+    /// How often the keys were renewed between this packet and the newest that arrived here before.
+    pub generations_behind: u64,
+    /// The newest keys were first seen so recently that those before them must still be there.
+    pub is_key_fresh: bool,
+}
+
+impl DropFacts {
+    const fn may_have_outlived_its_keys(&self) -> bool {
+        match self.generations_behind {
+            0 => false,
+            1 => !self.is_key_fresh,
+            _ => true,
+        }
+    }
 }
 
 /// An endpoint's drop counters before or after a datagram.
@@ -114,9 +126,8 @@ pub fn judge_drop(facts: &DropFacts, before: &DropTally, after: &DropTally) -> R
         Some(_) if !facts.is_first => Ok(()),
         Some(PacketDrop::UnknownConnection | PacketDrop::Closed) if !facts.is_open => Ok(()),
         Some(PacketDrop::TooOld) if facts.behind >= REPLAY_WINDOW => Ok(()),
-        Some(PacketDrop::KeyErased) if facts.keys_are_short_lived && facts.behind > 0 => Ok(()),
-        // Two generations have one phase bit; a packet so late that its own is gone is tried with the younger.
-        Some(PacketDrop::Unauthentic) if facts.keys_are_short_lived && facts.behind > 0 => Ok(()),
+        // Two generations have one phase bit: a packet so late that its own keys are gone may be tried with others.
+        Some(PacketDrop::KeyErased | PacketDrop::Unauthentic) if facts.may_have_outlived_its_keys() => Ok(()),
         Some(reason) => breach("an intact new packet to be taken", format!("dropped as {reason}")),
     }
 }

@@ -12,6 +12,9 @@ use super::{SERVER, Sabotage, World, name_of};
 use crate::mix::TraceHash;
 use crate::oracle::{Breach, DatagramKind, DropFacts, DropTally, judge_drop};
 
+/// Old keys are kept at least so long: three probe time-outs of at least 30 ms.
+const KEY_RETENTION: Duration = Duration::from_millis(90);
+
 impl World {
     /// Hands a node everything that has arrived for it.
     pub(super) fn take_in(&mut self, node: usize) -> Result<(), Breach> {
@@ -73,15 +76,15 @@ impl World {
             && place.endpoint.peers().any(|peer| {
                 place.endpoint.connection(peer).is_some_and(|connection| connection.local_id() == id)
             });
-        let limits = self.config.connection.key_limits;
         let facts = DropFacts {
             kind: meta.kind,
             is_intact,
             is_first,
             is_open,
             behind: heard.map_or(0, |heard| heard.largest.saturating_sub(number)),
-            keys_are_short_lived: limits.packets_max < 1 << 20
-                || limits.generation_time_max < Duration::from_secs(600),
+            generations_behind: heard.map_or(0, |heard| heard.generation.saturating_sub(meta.generation)),
+            is_key_fresh: heard
+                .is_none_or(|heard| now.saturating_since(heard.generation_since) < KEY_RETENTION),
         };
         if let Err(breach) = judge_drop(&facts, &before, &after) {
             self.subject = format!("{} taking {} bytes from {from}", name_of(node), bytes.len());
@@ -89,8 +92,18 @@ impl World {
         }
         let was_taken = after.total() == before.total();
         if was_taken && is_first && meta.kind == DatagramKind::Data {
-            let largest = heard.map_or(number, |heard| heard.largest.max(number));
-            place.heard.insert(id, Heard { at: now, largest });
+            let mut newer = heard.unwrap_or(Heard {
+                at: now,
+                largest: number,
+                generation: meta.generation,
+                generation_since: now,
+            });
+            newer.at = now;
+            newer.largest = newer.largest.max(number);
+            if meta.generation > newer.generation {
+                (newer.generation, newer.generation_since) = (meta.generation, now);
+            }
+            place.heard.insert(id, newer);
         }
         self.note(node, || {
             let outcome = if was_taken { "takes" } else { "drops" };

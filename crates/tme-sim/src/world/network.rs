@@ -24,6 +24,8 @@ pub(super) struct Meta {
     pub(super) kind: DatagramKind,
     /// Connection id and full number of a data packet.
     pub(super) packet: Option<(u32, u64)>,
+    /// How often the keys of its connection had been renewed when it was sealed.
+    pub(super) generation: u64,
 }
 
 /// One direction of a client's path.
@@ -80,8 +82,8 @@ pub(super) struct Network {
     pub(super) datagrams: u64,
     pub(super) bytes: u64,
     pub(super) packet_bytes: u64,
-    /// Key phase of the last packet to each address and connection id, and how often one changed.
-    phases: BTreeMap<(SocketAddr, u32), u8>,
+    /// Key phase of the last packet to each address and connection id, and how often it has changed.
+    phases: BTreeMap<(SocketAddr, u32), (u8, u64)>,
     pub(super) key_updates: u64,
 }
 
@@ -184,10 +186,14 @@ impl Network {
             DatagramKind::Data => Some(self.numbers[node].handle_sent(to, datagram)?),
             _ => None,
         };
+        let mut generation = 0;
         if let (Some((id, _)), Some(&flags)) = (packet, datagram.first()) {
             let phase = flags & KEY_PHASE_BIT;
-            let previous = self.phases.insert((to, id), phase);
-            self.key_updates += u64::from(previous.is_some_and(|previous| previous != phase));
+            let (known, count) = self.phases.entry((to, id)).or_insert((phase, 0));
+            let is_renewed = std::mem::replace(known, phase) != phase;
+            *count += u64::from(is_renewed);
+            self.key_updates += u64::from(is_renewed);
+            generation = *count;
         }
         if node == SERVER {
             self.amplification.handle_sent(to, datagram)?;
@@ -200,7 +206,7 @@ impl Network {
         let limit = if packet.is_some() { place.limit_bytes } else { HANDSHAKE_BYTES_MAX };
         check_datagram_size(datagram.len(), limit)?;
         self.packet_bytes += if packet.is_some() { datagram.len() as u64 } else { 0 };
-        let meta = Meta { pipe, serial: place.sent, hash: digest, from, to, kind, packet };
+        let meta = Meta { pipe, serial: place.sent, hash: digest, from, to, kind, packet, generation };
         place.sent += 1;
         place.link.handle_datagram(now, datagram, meta);
         place.watch(now);

@@ -22,6 +22,9 @@ use tme_core::crypto::suite::SuitePreference;
 pub(super) struct Heard {
     pub(super) at: Instant,
     pub(super) largest: u64,
+    /// How often its keys had been renewed, and since when that is known.
+    pub(super) generation: u64,
+    pub(super) generation_since: Instant,
 }
 
 /// An endpoint, its address and the habits of its program.
