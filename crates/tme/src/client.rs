@@ -18,6 +18,7 @@ use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
 use tme_transport::engine::{
     Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
+    PeerInfo,
 };
 use tme_transport::memory::MemoryLink;
 use tme_transport::udp::{UdpConfig, UdpLink};
@@ -329,6 +330,12 @@ macro_rules! client_methods {
         #[must_use]
         pub fn server(&self) -> Option<PeerId> {
             self.raw().server()
+        }
+
+        /// The server's id, address and key, and the number it gave this client, while it is connected.
+        #[must_use]
+        pub fn server_info(&self) -> Option<PeerInfo> {
+            self.raw().server_info()
         }
 
         /// Ends the connection after queued reliable messages went through, for at most 3 s; `Disconnected` follows.

@@ -317,10 +317,17 @@ macro_rules! server_methods {
             self.raw().peers()
         }
 
-        /// One peer's address and number, if it is connected.
+        /// One peer's address, number and identity key, if it is connected.
         #[must_use]
         pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
             self.raw().peer(peer)
+        }
+
+        /// The peer with this number, which `Connected` told both sides and which no other peer of this server ever
+        /// gets. `None` if it is not connected (any more).
+        #[must_use]
+        pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
+            self.raw().peer_by_number(number)
         }
 
         /// Figures of one peer, at most 100 ms older than its last datagram.

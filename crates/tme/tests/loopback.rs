@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{World, client_of, end_of, messages, server};
 use tme::{
-    Channel, Client, Direction, Error, Event, Limits, LinkConditions, Origin, Payload, Reason, Security,
-    SendError, SendOptions, Server,
+    Channel, Client, Direction, Error, Event, KeyPair, Limits, LinkConditions, Origin, Payload, Reason,
+    Security, SendError, SendOptions, Server,
 };
 
 #[test]
@@ -161,6 +161,36 @@ fn every_refusal_names_its_reason() {
     assert_eq!(reasons[0].origin, Origin::Unauthenticated);
     assert_eq!((reasons[1].reason, reasons[1].origin), (Reason::ChannelTable, Origin::Remote));
     assert_eq!(reasons[2].reason, Reason::Suites);
+}
+
+#[test]
+fn both_sides_find_each_other_by_number_and_key() {
+    let server = server().start().unwrap();
+    let identity = tme::generate_key().unwrap();
+    let known = client_of(&server).identity(identity.clone()).start().unwrap();
+    let unknown = client_of(&server).start().unwrap();
+    let mut world = World::new(server, vec![known, unknown]);
+    assert_eq!(world.clients[0].server_info(), None);
+    world
+        .run_until(|world| world.server.peers().len() == 2 && world.clients.iter().all(Client::is_connected));
+
+    let expected_keys = [Some(KeyPair::from(identity).public()), None];
+    for (client, expected_key) in world.clients.iter().zip(expected_keys) {
+        let seen_by_client = client.server_info().unwrap();
+        assert_eq!(Some(seen_by_client.peer), client.server());
+        assert_eq!(seen_by_client.remote, world.server.local_addr());
+        assert_eq!(seen_by_client.key, Some(world.server.public_key()));
+        let seen_by_server = world.server.peer_by_number(seen_by_client.number).unwrap();
+        assert_eq!(seen_by_server.remote.port(), client.local_addr().port());
+        assert_eq!(seen_by_server.key, expected_key);
+        assert_eq!(world.server.peer(seen_by_server.peer), Some(seen_by_server));
+    }
+
+    let gone = world.clients[1].server_info().unwrap().number;
+    world.clients[1].disconnect(0, "");
+    world.run_until(|world| end_of(&world.server_events).is_some());
+    assert_eq!(world.server.peer_by_number(gone), None);
+    assert_eq!(world.server.peer_by_number(1), None, "1 is the server itself");
 }
 
 #[test]

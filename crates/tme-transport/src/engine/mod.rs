@@ -539,7 +539,19 @@ impl Handle {
     /// One peer, if it is connected.
     #[must_use]
     pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
-        self.shared.outbox.lock().peers().find(|info| info.peer == peer)
+        self.shared.outbox.lock().peer(peer)
+    }
+
+    /// The connected peer whose [`PeerInfo::number`] this is.
+    #[must_use]
+    pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
+        self.shared.outbox.lock().peer_by_number(number)
+    }
+
+    /// The only peer there is, as [`peers`](Self::peers) lists it: a client's server.
+    #[must_use]
+    pub fn server_info(&self) -> Option<PeerInfo> {
+        self.shared.outbox.lock().peers().next()
     }
 
     /// The channels towards a peer.
