@@ -285,6 +285,20 @@ macro_rules! server_methods {
             self.raw().broadcast(Some(except), channel, message, SendOptions::default())
         }
 
+        /// Queues a message for every peer (but one) with options, such as the key of a reliable-latest channel.
+        ///
+        /// # Errors
+        /// As [`broadcast`](Self::broadcast).
+        pub fn broadcast_with<'a>(
+            &self,
+            except: Option<PeerId>,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+            options: SendOptions,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().broadcast(except, channel, message, options)
+        }
+
         /// Queues a message for the peers named; it is stored once.
         ///
         /// # Errors
@@ -296,6 +310,20 @@ macro_rules! server_methods {
             message: impl Into<MessageBytes<'a>>,
         ) -> Result<Broadcast, SendError> {
             self.raw().multicast(peers, channel, message, SendOptions::default())
+        }
+
+        /// Queues a message for the peers named with options, such as the key of a reliable-latest channel.
+        ///
+        /// # Errors
+        /// As [`broadcast`](Self::broadcast).
+        pub fn multicast_with<'a>(
+            &self,
+            peers: impl IntoIterator<Item = PeerId>,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+            options: SendOptions,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().multicast(peers, channel, message, options)
         }
 
         /// Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.

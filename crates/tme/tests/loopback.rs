@@ -37,6 +37,35 @@ fn a_broadcast_reaches_everybody_but_the_one_left_out() {
 }
 
 #[test]
+fn keys_travel_with_messages_to_many() {
+    let channel = || Channel::reliable_latest("doors");
+    let server = server().channel(channel()).start().unwrap();
+    let clients = (0..2).map(|_| client_of(&server).channel(channel()).start().unwrap()).collect();
+    let mut world = World::new(server, clients);
+    world
+        .run_until(|world| world.server.peers().len() == 2 && world.clients.iter().all(Client::is_connected));
+    let [first, second] = world.connected_peers()[..] else { panic!("two clients") };
+
+    let everybody = world.server.broadcast_with(None, 0, "open", SendOptions::with_key(7)).unwrap();
+    let but_one = world.server.broadcast_with(Some(first), 0, "shut", SendOptions::with_key(8)).unwrap();
+    let named = world.server.multicast_with([first, second], 0, "ajar", SendOptions::with_key(9)).unwrap();
+    assert_eq!((everybody.sent, but_one.sent, named.sent), (2, 1, 2));
+    world.run_until(|world| world.client_events.iter().flat_map(|events| messages(events)).count() == 5);
+    let keys = |events: &[Event]| {
+        let keys = events.iter().filter_map(|event| match event {
+            Event::Message { key, .. } => Some(*key),
+            _ => None,
+        });
+        let mut keys: Vec<u32> = keys.collect();
+        keys.sort_unstable();
+        keys
+    };
+    let mut received: Vec<_> = world.client_events.iter().map(|events| keys(events)).collect();
+    received.sort();
+    assert_eq!(received, [vec![7, 8, 9], vec![7, 9]]);
+}
+
+#[test]
 fn threaded_sides_talk_while_their_games_sleep() {
     let mut server = server().start_threaded().unwrap();
     let mut client = client_of(&server).start_threaded().unwrap();
