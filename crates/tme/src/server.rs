@@ -332,6 +332,13 @@ macro_rules! server_methods {
             self.raw().disconnect(peer, CloseMode::Flush, Farewell::new(Reason::Closed))
         }
 
+        /// Ends the connection to a peer as [`disconnect`](Self::disconnect) does, with a code and up to 512 bytes of
+        /// explanation of the game's own. `false`: nobody has this id (any more).
+        pub fn disconnect_with(&self, peer: PeerId, code: u32, detail: impl Into<Payload>) -> bool {
+            let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
+            self.raw().disconnect(peer, CloseMode::Flush, farewell)
+        }
+
         /// Throws a peer out at once, with a code and up to 512 bytes of explanation of the game's own. `false`: nobody
         /// has this id (any more).
         pub fn kick(&self, peer: PeerId, code: u32, detail: impl Into<Payload>) -> bool {

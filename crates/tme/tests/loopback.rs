@@ -411,6 +411,21 @@ fn nothing_is_taken_for_a_peer_that_was_told_to_leave() {
 }
 
 #[test]
+fn a_polite_end_carries_the_games_own_words() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let peer = world.connected_peers()[0];
+    world.server.send(peer, 0, "last words").unwrap();
+    assert!(world.server.disconnect_with(peer, 42, "the round is over"));
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    let end = end_of(&world.client_events[0]).unwrap();
+    assert_eq!((end.reason, end.origin, end.code), (Reason::Closed, Origin::Remote, 42));
+    assert_eq!(&*end.detail, b"the round is over");
+    assert_eq!(messages(&world.client_events[0]), [b"last words"]);
+    world.run_until(|world| end_of(&world.server_events).is_some());
+    assert!(!world.server.disconnect_with(peer, 0, ""));
+}
+
+#[test]
 fn shutting_down_tells_everybody() {
     for is_threaded in [false, true] {
         let builder = server();
