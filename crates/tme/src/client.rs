@@ -238,6 +238,12 @@ impl Client {
         self.engine.local_address()
     }
 
+    /// Whether a network thread does the input and output, rather than [`update`](Self::update).
+    #[must_use]
+    pub fn is_threaded(&self) -> bool {
+        self.engine.drive() == Drive::Threaded
+    }
+
     /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
     /// here. Returns early with events, or after [`ClientHandle::wake`].
     ///
@@ -288,7 +294,13 @@ impl Client {
 
     /// Ends the connection after what is queued reliably went through, waiting at most `patience`.
     pub fn close(&mut self, patience: Duration) {
-        self.engine.close(CloseMode::Flush, Farewell::new(Reason::Closed), patience);
+        self.close_with(patience, 0, Payload::default());
+    }
+
+    /// As [`close`](Self::close), telling the server a code and up to 512 bytes of the game's own.
+    pub fn close_with(&mut self, patience: Duration, code: u32, detail: impl Into<Payload>) {
+        let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
+        self.engine.close(CloseMode::Flush, farewell, patience);
     }
 }
 

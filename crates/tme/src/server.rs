@@ -192,6 +192,12 @@ impl Server {
         self.engine.public_key().unwrap_or_else(|| unreachable!("a server always has a key"))
     }
 
+    /// Whether a network thread does the input and output, rather than [`update`](Self::update).
+    #[must_use]
+    pub fn is_threaded(&self) -> bool {
+        self.engine.drive() == Drive::Threaded
+    }
+
     /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
     /// here. Returns early with events, or after [`ServerHandle::wake`].
     ///

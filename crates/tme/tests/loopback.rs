@@ -426,6 +426,31 @@ fn a_polite_end_carries_the_games_own_words() {
 }
 
 #[test]
+fn a_client_that_closes_tells_its_code_inline_and_threaded() {
+    for is_threaded in [false, true] {
+        let mut server = server().start_threaded().unwrap();
+        let builder = client_of(&server);
+        let mut client = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        assert_eq!((client.is_threaded(), server.is_threaded()), (is_threaded, true));
+        let start = std::time::Instant::now();
+        while !client.is_connected() && start.elapsed() < Duration::from_secs(20) {
+            client.update(Duration::from_millis(5)).unwrap();
+        }
+        client.send(0, "bye").unwrap();
+        client.close_with(Duration::from_secs(10), 7, "to bed");
+        assert_eq!(client.is_threaded(), is_threaded, "an ended client still knows");
+        let mut events = Vec::new();
+        while end_of(&events).is_none() && start.elapsed() < Duration::from_secs(20) {
+            server.update(Duration::from_millis(5)).unwrap();
+            events.extend(server.events());
+        }
+        let end = end_of(&events).unwrap();
+        assert_eq!((end.reason, end.code, &*end.detail), (Reason::Closed, 7, &b"to bed"[..]));
+        assert_eq!(messages(&events), [b"bye"]);
+    }
+}
+
+#[test]
 fn shutting_down_tells_everybody() {
     for is_threaded in [false, true] {
         let builder = server();
