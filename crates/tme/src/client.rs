@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tme_core::channel::ChannelId;
+use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
     ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
 };
@@ -348,6 +349,13 @@ macro_rules! client_methods {
         #[must_use]
         pub fn server_info(&self) -> Option<PeerInfo> {
             self.raw().server_info()
+        }
+
+        /// The channels of the connection, while there is one: the server's table, if the client declared none.
+        #[must_use]
+        pub fn channels(&self) -> Option<Arc<ChannelTable>> {
+            let handle = self.raw();
+            handle.server().and_then(|peer| handle.channels(peer))
         }
 
         /// Ends the connection after queued reliable messages went through, for at most 3 s; `Disconnected` follows.

@@ -52,7 +52,9 @@ pub use error::Error;
 pub use server::{Server, ServerBuilder, ServerHandle};
 pub use settings::Security;
 
-pub use tme_core::channel::{Channel, ChannelId, ChannelMode, ChannelTable, ChannelTableError};
+pub use tme_core::channel::{
+    Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
+};
 pub use tme_core::connection::{
     ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
     PacketDrops, PeerId, SendError, SendOptions,

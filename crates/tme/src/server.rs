@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tme_core::channel::ChannelId;
+use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
     ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
 };
@@ -369,6 +370,12 @@ macro_rules! server_methods {
         #[must_use]
         pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
             self.raw().peer_by_number(number)
+        }
+
+        /// The channels towards a peer, if it is connected.
+        #[must_use]
+        pub fn channels(&self, peer: PeerId) -> Option<Arc<ChannelTable>> {
+            self.raw().channels(peer)
         }
 
         /// Figures of one peer, at most 100 ms older than its last datagram.
