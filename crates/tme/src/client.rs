@@ -14,7 +14,7 @@ use tme_core::endpoint::EndpointConfig;
 use tme_core::handshake::client::{ClientHandshakeConfig, Trust as HandshakeTrust};
 use tme_core::handshake::parameters::{ConnectionId, UserData};
 use tme_core::handshake::reason::Reason;
-use tme_core::link::LinkConditions;
+use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_transport::engine::{
     Direction, Drive, Echo, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
@@ -429,6 +429,14 @@ macro_rules! client_methods {
                 Some(peer) => Ok(handle.set_conditions(peer, direction, conditions)?),
                 None => Ok(()),
             }
+        }
+
+        /// What the modelled network has counted since it was switched on, at most 100 ms old. `None` if that way is
+        /// not modelled, or there is no connection.
+        #[must_use]
+        pub fn condition_statistics(&self, direction: Direction) -> Option<LinkStatistics> {
+            let handle = self.raw();
+            handle.server().and_then(|peer| handle.condition_statistics(peer, direction))
         }
     };
 }

@@ -64,7 +64,8 @@ pub use tme_core::endpoint::EndpointStatistics;
 pub use tme_core::handshake::parameters::Limits;
 pub use tme_core::handshake::reason::Reason;
 pub use tme_core::link::{
-    Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, ParsePresetError, PathConditions, Preset,
+    Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, LinkStatistics, ParsePresetError,
+    PathConditions, Preset,
 };
 pub use tme_core::payload::Payload;
 pub use tme_transport::engine::{

@@ -13,7 +13,7 @@ use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::endpoint::{EndpointConfig, ServerSetup};
 use tme_core::handshake::reason::Reason;
 use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig};
-use tme_core::link::LinkConditions;
+use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_transport::engine::{
     Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup,
@@ -407,6 +407,13 @@ macro_rules! server_methods {
             conditions: Option<LinkConditions>,
         ) -> Result<(), Error> {
             Ok(self.raw().set_conditions(peer, direction, conditions)?)
+        }
+
+        /// What the modelled network towards a peer has counted since it was switched on, at most 100 ms old. `None` if
+        /// that way is not modelled, or nobody has this id.
+        #[must_use]
+        pub fn condition_statistics(&self, peer: PeerId, direction: Direction) -> Option<LinkStatistics> {
+            self.raw().condition_statistics(peer, direction)
         }
     };
 }
