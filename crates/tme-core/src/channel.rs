@@ -253,6 +253,20 @@ pub enum ChannelTableError {
     },
 }
 
+impl ChannelTableError {
+    /// Stable number of the kind, the same in every language.
+    #[must_use]
+    pub const fn kind(&self) -> u32 {
+        match self {
+            Self::Empty => 1,
+            Self::TooMany { .. } => 2,
+            Self::DuplicateId { .. } => 3,
+            Self::NameTooLong { .. } => 4,
+            Self::Setting { .. } => 5,
+        }
+    }
+}
+
 impl fmt::Display for ChannelTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -402,9 +416,10 @@ mod tests {
             (vec![Channel::unreliable("x".repeat(65))], "has 65 bytes"),
             (vec![Channel::unreliable("a").weight(0)], "1–1,000"),
         ];
-        for (channels, expected) in cases {
-            let error = ChannelTable::new(channels).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+        for ((channels, expected), kind) in cases.into_iter().zip(1..) {
+            let error = ChannelTable::new(channels).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(error.kind(), kind, "{error}");
         }
     }
 

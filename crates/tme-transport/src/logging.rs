@@ -347,9 +347,9 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// A number for this kind of error that never changes.
+    /// Stable number of the kind, the same in every language.
     #[must_use]
-    pub const fn kind(&self) -> u16 {
+    pub const fn kind(&self) -> u32 {
         match self {
             Self::AlreadyInstalled => 1,
             Self::Open { .. } => 2,

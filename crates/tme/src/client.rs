@@ -15,17 +15,17 @@ use tme_core::endpoint::EndpointConfig;
 use tme_core::handshake::client::{ClientHandshakeConfig, Trust as HandshakeTrust};
 use tme_core::handshake::parameters::{ConnectionId, UserData};
 use tme_core::handshake::reason::Reason;
-use tme_core::link::LinkConditions;
+use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_transport::engine::{
-    Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
+    Direction, Drive, Echo, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
     PeerInfo,
 };
 use tme_transport::memory::MemoryLink;
 use tme_transport::udp::{UdpConfig, UdpLink};
 
 use crate::settings::{Settings, shared_setters};
-use crate::{Error, Security, known_hosts};
+use crate::{Error, Security, Server, known_hosts};
 
 /// Which server a client believes to be the right one.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +139,37 @@ impl ClientBuilder {
         self.start_as(Drive::Inline, Some(link))
     }
 
+    /// Starts a client that needs no server: each message it sends comes back on its channel, with its key. For trying
+    /// things out, and for tests of the game's own.
+    ///
+    /// Whatever goes back and forth takes the whole way through the protocol, to a server inside this process that is
+    /// set up as this client is and that it trusts; a thread named `tme-echo` drives that, and ends with the client.
+    /// Addresses and [`Trust`] are ignored.
+    ///
+    /// # Errors
+    /// [`Error`]: a setting is out of range, or there is no thread to be had.
+    pub fn start_echo(self) -> Result<Client, Error> {
+        self.start_echo_as(Drive::Inline)
+    }
+
+    /// As [`start_echo`](Self::start_echo), with a network thread for the client.
+    ///
+    /// # Errors
+    /// As [`start_echo`](Self::start_echo).
+    pub fn start_echo_threaded(self) -> Result<Client, Error> {
+        self.start_echo_as(Drive::Threaded)
+    }
+
+    fn start_echo_as(mut self, drive: Drive) -> Result<Client, Error> {
+        let mut server = Server::builder().key(crate::generate_key()?).max_peers(1);
+        server.settings = self.settings.clone();
+        let (echo, link) = Echo::start(server.endpoint()?)?;
+        self.target = echo.local_address().to_string();
+        self.trust = Trust::Pinned(echo.public_key().into_iter().collect());
+        let client = self.start_as(drive, Some(link))?;
+        Ok(Client { echo: Some(echo), ..client })
+    }
+
     fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Client, Error> {
         self.settings.check()?;
         let (trust, known_hosts) = self.load_trust()?;
@@ -166,7 +197,7 @@ impl ClientBuilder {
             gathering: self.settings.gathering,
             connect: Some((self.target.clone(), handshake)),
         })?;
-        Ok(Client { engine, known_hosts })
+        Ok(Client { engine, known_hosts, echo: None })
     }
 
     /// A literal address tells the family; for names a socket for both is tried first.
@@ -217,6 +248,8 @@ struct KnownHosts {
 pub struct Client {
     engine: Engine,
     known_hosts: Option<KnownHosts>,
+    /// Dropped after the engine, which says goodbye to it.
+    echo: Option<Echo>,
 }
 
 impl Client {
@@ -302,6 +335,8 @@ impl Client {
     pub fn close_with(&mut self, patience: Duration, code: u32, detail: impl Into<Payload>) {
         let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
         self.engine.close(CloseMode::Flush, farewell, patience);
+        // Not before: it has acknowledged what was to go through.
+        self.echo = None;
     }
 }
 
@@ -402,6 +437,14 @@ macro_rules! client_methods {
                 Some(peer) => Ok(handle.set_conditions(peer, direction, conditions)?),
                 None => Ok(()),
             }
+        }
+
+        /// What the modelled network has counted since it was switched on, at most 100 ms old. `None` if that way is
+        /// not modelled, or there is no connection.
+        #[must_use]
+        pub fn condition_statistics(&self, direction: Direction) -> Option<LinkStatistics> {
+            let handle = self.raw();
+            handle.server().and_then(|peer| handle.condition_statistics(peer, direction))
         }
     };
 }

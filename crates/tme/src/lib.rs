@@ -31,6 +31,7 @@
 //! # The pieces
 //! - [`Server`] and [`Client`], each made by a builder, driven *inline* (`start`: `update` does the input and output)
 //!   or *threaded* (`start_threaded`: a network thread does, and connections survive a game that loads for 20 s).
+//! - [`ClientBuilder::start_echo`] needs no server: what the client sends comes back.
 //! - [`Channel`]s: five modes, priorities, limits. Both sides must agree on ids, names and modes; a client that
 //!   declares none takes the server's.
 //! - [`Event`]s are polled and own what they carry.
@@ -65,7 +66,8 @@ pub use tme_core::endpoint::EndpointStatistics;
 pub use tme_core::handshake::parameters::Limits;
 pub use tme_core::handshake::reason::Reason;
 pub use tme_core::link::{
-    Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, ParsePresetError, PathConditions, Preset,
+    Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, LinkStatistics, ParsePresetError,
+    PathConditions, Preset,
 };
 pub use tme_core::payload::Payload;
 pub use tme_transport::engine::{

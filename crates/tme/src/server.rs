@@ -14,7 +14,7 @@ use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::endpoint::{EndpointConfig, ServerSetup};
 use tme_core::handshake::reason::Reason;
 use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig};
-use tme_core::link::LinkConditions;
+use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_transport::engine::{
     Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup,
@@ -29,7 +29,7 @@ use crate::{Error, Security};
 /// Collects what a server needs. Made by [`Server::builder`].
 #[derive(Clone, Debug)]
 pub struct ServerBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     listen: String,
     peers_max: usize,
     key: KeySource,
@@ -108,15 +108,23 @@ impl ServerBuilder {
     }
 
     fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Server, Error> {
+        let endpoint = self.endpoint()?;
+        let link = match memory {
+            Some(memory) => LinkSetup::Memory(Box::new(memory)),
+            None => LinkSetup::Udp(UdpConfig::server(self.listen_address()?)),
+        };
+        let gathering = self.settings.gathering;
+        let engine = Engine::start(EngineConfig { endpoint, link, drive, gathering, connect: None })?;
+        Ok(Server { engine })
+    }
+
+    /// What the protocol has to know.
+    pub(crate) fn endpoint(&self) -> Result<EndpointConfig, Error> {
         self.settings.check()?;
         if !(1..=PeerId::SLOTS_MAX / 2).contains(&self.peers_max) {
             let limit = PeerId::SLOTS_MAX / 2;
             return Err(Error::Config(format!("{} peers are outside 1–{limit}", self.peers_max)));
         }
-        let link = match memory {
-            Some(memory) => LinkSetup::Memory(Box::new(memory)),
-            None => LinkSetup::Udp(UdpConfig::server(self.listen_address()?)),
-        };
         let table = self.settings.table()?.unwrap_or_default();
         let mut handshake = ServerHandshakeConfig::new(self.load_key()?, table);
         handshake.application_id = self.settings.application_id;
@@ -126,14 +134,7 @@ impl ServerBuilder {
             handshake.suites = SuitePreference::new(&[Suite::Plaintext]).unwrap_or_default();
         }
         let setup = ServerSetup { peers_max: self.peers_max, ..ServerSetup::new(handshake) };
-        let engine = Engine::start(EngineConfig {
-            endpoint: EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 },
-            link,
-            drive,
-            gathering: self.settings.gathering,
-            connect: None,
-        })?;
-        Ok(Server { engine })
+        Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 })
     }
 
     fn listen_address(&self) -> Result<SocketAddr, Error> {
@@ -413,6 +414,13 @@ macro_rules! server_methods {
             conditions: Option<LinkConditions>,
         ) -> Result<(), Error> {
             Ok(self.raw().set_conditions(peer, direction, conditions)?)
+        }
+
+        /// What the modelled network towards a peer has counted since it was switched on, at most 100 ms old. `None` if
+        /// that way is not modelled, or nobody has this id.
+        #[must_use]
+        pub fn condition_statistics(&self, peer: PeerId, direction: Direction) -> Option<LinkStatistics> {
+            self.raw().condition_statistics(peer, direction)
         }
     };
 }

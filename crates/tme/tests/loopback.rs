@@ -348,6 +348,35 @@ fn network_conditions_switch_on_and_off_at_run_time() {
 }
 
 #[test]
+fn modelled_links_tell_what_they_did() {
+    let mut world = World::connected(server().start().unwrap(), 2);
+    let [first, second] = world.connected_peers()[..] else { panic!("two clients") };
+    let outgoing = |world: &World, peer| world.server.condition_statistics(peer, Direction::Outgoing);
+    assert_eq!(outgoing(&world, first), None);
+
+    let deaf = LinkConditions { loss: 1.0, ..LinkConditions::default() };
+    world.server.set_conditions(first, Direction::Outgoing, Some(deaf)).unwrap();
+    world.server.send(first, 0, "into the void").unwrap();
+    world.run_until(|world| outgoing(world, first).is_some_and(|figures| figures.lost > 0));
+    let figures = outgoing(&world, first).unwrap();
+    assert_eq!((figures.delivered, figures.accounted()), (0, figures.offered));
+    assert_eq!(world.server.condition_statistics(first, Direction::Incoming), None);
+    assert_eq!(outgoing(&world, second), None, "the other peer's way is not modelled");
+
+    world.server.set_conditions(first, Direction::Outgoing, None).unwrap();
+    world.run_until(|world| outgoing(world, first).is_none());
+
+    // A client tells of its own links.
+    world.clients[0].set_conditions(Direction::Incoming, Some(deaf)).unwrap();
+    world.run_until(|world| world.clients[0].condition_statistics(Direction::Incoming).is_some());
+    world.server.broadcast(0, "into the void").unwrap();
+    world.run_until(|world| {
+        let figures = world.clients[0].condition_statistics(Direction::Incoming);
+        figures.is_some_and(|figures| figures.lost > 0)
+    });
+}
+
+#[test]
 fn a_kicked_player_learns_why() {
     let mut world = World::connected(server().start().unwrap(), 1);
     let peer = world.connected_peers()[0];

@@ -171,6 +171,17 @@ pub enum KeyParseError {
     },
 }
 
+impl KeyParseError {
+    /// Stable number of the kind, the same in every language.
+    #[must_use]
+    pub const fn kind(&self) -> u32 {
+        match self {
+            Self::Length { .. } => 1,
+            Self::NotHexadecimal { .. } => 2,
+        }
+    }
+}
+
 impl fmt::Display for KeyParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -239,9 +250,15 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_keys_are_refused_with_the_place() {
-        assert_eq!("abc".parse::<PublicKey>(), Err(KeyParseError::Length { characters: 3 }));
-        let text = format!("{}x{}", "0".repeat(10), "0".repeat(53));
-        assert_eq!(text.parse::<PublicKey>(), Err(KeyParseError::NotHexadecimal { position: 10 }));
-        assert_eq!("é".repeat(64).parse::<PublicKey>(), Err(KeyParseError::NotHexadecimal { position: 0 }));
+        let digits = |count| "0".repeat(count);
+        let cases = [
+            ("abc".to_owned(), KeyParseError::Length { characters: 3 }, 1),
+            (format!("{}x{}", digits(10), digits(53)), KeyParseError::NotHexadecimal { position: 10 }, 2),
+            ("é".repeat(64), KeyParseError::NotHexadecimal { position: 0 }, 2),
+        ];
+        for (text, error, kind) in cases {
+            assert_eq!(text.parse::<PublicKey>(), Err(error));
+            assert_eq!(error.kind(), kind);
+        }
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use tme_core::connection::PeerId;
 use tme_core::datagram::{Ecn, Path};
-use tme_core::link::{ConditionsError, Link as ModelLink, LinkConditions};
+use tme_core::link::{ConditionsError, Link as ModelLink, LinkStatistics};
 use tme_core::time::Instant;
 
-use super::outbox::Direction;
+use super::outbox::{Change, Direction};
 
 /// What travels beside a modelled datagram.
 #[derive(Clone, Copy, Debug)]
@@ -16,16 +17,26 @@ pub(super) struct Meta {
     pub ecn: Ecn,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shaped {
+    peer: PeerId,
     incoming: Option<ModelLink<Meta>>,
     outgoing: Option<ModelLink<Meta>>,
+}
+
+/// What the modelled links towards a peer have counted; `None` where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ConditionFigures {
+    pub incoming: Option<LinkStatistics>,
+    pub outgoing: Option<LinkStatistics>,
 }
 
 /// Modelled links by the other side's address. Empty as a rule, and then nothing is looked up.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     shaped: BTreeMap<SocketAddr, Shaped>,
+    /// A link may have counted something since somebody took the figures of all.
+    is_counting: bool,
 }
 
 impl Conditions {
@@ -38,11 +49,11 @@ impl Conditions {
         &mut self,
         now: Instant,
         remote: SocketAddr,
-        direction: Direction,
-        conditions: Option<LinkConditions>,
+        change: Change,
         seed: u64,
     ) -> Result<(), ConditionsError> {
-        let shaped = self.shaped.entry(remote).or_default();
+        let Change { peer, direction, conditions } = change;
+        let shaped = self.shaped.entry(remote).or_insert(Shaped { peer, incoming: None, outgoing: None });
         let link = match direction {
             Direction::Incoming => &mut shaped.incoming,
             Direction::Outgoing => &mut shaped.outgoing,
@@ -63,15 +74,28 @@ impl Conditions {
         self.shaped.remove(&remote);
     }
 
+    /// What the links towards this address have counted.
+    pub fn figures(&self, remote: SocketAddr) -> ConditionFigures {
+        self.shaped.get(&remote).map_or_else(ConditionFigures::default, Shaped::figures)
+    }
+
+    /// Whether figures may have changed since [`take_figures`](Self::take_figures).
+    pub const fn is_counting(&self) -> bool {
+        self.is_counting
+    }
+
+    /// The figures of every peer with a modelled link.
+    pub fn take_figures(&mut self) -> impl Iterator<Item = (PeerId, ConditionFigures)> {
+        self.is_counting = false;
+        self.shaped.values().map(|shaped| (shaped.peer, shaped.figures()))
+    }
+
     /// Takes a datagram in if its way is modelled; `false` leaves it to the caller.
     pub fn handle(&mut self, now: Instant, direction: Direction, bytes: &[u8], meta: Meta) -> bool {
-        match self.link(meta.path.remote, direction) {
-            Some(link) => {
-                link.handle_datagram(now, bytes, meta);
-                true
-            }
-            None => false,
-        }
+        let Some(link) = self.link(meta.path.remote, direction) else { return false };
+        link.handle_datagram(now, bytes, meta);
+        self.is_counting = true;
+        true
     }
 
     fn link(&mut self, remote: SocketAddr, direction: Direction) -> Option<&mut ModelLink<Meta>> {
@@ -89,9 +113,12 @@ impl Conditions {
                 [(Direction::Incoming, &mut shaped.incoming), (Direction::Outgoing, &mut shaped.outgoing)]
             {
                 let Some(link) = link else { continue };
+                let before = link.statistics();
                 while let Some(delivery) = link.poll_delivery(now) {
                     to(direction, delivery.bytes, delivery.meta);
                 }
+                // Without a delivery, too: what left the queue of a bottleneck may have been lost behind it.
+                self.is_counting |= link.statistics() != before;
             }
         }
     }
@@ -100,5 +127,14 @@ impl Conditions {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let links = self.shaped.values().flat_map(|shaped| [&shaped.incoming, &shaped.outgoing]);
         links.flatten().filter_map(ModelLink::poll_timeout).min()
+    }
+}
+
+impl Shaped {
+    fn figures(&self) -> ConditionFigures {
+        ConditionFigures {
+            incoming: self.incoming.as_ref().map(ModelLink::statistics),
+            outgoing: self.outgoing.as_ref().map(ModelLink::statistics),
+        }
     }
 }

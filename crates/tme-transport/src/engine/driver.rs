@@ -58,6 +58,7 @@ pub(super) struct Driver {
     resolver: Option<Resolver>,
     connector: Option<Connector>,
     conditions: Conditions,
+    conditions_published_at: Option<Instant>,
     shared: Arc<Shared>,
     /// Commands taken from the outbox; its buffers are used again.
     batch: Batch,
@@ -109,6 +110,7 @@ impl Driver {
             resolver,
             connector,
             conditions: Conditions::default(),
+            conditions_published_at: None,
             shared,
             batch: Batch::default(),
             touched: Vec::new(),
@@ -261,12 +263,14 @@ impl Driver {
     }
 
     fn change_conditions(&mut self, now: Instant, change: Change) {
-        let Change { peer, direction, conditions } = change;
-        let remote = self.shared.outbox.lock().remote_of(peer);
+        let peer = change.peer;
         let seed = self.random.next_u64();
-        if let Some(remote) = remote
-            && let Err(error) = self.conditions.set(now, remote, direction, conditions, seed)
-        {
+        let mut outbox = self.shared.outbox.lock();
+        let Some(remote) = outbox.remote_of(peer) else { return };
+        let result = self.conditions.set(now, remote, change, seed);
+        outbox.set_condition_figures(peer, self.conditions.figures(remote));
+        drop(outbox);
+        if let Err(error) = result {
             log::warn!("{peer}: network conditions not changed: {error}");
         }
     }
@@ -446,6 +450,7 @@ impl Driver {
             self.shared.publish(self.endpoint.statistics(), state.0);
             self.published = state;
         }
+        self.publish_conditions(now);
         let Some(mut peer) = first else { return };
         let mut outbox = self.shared.outbox.lock();
         loop {
@@ -463,6 +468,23 @@ impl Driver {
                 Some(next) => peer = next,
                 None => break,
             }
+        }
+    }
+
+    /// What modelled links count changes also when nothing reaches the connection, which is the point of some.
+    fn publish_conditions(&mut self, now: Instant) {
+        if !self.conditions.is_counting() {
+            return;
+        }
+        let due_at = self.conditions_published_at.map(|at| at + STATISTICS_AGE_MAX);
+        if let Some(due_at) = due_at.filter(|&due_at| due_at > now) {
+            self.refresh_at.get_or_insert(due_at);
+            return;
+        }
+        self.conditions_published_at = Some(now);
+        let mut outbox = self.shared.outbox.lock();
+        for (peer, figures) in self.conditions.take_figures() {
+            outbox.set_condition_figures(peer, figures);
         }
     }
 

@@ -7,6 +7,7 @@ mod arena;
 mod conditions;
 mod connector;
 mod driver;
+mod echo;
 mod message;
 mod outbox;
 mod shared;
@@ -25,7 +26,7 @@ use tme_core::connection::{
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::{Endpoint, EndpointConfig};
 use tme_core::handshake::client::ClientHandshakeConfig;
-use tme_core::link::{ConditionsError, LinkConditions};
+use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
 use crate::clock::Clock;
 use crate::link::Link;
@@ -36,6 +37,7 @@ use crate::resolve::{Resolver, TIMEOUT_DEFAULT};
 use crate::udp::{BindError, UdpConfig, UdpLink};
 use connector::Connector;
 use driver::{Driver, DriverParts};
+pub use echo::Echo;
 pub use message::MessageBytes;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
 use outbox::{Change, Ending};
@@ -582,6 +584,13 @@ impl Handle {
         channel: impl Into<ChannelId>,
     ) -> Option<ChannelStatistics> {
         self.shared.outbox.lock().channel_statistics(peer, channel.into())
+    }
+
+    /// What a modelled link towards a peer has counted since [`set_conditions`](Self::set_conditions) switched it on, at
+    /// most 100 ms old. `None`: nobody has this id, or that way is not modelled.
+    #[must_use]
+    pub fn condition_statistics(&self, peer: PeerId, direction: Direction) -> Option<LinkStatistics> {
+        self.shared.outbox.lock().condition_statistics(peer, direction)
     }
 
     /// Figures of the whole engine.

@@ -11,12 +11,13 @@ use tme_core::connection::{
     ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
-use tme_core::link::LinkConditions;
+use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
 use tme_core::wire::frame::{RELIABLE_BYTES_MAX, UNRELIABLE_BYTES_MAX};
 
 use super::arena::{Arenas, COPY_BYTES_MAX, Place};
+use super::conditions::ConditionFigures;
 use super::driver::Consumed;
 use super::message::MessageBytes;
 
@@ -92,6 +93,8 @@ struct PeerEntry {
     channels: Vec<ChannelDepth>,
     statistics: ConnectionStatistics,
     statistics_at: Option<Instant>,
+    /// Boxed, for hardly any peer has some.
+    conditions: Option<Box<ConditionFigures>>,
     /// Somebody has asked for the end of the connection: nothing more is taken for it.
     is_leaving: bool,
     /// The connection has changed since its figures were taken; somebody has been told to come back.
@@ -382,6 +385,14 @@ impl Outbox {
         entry.channels.get(entry.table.position(channel)?)?.statistics
     }
 
+    pub fn condition_statistics(&self, peer: PeerId, direction: Direction) -> Option<LinkStatistics> {
+        let figures = self.entry(peer)?.conditions.as_ref()?;
+        match direction {
+            Direction::Incoming => figures.incoming,
+            Direction::Outgoing => figures.outgoing,
+        }
+    }
+
     /// Whether any of these messages came on a reliable channel.
     pub fn is_any_reliable(&self, consumed: &[Consumed]) -> bool {
         consumed.iter().any(|consumed| {
@@ -448,6 +459,7 @@ impl Outbox {
             table,
             statistics: ConnectionStatistics::default(),
             statistics_at: None,
+            conditions: None,
             is_leaving: false,
             is_stale: false,
         };
@@ -469,6 +481,12 @@ impl Outbox {
 
     pub fn remote_of(&self, peer: PeerId) -> Option<SocketAddr> {
         self.entry(peer).map(|entry| entry.remote)
+    }
+
+    pub fn set_condition_figures(&mut self, peer: PeerId, figures: ConditionFigures) {
+        if let Some(entry) = self.entry_mut(peer) {
+            **entry.conditions.get_or_insert_default() = figures;
+        }
     }
 
     /// Takes over how full a peer's queues are now. Calls `writable` for every channel that had refused a message and
