@@ -1,7 +1,47 @@
 //! The C interface of TME, as a Rust library so that Rust tests and fuzzers reach it too.
 //!
-//! `docs/C_API.md` is its contract; `include/tme.h` is generated from this crate.
-#![allow(missing_docs)]
+//! `docs/C_API.md` is its contract, `include/tme.h` is generated from it by `cargo xtask header`: the comments of the
+//! exported functions are written for C programmers. There is one file per C noun; `boundary` is what they have in
+//! common.
+// The whole body of an exported function follows a C caller's pointers; what callers owe is in `docs/C_API.md`, once
+// for all of them.
+#![allow(unsafe_op_in_unsafe_fn, clippy::missing_safety_doc)]
 
+mod boundary;
+mod failure;
+mod inbox;
+mod pump;
+
+mod channel;
+mod client;
+mod conditions;
+mod event;
+mod key;
+mod log_sink;
+mod message;
+#[cfg(feature = "panic-injection")]
+mod panic_injection;
+mod peer_info;
+mod reason;
+mod result;
+mod server;
+mod settings;
+mod statistics;
 mod version;
+
+pub use channel::*;
+pub use client::*;
+pub use conditions::*;
+pub use event::*;
+pub use key::*;
+pub use log_sink::*;
+pub use message::*;
+#[cfg(feature = "panic-injection")]
+pub use panic_injection::*;
+pub use peer_info::*;
+pub use reason::*;
+pub use result::*;
+pub use server::*;
+pub use settings::*;
+pub use statistics::*;
 pub use version::*;

@@ -1,0 +1,154 @@
+//! Events: what polling gives.
+
+use std::ffi::c_char;
+use std::mem::{offset_of, size_of};
+use std::ptr::null;
+
+use tme::{Event, Origin, Payload};
+
+use crate::message::TmeMessageId;
+
+/// A peer's id. 0 is nobody; ids are below 2^53 and never used twice.
+pub type TmePeer = u64;
+
+/// A peer is connected: messages can be sent and will come.
+pub const TME_EVENT_CONNECTED: u32 = 1;
+/// A message came.
+pub const TME_EVENT_MESSAGE: u32 = 2;
+/// A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again.
+pub const TME_EVENT_WRITABLE: u32 = 3;
+/// The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows.
+pub const TME_EVENT_INTERRUPTED: u32 = 4;
+/// The peer is heard again.
+pub const TME_EVENT_RESUMED: u32 = 5;
+/// The connection is over, or was never made. The peer's id names nobody from now on.
+pub const TME_EVENT_DISCONNECTED: u32 = 6;
+
+/// CONNECTED: the other side has a key, which the peer's info tells.
+pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
+/// CONNECTED at a client with known hosts: this server was not known before.
+pub const TME_EVENT_FLAG_FIRST_USE: u32 = 2;
+/// DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did.
+pub const TME_EVENT_FLAG_REMOTE: u32 = 4;
+/// DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server.
+pub const TME_EVENT_FLAG_UNAUTHENTICATED: u32 = 8;
+
+/// One piece of news. Which fields mean something depends on `type`; the others are 0.
+///
+/// `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
+/// Skip kinds you do not know: newer libraries have more.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeEvent {
+    /// TME_EVENT_….
+    pub r#type: u32,
+    /// TME_EVENT_FLAG_…, by kind.
+    pub flags: u32,
+    /// Whom it is about; 0 if nobody.
+    pub peer: TmePeer,
+    /// TME_REASON_… (DISCONNECTED).
+    pub reason: u32,
+    /// The channel's id (MESSAGE, WRITABLE).
+    pub channel: u32,
+    /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code.
+    pub token: u64,
+    /// The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
+    /// (DISCONNECTED). NULL if there are none.
+    pub data: *const u8,
+    /// Bytes in `data`.
+    pub length: usize,
+    /// Names the data for tme_message_retain; 0 if there is none.
+    pub message: TmeMessageId,
+    /// 0.
+    pub reserved: u64,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<TmeEvent>() == 64);
+    assert!(offset_of!(TmeEvent, peer) == 8);
+    assert!(offset_of!(TmeEvent, reason) == 16);
+    assert!(offset_of!(TmeEvent, channel) == 20);
+    assert!(offset_of!(TmeEvent, token) == 24);
+    assert!(offset_of!(TmeEvent, data) == 32);
+    assert!(offset_of!(TmeEvent, length) == 40);
+    assert!(offset_of!(TmeEvent, message) == 48);
+    assert!(offset_of!(TmeEvent, reserved) == 56);
+};
+
+/// A constant name for a kind of event, such as "connected".
+///
+/// Parameters: `type`, anything; unknown kinds are "unknown".
+/// Returns: a text that is never NULL and never goes away.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
+    let name = match r#type {
+        TME_EVENT_CONNECTED => c"connected",
+        TME_EVENT_MESSAGE => c"message",
+        TME_EVENT_WRITABLE => c"writable",
+        TME_EVENT_INTERRUPTED => c"interrupted",
+        TME_EVENT_RESUMED => c"resumed",
+        TME_EVENT_DISCONNECTED => c"disconnected",
+        _ => c"unknown",
+    };
+    name.as_ptr()
+}
+
+/// The event as C sees it, but for its data. `None`: a kind this interface does not know yet.
+pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
+    let mut news = TmeEvent {
+        r#type: 0,
+        flags: 0,
+        peer: event.peer().as_u64(),
+        reason: 0,
+        channel: 0,
+        token: 0,
+        data: null(),
+        length: 0,
+        message: 0,
+        reserved: 0,
+    };
+    let data = match event {
+        Event::Connected { info, .. } => {
+            news.r#type = TME_EVENT_CONNECTED;
+            news.token = u64::from(info.number);
+            news.flags |= if info.key.is_some() { TME_EVENT_FLAG_HAS_KEY } else { 0 };
+            news.flags |= if info.is_first_use { TME_EVENT_FLAG_FIRST_USE } else { 0 };
+            Some(info.user_data)
+        }
+        Event::Message { channel, key, payload, .. } => {
+            news.r#type = TME_EVENT_MESSAGE;
+            news.channel = u32::from(channel.0);
+            news.token = u64::from(key);
+            Some(payload)
+        }
+        Event::Writable { channel, .. } => {
+            news.r#type = TME_EVENT_WRITABLE;
+            news.channel = u32::from(channel.0);
+            None
+        }
+        Event::Interrupted { .. } => {
+            news.r#type = TME_EVENT_INTERRUPTED;
+            None
+        }
+        Event::Resumed { .. } => {
+            news.r#type = TME_EVENT_RESUMED;
+            None
+        }
+        Event::Disconnected { reason, .. } => {
+            news.r#type = TME_EVENT_DISCONNECTED;
+            news.reason = u32::from(reason.reason.code());
+            news.token = u64::from(reason.code);
+            news.flags |= match reason.origin {
+                Origin::Local => 0,
+                Origin::Remote => TME_EVENT_FLAG_REMOTE,
+                Origin::Unauthenticated => TME_EVENT_FLAG_UNAUTHENTICATED,
+            };
+            Some(reason.detail)
+        }
+        _ => return None,
+    };
+    Some((news, data))
+}

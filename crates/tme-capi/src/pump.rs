@@ -1,0 +1,150 @@
+//! The part of a handle that one thread at a time may be in: updating and polling.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tme::{Client, EngineError, Error, Events, Server};
+
+use crate::boundary::{clear, must_not_be_null};
+use crate::event::TmeEvent;
+use crate::failure::{Failure, Outcome};
+use crate::inbox::{EVENTS_PER_POLL_MAX, Inbox};
+use crate::result::{TME_ERROR_BUSY, TME_ERROR_CLOSED, TME_ERROR_LENGTH, TME_OK};
+
+/// Polls of an inline engine without an update after which the log says so, once.
+const POLLS_WITHOUT_UPDATE: u32 = 1_000;
+
+/// What a server and a client have in common here.
+pub trait Drive {
+    fn update(&mut self, timeout: Duration) -> Result<(), Error>;
+    fn events(&mut self) -> Events;
+    fn flush(&mut self) -> Result<(), Error>;
+    fn is_threaded(&self) -> bool;
+}
+
+macro_rules! drive {
+    ($type:ty) => {
+        impl Drive for $type {
+            fn update(&mut self, timeout: Duration) -> Result<(), Error> {
+                <$type>::update(self, timeout)
+            }
+
+            fn events(&mut self) -> Events {
+                <$type>::events(self)
+            }
+
+            fn flush(&mut self) -> Result<(), Error> {
+                <$type>::flush(self)
+            }
+
+            fn is_threaded(&self) -> bool {
+                <$type>::is_threaded(self)
+            }
+        }
+    };
+}
+drive!(Server);
+drive!(Client);
+
+/// See the module.
+pub struct Pump<T> {
+    engine: Mutex<Engine<T>>,
+    inbox: Arc<Inbox>,
+}
+
+struct Engine<T> {
+    drive: T,
+    /// It has ended: polling says so once there are no more events.
+    has_ended: bool,
+    polls_since_update: u32,
+}
+
+impl<T: Drive> Pump<T> {
+    pub fn new(drive: T, retained_max: usize) -> Result<Self, Failure> {
+        let inbox = Inbox::register(retained_max)?;
+        let engine = Mutex::new(Engine { drive, has_ended: false, polls_since_update: 0 });
+        Ok(Self { engine, inbox })
+    }
+
+    fn enter(&self) -> Result<MutexGuard<'_, Engine<T>>, Failure> {
+        self.engine.try_lock().ok_or_else(|| Failure::new(TME_ERROR_BUSY))
+    }
+
+    pub fn update(&self, timeout_ms: u32) -> Outcome {
+        let mut engine = self.enter()?;
+        engine.polls_since_update = 0;
+        engine.update(Duration::from_millis(u64::from(timeout_ms)))?;
+        Ok(TME_OK)
+    }
+
+    /// Lets queued messages leave now; if another thread is updating, it does so on its next turn.
+    pub fn flush(&self, ask: impl FnOnce()) -> Outcome {
+        match self.engine.try_lock() {
+            Some(mut engine) => engine.drive.flush()?,
+            None => ask(),
+        }
+        Ok(TME_OK)
+    }
+
+    /// Ends the engine by `close`. Events of its last moments can still be polled.
+    pub fn close(&self, close: impl FnOnce(&mut T)) -> Outcome {
+        let mut engine = self.enter()?;
+        close(&mut engine.drive);
+        engine.has_ended = true;
+        Ok(TME_OK)
+    }
+
+    pub unsafe fn poll(&self, events: *mut TmeEvent, capacity: u32, count: *mut u32) -> Outcome {
+        clear(count, 0);
+        must_not_be_null(count, "there is no place for the count")?;
+        // A poll takes at most this many, whatever the caller has room for.
+        let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
+        if capacity > 0 {
+            must_not_be_null(events, "there is no place for the events")?;
+        }
+        if !events.is_aligned() {
+            return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
+        }
+        let mut engine = self.enter()?;
+        engine.before_poll()?;
+        let mut taken = engine.drive.events();
+        let out = match capacity {
+            0 => &mut [],
+            _ => std::slice::from_raw_parts_mut(events.cast::<MaybeUninit<TmeEvent>>(), capacity),
+        };
+        let filled = self.inbox.fill(taken.by_ref(), out);
+        let is_empty = filled == 0 && taken.len() == 0;
+        drop(taken);
+        if is_empty && engine.has_ended {
+            return Err(Failure::new(TME_ERROR_CLOSED));
+        }
+        count.write(filled as u32);
+        Ok(TME_OK)
+    }
+}
+
+impl<T: Drive> Engine<T> {
+    fn update(&mut self, timeout: Duration) -> Result<(), Error> {
+        let result = self.drive.update(timeout);
+        // Other errors leave the engine running: a key that could not be remembered.
+        self.has_ended |= matches!(result, Err(Error::Engine(_)));
+        result
+    }
+
+    /// A threaded engine has its news brought here; an inline one without updates has none.
+    fn before_poll(&mut self) -> Result<(), Failure> {
+        if self.drive.is_threaded() {
+            return match self.update(Duration::ZERO) {
+                Err(Error::Engine(EngineError::Closed)) | Ok(()) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+        }
+        self.polls_since_update = self.polls_since_update.saturating_add(1);
+        if self.polls_since_update == POLLS_WITHOUT_UPDATE && !self.has_ended {
+            log::warn!("polled {POLLS_WITHOUT_UPDATE} times without an update: an inline engine needs both");
+        }
+        Ok(())
+    }
+}

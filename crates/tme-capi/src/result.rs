@@ -1,0 +1,175 @@
+//! Results: what a call gives back.
+
+use std::ffi::{CStr, c_char};
+
+use crate::boundary::{guard, output_text};
+use crate::failure;
+
+/// What a call gives back: negative if it did not do what was asked, TME_OK (0), or positive for done with a remark.
+pub type TmeResult = i32;
+
+/// Done.
+pub const TME_OK: TmeResult = 0;
+/// Done, but some peers could not take the message; the outcome says how many.
+pub const TME_PARTIAL: TmeResult = 1;
+/// An address does not parse.
+pub const TME_ERROR_ADDRESS: TmeResult = -1;
+/// The channels cannot form a table: an id twice, too many, a bad setting.
+pub const TME_ERROR_CHANNELS: TmeResult = -2;
+/// A key is not 64 hexadecimal digits.
+pub const TME_ERROR_KEY: TmeResult = -3;
+/// A file cannot be read or written, or its content is not what it should be.
+pub const TME_ERROR_FILE: TmeResult = -4;
+/// A setting is out of range or contradicts another.
+pub const TME_ERROR_CONFIG: TmeResult = -5;
+/// Network conditions that cannot be.
+pub const TME_ERROR_CONDITIONS: TmeResult = -6;
+/// This process has a log sink already.
+pub const TME_ERROR_ALREADY_INSTALLED: TmeResult = -7;
+/// The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later.
+pub const TME_ERROR_BIND: TmeResult = -101;
+/// The system refuses what an engine needs: file handles, threads, randomness. Retry later.
+pub const TME_ERROR_SYSTEM: TmeResult = -103;
+/// Waiting for the network failed; the engine has stopped. Make a new one.
+pub const TME_ERROR_WAIT: TmeResult = -104;
+/// The socket no longer works; the engine has stopped. Make a new one.
+pub const TME_ERROR_SOCKET: TmeResult = -105;
+/// The engine was closed, and all its events were taken. Make a new one.
+pub const TME_ERROR_CLOSED: TmeResult = -106;
+/// An internal error stopped this engine earlier; only destroy works.
+pub const TME_ERROR_POISONED: TmeResult = -107;
+/// The channel table has no such channel.
+pub const TME_ERROR_UNKNOWN_CHANNEL: TmeResult = -201;
+/// The message is larger than the channel, its mode or the other side takes. No retry helps: split it.
+pub const TME_ERROR_TOO_LARGE: TmeResult = -202;
+/// The send queue is full; nothing was queued. Retry after TME_EVENT_WRITABLE.
+pub const TME_ERROR_WOULD_BLOCK: TmeResult = -203;
+/// The reliable-latest channel has used up its keys. Use one it knows.
+pub const TME_ERROR_TOO_MANY_KEYS: TmeResult = -204;
+/// A message key was given for a channel that has none.
+pub const TME_ERROR_KEY_NOT_ALLOWED: TmeResult = -205;
+/// The peer is not connected, or not yet. Retry after TME_EVENT_CONNECTED.
+pub const TME_ERROR_NOT_CONNECTED: TmeResult = -206;
+/// A pointer is NULL that must not be.
+pub const TME_ERROR_NULL: TmeResult = -301;
+/// The pointer is not a handle of this kind: a client where a server belongs.
+pub const TME_ERROR_HANDLE: TmeResult = -302;
+/// struct_size is below that of the first version, or larger than any struct will be.
+pub const TME_ERROR_STRUCT_SIZE: TmeResult = -303;
+/// A field this library is too old to know is not zero. Retry with a newer library.
+pub const TME_ERROR_STRUCT_TAIL: TmeResult = -304;
+/// A text is not UTF-8.
+pub const TME_ERROR_UTF8: TmeResult = -305;
+/// A flag this library does not know.
+pub const TME_ERROR_FLAGS: TmeResult = -306;
+/// A value this library does not know.
+pub const TME_ERROR_ENUM: TmeResult = -307;
+/// A length or count that no buffer can have.
+pub const TME_ERROR_LENGTH: TmeResult = -308;
+/// The result does not fit. Retry with the size that was told.
+pub const TME_ERROR_BUFFER_TOO_SMALL: TmeResult = -309;
+/// Another argument is out of its range; tme_last_error says which.
+pub const TME_ERROR_ARGUMENT: TmeResult = -310;
+/// Another thread is in update, poll or shutdown of this engine. Retry when it is out.
+pub const TME_ERROR_BUSY: TmeResult = -401;
+/// Nobody has this id, any more or yet. Ids are never used twice.
+pub const TME_ERROR_UNKNOWN_PEER: TmeResult = -402;
+/// The event's data is gone: its engine was polled again, or destroyed.
+pub const TME_ERROR_UNKNOWN_MESSAGE: TmeResult = -403;
+/// The engine's limit of retained messages is reached. Retry after a release.
+pub const TME_ERROR_TOO_MANY_RETAINED: TmeResult = -404;
+/// The message came from the network or was handed to a send. Make a new one.
+pub const TME_ERROR_NOT_WRITABLE: TmeResult = -405;
+/// Nothing has been measured yet. Retry some 100 ms later.
+pub const TME_ERROR_NO_FIGURES: TmeResult = -406;
+/// A bug in the library was caught in this call; the engine is poisoned. Please report it.
+pub const TME_ERROR_INTERNAL: TmeResult = -501;
+
+/// A constant text for a result, for logs and messages.
+///
+/// Parameters: `result`, anything; numbers that are no result get a text that says so.
+/// Returns: a text that is never NULL and never goes away.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn tme_result_string(result: TmeResult) -> *const c_char {
+    result_text(result).as_ptr()
+}
+
+/// Copies this thread's detail of its newest failed call, with the numbers in it.
+///
+/// Parameters: `buffer` of `capacity` bytes gets the text, empty if no call has failed yet on this thread; `needed`
+/// (may be NULL) gets the bytes it takes with its NUL. 513 bytes always do. The call itself changes nothing of it.
+/// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL.
+/// Threads: any; each has its own.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_last_error(
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+) -> TmeResult {
+    guard(|| {
+        let detail = failure::detail();
+        // A buffer that is too small must not replace what the caller wants to read with a larger one.
+        Ok(output_text(&detail, buffer, capacity, needed).unwrap_or_else(|failure| failure.result))
+    })
+}
+
+/// The text of a result.
+pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
+    match result {
+        TME_OK => c"done",
+        TME_PARTIAL => c"done, but some peers could not take the message",
+        TME_ERROR_ADDRESS => c"an address does not parse",
+        TME_ERROR_CHANNELS => c"the channels cannot form a table",
+        TME_ERROR_KEY => c"a key is not 64 hexadecimal digits",
+        TME_ERROR_FILE => c"a file cannot be read or written, or has the wrong content",
+        TME_ERROR_CONFIG => c"a setting is out of range or contradicts another",
+        TME_ERROR_CONDITIONS => c"network conditions that cannot be",
+        TME_ERROR_ALREADY_INSTALLED => c"this process has a log sink already",
+        TME_ERROR_BIND => c"the socket cannot be bound: address in use, or not of this machine",
+        TME_ERROR_SYSTEM => c"the system refuses what a network engine needs",
+        TME_ERROR_WAIT => c"waiting for the network failed; the engine has stopped",
+        TME_ERROR_SOCKET => c"the socket no longer works; the engine has stopped",
+        TME_ERROR_CLOSED => c"the engine is closed",
+        TME_ERROR_POISONED => c"an internal error stopped this engine earlier; destroy it",
+        TME_ERROR_UNKNOWN_CHANNEL => c"the channel table has no such channel",
+        TME_ERROR_TOO_LARGE => c"the message is too large for the channel",
+        TME_ERROR_WOULD_BLOCK => c"the send queue is full; try again after TME_EVENT_WRITABLE",
+        TME_ERROR_TOO_MANY_KEYS => c"the channel has used up its keys",
+        TME_ERROR_KEY_NOT_ALLOWED => c"the channel takes no message keys",
+        TME_ERROR_NOT_CONNECTED => c"the peer is not connected",
+        TME_ERROR_NULL => c"a pointer is NULL that must not be",
+        TME_ERROR_HANDLE => c"the pointer is not a handle of this kind",
+        TME_ERROR_STRUCT_SIZE => c"struct_size is wrong; call the init function of the struct",
+        TME_ERROR_STRUCT_TAIL => c"a field unknown to this library is not zero; update the library",
+        TME_ERROR_UTF8 => c"a text is not UTF-8",
+        TME_ERROR_FLAGS => c"a flag is not known",
+        TME_ERROR_ENUM => c"an enumeration value is not known",
+        TME_ERROR_LENGTH => c"a length or count that no buffer can have",
+        TME_ERROR_BUFFER_TOO_SMALL => c"the result does not fit into the buffer",
+        TME_ERROR_ARGUMENT => c"an argument is out of its range",
+        TME_ERROR_BUSY => c"another thread is updating or polling this engine",
+        TME_ERROR_UNKNOWN_PEER => c"nobody has this peer id",
+        TME_ERROR_UNKNOWN_MESSAGE => c"the event's data is gone; retain messages before the next poll",
+        TME_ERROR_TOO_MANY_RETAINED => c"too many messages are retained; release some",
+        TME_ERROR_NOT_WRITABLE => c"the message cannot be written; make a new one",
+        TME_ERROR_NO_FIGURES => c"nothing has been measured yet",
+        TME_ERROR_INTERNAL => c"an internal error was caught; please report it",
+        _ => c"not a result of this version of the library",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_no_result_have_a_text_too() {
+        for result in [TmeResult::MIN, -999, 2, TmeResult::MAX] {
+            assert!(result_text(result).to_bytes().starts_with(b"not a result"));
+        }
+        assert_eq!(result_text(TME_ERROR_WOULD_BLOCK).to_bytes()[..20], *b"the send queue is fu");
+    }
+}

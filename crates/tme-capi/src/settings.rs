@@ -1,0 +1,487 @@
+//! Settings: what servers, clients and sends are told.
+
+use std::ffi::{c_char, c_void};
+use std::mem::{offset_of, size_of};
+use std::ptr::null;
+use std::time::Duration;
+
+use tme::{
+    Client, ClientBuilder, KeyParseError, Limits, PublicKey, SecretKey, Security, SendOptions, Server,
+};
+use tme::{ServerBuilder, Trust};
+
+use crate::boundary::{Versioned, check_flags, init_struct, input_bytes, input_text, read_struct};
+use crate::channel::{TmeChannelConfig, read_channels};
+use crate::event::TmePeer;
+use crate::failure::Failure;
+use crate::result::{TME_ERROR_ADDRESS, TME_ERROR_CONFIG, TmeResult};
+
+/// A network thread does the input and output: connections survive a game that is busy for long.
+pub const TME_CONFIG_THREADED: u32 = 1;
+/// Neither encrypted nor authenticated. Both sides must ask for it. For development.
+pub const TME_CONFIG_PLAINTEXT: u32 = 2;
+/// Server: only clients that prove an identity key are admitted.
+pub const TME_CONFIG_REQUIRE_IDENTITY: u32 = 4;
+
+/// Everything queued leaves at once.
+pub const TME_SEND_FLUSH: u32 = 1;
+
+/// Messages that may be retained per server or client unless set otherwise.
+const RETAINED_MESSAGES_MAX: u32 = 16_384;
+
+/// What a server is told. tme_server_config_init fills in the defaults; what is zero takes its default.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeServerConfig {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// TME_CONFIG_…. Default: inline and encrypted.
+    pub flags: u32,
+    /// Address and port to listen on; port 0 lets the system choose, "[::]:7777" takes IPv6 and IPv4. Default
+    /// "0.0.0.0:7777".
+    pub listen: *const c_char,
+    /// Name of the game; different games refuse each other. Default: no name.
+    pub application: *const c_char,
+    /// The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log.
+    pub key: *const c_char,
+    /// File with the secret key, as `tme keygen` writes it. Not together with `key`.
+    pub key_file: *const c_char,
+    /// Channels, as many as `channel_count`. Default: 0 reliable-ordered, 1 unreliable, 2 sequenced.
+    pub channels: *const TmeChannelConfig,
+    /// How many.
+    pub channel_count: u32,
+    /// Peers at a time, 1–524,287. Default 64.
+    pub max_peers: u32,
+    /// Silence after which a connection counts as lost, in milliseconds, 1,000–3,600,000. Default 30,000.
+    pub idle_timeout_ms: u32,
+    /// Silence after which a sign of life is sent, in milliseconds. Default 5,000.
+    pub keep_alive_ms: u32,
+    /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
+    pub gathering_us: u32,
+    /// Largest datagram to send, in bytes of UDP payload, 1,200–65,507. Default 1,200.
+    pub datagram_bytes: u32,
+    /// Largest datagram to receive, 1,200–65,527. Default 1,452.
+    pub receive_datagram_bytes_max: u32,
+    /// Largest reliable message to receive, in bytes, 1,100–16,777,216. Default 1 MiB.
+    pub message_bytes_max: u32,
+    /// Bytes of reliable messages in the air on all channels of a peer. Default 4 MiB.
+    pub connection_credit_bytes: u32,
+    /// Bytes of reliable messages in the air on one channel. Default 2 MiB.
+    pub channel_credit_bytes: u32,
+    /// Reliable messages in the air on one channel, 1–262,144. Default 8,192.
+    pub channel_credit_messages: u32,
+    /// Messages that may be retained at a time. Default 16,384.
+    pub retained_messages_max: u32,
+}
+
+/// What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeClientConfig {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// TME_CONFIG_…. Default: inline and encrypted.
+    pub flags: u32,
+    /// The server, "host:port"; names are looked up without blocking. Default "localhost:7777".
+    pub address: *const c_char,
+    /// Name of the game; different games refuse each other. Default: no name.
+    pub application: *const c_char,
+    /// The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
+    /// `known_hosts` any server is believed, with a warning in the log.
+    pub server_key: *const c_char,
+    /// File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is not
+    /// there. Not together with `server_key`.
+    pub known_hosts: *const c_char,
+    /// The player's secret key, 64 hexadecimal digits, by which the server recognises him. Default: none.
+    pub identity: *const c_char,
+    /// Local address and port to send from. Default: any.
+    pub bind: *const c_char,
+    /// Channels, as many as `channel_count`. Default: those of the server.
+    pub channels: *const TmeChannelConfig,
+    /// Bytes that the server finds in TME_EVENT_CONNECTED. Encrypted.
+    pub user_data: *const c_void,
+    /// How many channels.
+    pub channel_count: u32,
+    /// How many bytes of user data, at most 512.
+    pub user_data_bytes: u32,
+    /// How long to try to connect, in milliseconds. Default 10,000.
+    pub connect_timeout_ms: u32,
+    /// Silence after which the connection counts as lost, in milliseconds, 1,000–3,600,000. Default 30,000.
+    pub idle_timeout_ms: u32,
+    /// Silence after which a sign of life is sent, in milliseconds. Default 5,000.
+    pub keep_alive_ms: u32,
+    /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
+    pub gathering_us: u32,
+    /// Largest datagram to send, in bytes of UDP payload, 1,200–65,507. Default 1,200.
+    pub datagram_bytes: u32,
+    /// Largest datagram to receive, 1,200–65,527. Default 1,452.
+    pub receive_datagram_bytes_max: u32,
+    /// Largest reliable message to receive, in bytes, 1,100–16,777,216. Default 1 MiB.
+    pub message_bytes_max: u32,
+    /// Bytes of reliable messages in the air on all channels. Default 4 MiB.
+    pub connection_credit_bytes: u32,
+    /// Bytes of reliable messages in the air on one channel. Default 2 MiB.
+    pub channel_credit_bytes: u32,
+    /// Reliable messages in the air on one channel, 1–262,144. Default 8,192.
+    pub channel_credit_messages: u32,
+    /// Messages that may be retained at a time. Default 16,384.
+    pub retained_messages_max: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// What one send is told. NULL in its place is all zero.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeSendOptions {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// TME_SEND_….
+    pub flags: u32,
+    /// Key of a reliable-latest channel. 0 on other channels.
+    pub key: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Broadcasts leave this peer out. 0: nobody.
+    pub except: TmePeer,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4);
+    assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4);
+    assert!(size_of::<TmeSendOptions>() == 24);
+};
+
+// SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
+unsafe impl Versioned for TmeServerConfig {
+    const FIRST_BYTES: usize = offset_of!(Self, retained_messages_max) + 4;
+
+    fn defaults() -> Self {
+        let limits = Limits::default();
+        Self {
+            struct_size: 0,
+            flags: 0,
+            listen: c"0.0.0.0:7777".as_ptr(),
+            application: null(),
+            key: null(),
+            key_file: null(),
+            channels: null(),
+            channel_count: 0,
+            max_peers: 64,
+            idle_timeout_ms: 30_000,
+            keep_alive_ms: 5_000,
+            gathering_us: 200,
+            datagram_bytes: 1_200,
+            receive_datagram_bytes_max: u32::from(limits.datagram_bytes_max),
+            message_bytes_max: limits.reliable_message_bytes_max,
+            connection_credit_bytes: limits.connection_credit_bytes,
+            channel_credit_bytes: limits.channel_credit_bytes,
+            channel_credit_messages: limits.channel_credit_messages,
+            retained_messages_max: RETAINED_MESSAGES_MAX,
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Versioned for TmeClientConfig {
+    const FIRST_BYTES: usize = offset_of!(Self, reserved) + 4;
+
+    fn defaults() -> Self {
+        let limits = Limits::default();
+        Self {
+            struct_size: 0,
+            flags: 0,
+            address: c"localhost:7777".as_ptr(),
+            application: null(),
+            server_key: null(),
+            known_hosts: null(),
+            identity: null(),
+            bind: null(),
+            channels: null(),
+            user_data: null(),
+            channel_count: 0,
+            user_data_bytes: 0,
+            connect_timeout_ms: 10_000,
+            idle_timeout_ms: 30_000,
+            keep_alive_ms: 5_000,
+            gathering_us: 200,
+            datagram_bytes: 1_200,
+            receive_datagram_bytes_max: u32::from(limits.datagram_bytes_max),
+            message_bytes_max: limits.reliable_message_bytes_max,
+            connection_credit_bytes: limits.connection_credit_bytes,
+            channel_credit_bytes: limits.channel_credit_bytes,
+            channel_credit_messages: limits.channel_credit_messages,
+            retained_messages_max: RETAINED_MESSAGES_MAX,
+            reserved: 0,
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Versioned for TmeSendOptions {
+    const FIRST_BYTES: usize = offset_of!(Self, except) + 8;
+
+    fn defaults() -> Self {
+        Self { struct_size: 0, flags: 0, key: 0, reserved: 0, except: 0 }
+    }
+}
+
+/// Fills in the defaults of a server.
+///
+/// Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+/// Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_config_init(
+    config: *mut TmeServerConfig,
+    struct_size: usize,
+) -> TmeResult {
+    init_struct(config, struct_size)
+}
+
+/// Fills in the defaults of a client.
+///
+/// Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+/// Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_client_config_init(
+    config: *mut TmeClientConfig,
+    struct_size: usize,
+) -> TmeResult {
+    init_struct(config, struct_size)
+}
+
+/// Fills in the defaults of a send.
+///
+/// Parameters: `options` of `struct_size` bytes, which must be `sizeof *options`.
+/// Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_send_options_init(
+    options: *mut TmeSendOptions,
+    struct_size: usize,
+) -> TmeResult {
+    init_struct(options, struct_size)
+}
+
+/// Whom a send leaves out, how it is treated, and whether it is to leave at once.
+pub(crate) struct SendSettings {
+    /// For the engine.
+    pub options: SendOptions,
+    /// `TME_SEND_FLUSH` was set.
+    pub is_flushed: bool,
+    /// Whom a broadcast leaves out.
+    pub except: Option<tme::PeerId>,
+}
+
+impl SendSettings {
+    /// From the flags of a plain send.
+    #[inline]
+    pub fn from_flags(flags: u32) -> Result<Self, Failure> {
+        check_flags(flags, TME_SEND_FLUSH)?;
+        let is_flushed = flags & TME_SEND_FLUSH != 0;
+        Ok(Self { options: SendOptions::default(), is_flushed, except: None })
+    }
+
+    /// From a caller's options; NULL is none.
+    pub unsafe fn read(options: *const TmeSendOptions) -> Result<Self, Failure> {
+        if options.is_null() {
+            return Self::from_flags(0);
+        }
+        let given = read_struct(options)?;
+        let mut settings = Self::from_flags(given.flags)?;
+        check_reserved(given.reserved)?;
+        // Key 0 is what a reliable-latest channel takes without one.
+        settings.options.key = (given.key != 0).then_some(given.key);
+        settings.except = (given.except != 0).then(|| tme::PeerId::from_u64(given.except));
+        Ok(settings)
+    }
+}
+
+fn check_reserved(reserved: u32) -> Result<(), Failure> {
+    if reserved == 0 {
+        return Ok(());
+    }
+    Err(Failure::with(crate::result::TME_ERROR_STRUCT_TAIL, "a reserved field is not zero"))
+}
+
+/// What both kinds of handle are told in the same words.
+struct Common {
+    flags: u32,
+    idle_timeout_ms: u32,
+    keep_alive_ms: u32,
+    gathering_us: u32,
+    datagram_bytes: u32,
+    receive_datagram_bytes_max: u32,
+    message_bytes_max: u32,
+    connection_credit_bytes: u32,
+    channel_credit_bytes: u32,
+    channel_credit_messages: u32,
+}
+
+macro_rules! common {
+    ($config:expr) => {
+        Common {
+            flags: $config.flags,
+            idle_timeout_ms: $config.idle_timeout_ms,
+            keep_alive_ms: $config.keep_alive_ms,
+            gathering_us: $config.gathering_us,
+            datagram_bytes: $config.datagram_bytes,
+            receive_datagram_bytes_max: $config.receive_datagram_bytes_max,
+            message_bytes_max: $config.message_bytes_max,
+            connection_credit_bytes: $config.connection_credit_bytes,
+            channel_credit_bytes: $config.channel_credit_bytes,
+            channel_credit_messages: $config.channel_credit_messages,
+        }
+    };
+}
+
+impl Common {
+    fn limits(&self) -> Result<Limits, Failure> {
+        let defaults = Limits::default();
+        let or = |given: u32, default: u32| if given == 0 { default } else { given };
+        let datagram = or(self.receive_datagram_bytes_max, u32::from(defaults.datagram_bytes_max));
+        Ok(Limits {
+            reliable_message_bytes_max: or(self.message_bytes_max, defaults.reliable_message_bytes_max),
+            connection_credit_bytes: or(self.connection_credit_bytes, defaults.connection_credit_bytes),
+            channel_credit_bytes: or(self.channel_credit_bytes, defaults.channel_credit_bytes),
+            channel_credit_messages: or(self.channel_credit_messages, defaults.channel_credit_messages),
+            datagram_bytes_max: u16::try_from(datagram).map_err(|_| {
+                let text = format_args!("receive_datagram_bytes_max of {datagram} is outside 1200–65527");
+                Failure::text(TME_ERROR_CONFIG, text)
+            })?,
+            idle_timeout: match self.idle_timeout_ms {
+                0 => defaults.idle_timeout,
+                given => ms(given),
+            },
+        })
+    }
+
+    const fn security(&self) -> Security {
+        if self.flags & TME_CONFIG_PLAINTEXT != 0 { Security::Plaintext } else { Security::Encrypted }
+    }
+}
+
+/// Applies what both builders take.
+macro_rules! with_common {
+    ($builder:expr, $common:expr) => {{
+        let mut builder = $builder.limits($common.limits()?).security($common.security());
+        if $common.keep_alive_ms != 0 {
+            builder = builder.keep_alive(ms($common.keep_alive_ms));
+        }
+        if $common.gathering_us != 0 {
+            builder = builder.gathering(Duration::from_micros(u64::from($common.gathering_us)));
+        }
+        if $common.datagram_bytes != 0 {
+            builder = builder.datagram_bytes($common.datagram_bytes as usize);
+        }
+        builder
+    }};
+}
+
+fn ms(time: u32) -> Duration {
+    Duration::from_millis(u64::from(time))
+}
+
+fn retained(given: u32) -> usize {
+    if given == 0 { RETAINED_MESSAGES_MAX as usize } else { given as usize }
+}
+
+/// A caller's settings, understood.
+pub(crate) struct Plan<B> {
+    /// Ready to start.
+    pub builder: B,
+    /// With a network thread.
+    pub is_threaded: bool,
+    /// Messages that may be retained.
+    pub retained_max: usize,
+}
+
+impl<B> Plan<B> {
+    /// Everything at its default.
+    pub const fn new(builder: B) -> Self {
+        Self { builder, is_threaded: false, retained_max: RETAINED_MESSAGES_MAX as usize }
+    }
+}
+
+/// Reads what a server is told.
+pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
+    let config = read_struct(config)?;
+    check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY)?;
+    let common = common!(config);
+    let mut builder = with_common!(Server::builder(), common);
+    if let Some(listen) = input_text(config.listen)? {
+        builder = builder.listen(listen);
+    }
+    if let Some(application) = input_text(config.application)? {
+        builder = builder.application(application);
+    }
+    builder = match (input_text(config.key)?, input_text(config.key_file)?) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::with(TME_ERROR_CONFIG, "both key and key_file are set; one must be NULL"));
+        }
+        (Some(key), None) => builder.key(SecretKey::from_hex(key)?),
+        (None, Some(file)) => builder.key_file(file),
+        (None, None) => builder,
+    };
+    builder = builder.channels(read_channels(config.channels, config.channel_count)?);
+    if config.max_peers != 0 {
+        builder = builder.max_peers(config.max_peers as usize);
+    }
+    if config.flags & TME_CONFIG_REQUIRE_IDENTITY != 0 {
+        builder = builder.require_identity();
+    }
+    let is_threaded = config.flags & TME_CONFIG_THREADED != 0;
+    Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
+}
+
+/// Reads what a client is told.
+pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
+    let config = read_struct(config)?;
+    check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT)?;
+    check_reserved(config.reserved)?;
+    let common = common!(config);
+    let mut builder = with_common!(Client::builder(), common);
+    if let Some(address) = input_text(config.address)? {
+        builder = builder.connect(address);
+    }
+    if let Some(application) = input_text(config.application)? {
+        builder = builder.application(application);
+    }
+    builder = match (input_text(config.server_key)?, input_text(config.known_hosts)?) {
+        (Some(_), Some(_)) => {
+            let text = "both server_key and known_hosts are set; one must be NULL";
+            return Err(Failure::with(TME_ERROR_CONFIG, text));
+        }
+        (Some(keys), None) => builder.trust(Trust::Pinned(public_keys(keys)?)),
+        (None, Some(file)) => builder.known_hosts(file),
+        (None, None) => builder,
+    };
+    if let Some(identity) = input_text(config.identity)? {
+        builder = builder.identity(SecretKey::from_hex(identity)?);
+    }
+    if let Some(bind) = input_text(config.bind)? {
+        let address = bind.parse().map_err(|_| {
+            let text = format_args!("bind address {bind:?} does not parse; expected one such as 0.0.0.0:0");
+            Failure::text(TME_ERROR_ADDRESS, text)
+        })?;
+        builder = builder.bind(address);
+    }
+    builder = builder.channels(read_channels(config.channels, config.channel_count)?);
+    builder = builder.user_data(input_bytes(config.user_data, config.user_data_bytes as usize)?);
+    if config.connect_timeout_ms != 0 {
+        builder = builder.connect_timeout(ms(config.connect_timeout_ms));
+    }
+    let is_threaded = config.flags & TME_CONFIG_THREADED != 0;
+    Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
+}
+
+/// Keys separated by commas.
+fn public_keys(text: &str) -> Result<Vec<PublicKey>, KeyParseError> {
+    text.split(',').map(str::parse).collect()
+}

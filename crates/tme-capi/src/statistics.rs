@@ -1,0 +1,356 @@
+//! Statistics: what engines, peers and channels tell about themselves.
+
+use std::mem::size_of;
+use std::time::Duration;
+
+use tme::{Broadcast, ChannelStatistics, ConnectionStatistics, EngineStatistics, LinkStatistics, PacketDrop};
+
+use crate::boundary::Versioned;
+
+/// Figures of a connection since it was established. Times are microseconds, rates bytes per second.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmePeerStatistics {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// Largest datagram sent, in bytes of UDP payload.
+    pub datagram_bytes: u32,
+    /// Newest round-trip time.
+    pub rtt_latest_us: u64,
+    /// Smoothed round-trip time.
+    pub rtt_smoothed_us: u64,
+    /// Mean deviation of the round-trip time.
+    pub rtt_variation_us: u64,
+    /// Smallest round-trip time.
+    pub rtt_minimum_us: u64,
+    /// Mean difference between successive round-trip times.
+    pub jitter_us: u64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Authentic packets received.
+    pub packets_received: u64,
+    /// UDP payload bytes sent.
+    pub bytes_sent: u64,
+    /// UDP payload bytes received in authentic packets.
+    pub bytes_received: u64,
+    /// Packets we sent that count as lost.
+    pub packets_lost: u64,
+    /// Packets counted as lost and acknowledged after all.
+    pub packets_spuriously_lost: u64,
+    /// Packets of the other side that did not arrive.
+    pub packets_missing: u64,
+    /// Share of our packets lost, over the last seconds, 0.0–1.0.
+    pub loss_sent: f64,
+    /// Share of the other side's packets missing, over the last seconds, 0.0–1.0.
+    pub loss_received: f64,
+    /// UDP payload bytes per second sent, over the last second.
+    pub rate_sent: u64,
+    /// UDP payload bytes per second received, over the last second.
+    pub rate_received: u64,
+    /// Messages handed to the game.
+    pub messages_received: u64,
+    /// Messages received a second time and dropped.
+    pub messages_duplicate: u64,
+    /// Unreliable messages dropped because the game did not poll.
+    pub messages_overflowed: u64,
+    /// Unreliable messages of several pieces given up because a piece did not come.
+    pub messages_incomplete: u64,
+    /// Frames sent again.
+    pub retransmitted: u64,
+    /// Probe time-outs.
+    pub probe_timeouts: u64,
+    /// Bytes that may be in flight.
+    pub congestion_window_bytes: u64,
+    /// Bytes in flight.
+    pub bytes_in_flight: u64,
+    /// Bytes per second the pacer allows.
+    pub pacing_rate: u64,
+    /// Bytes queued on all channels.
+    pub queued_bytes: u64,
+    /// Packets dropped: header cut short or reserved bits set.
+    pub dropped_malformed: u64,
+    /// Packets dropped: received before.
+    pub dropped_replayed: u64,
+    /// Packets dropped: older than the replay window.
+    pub dropped_too_old: u64,
+    /// Packets dropped: the tag does not verify.
+    pub dropped_unauthentic: u64,
+    /// Packets dropped: sealed with keys that are erased.
+    pub dropped_key_erased: u64,
+    /// Packets dropped: from another address.
+    pub dropped_foreign_address: u64,
+    /// Packets dropped: after the connection was closed.
+    pub dropped_closed: u64,
+}
+
+/// Figures of one channel towards a peer, on the sending side.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeChannelStatistics {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// The channel's id.
+    pub channel: u32,
+    /// Bytes waiting, and for reliable channels unacknowledged.
+    pub queued_bytes: u64,
+    /// Messages waiting, and for reliable channels unacknowledged.
+    pub queued_messages: u64,
+    /// How long messages wait before they leave, smoothed, in microseconds.
+    pub queue_time_us: u64,
+    /// Messages whose first byte was sent.
+    pub messages_sent: u64,
+    /// Frames sent again.
+    pub retransmitted: u64,
+    /// Unreliable messages that waited too long.
+    pub expired: u64,
+    /// Messages replaced by a newer one.
+    pub superseded: u64,
+}
+
+/// Figures of a whole server or client, its socket included.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeEngineStatistics {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// Peers connected, or accepted and about to be.
+    pub peers: u32,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Their bytes of UDP payload.
+    pub bytes_received: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Their bytes of UDP payload.
+    pub bytes_sent: u64,
+    /// System calls made to receive.
+    pub receive_calls: u64,
+    /// System calls made to send.
+    pub send_calls: u64,
+    /// Times a send stopped because the socket's queue was full.
+    pub socket_full: u64,
+    /// Data packets dropped, for all reasons.
+    pub packets_dropped: u64,
+    /// Handshake datagrams dropped, for all reasons.
+    pub handshakes_dropped: u64,
+    /// Messages accepted by a send whose peer was gone before they reached its connection.
+    pub sends_dropped: u64,
+    /// Resets sent to peers of an earlier run.
+    pub resets_sent: u64,
+}
+
+/// What modelled network conditions did to datagrams in one direction since they were switched on.
+///
+/// `offered` + `duplicated` is what was delivered, lost or dropped, plus what is still on its way.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeConditionStatistics {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Datagrams handed to the modelled network.
+    pub offered: u64,
+    /// Datagrams delivered, copies included.
+    pub delivered: u64,
+    /// Lost, independently of each other.
+    pub lost: u64,
+    /// Lost in bad spells.
+    pub burst_lost: u64,
+    /// Dropped because the bottleneck's queue was full.
+    pub queue_dropped: u64,
+    /// Dropped because they were larger than the MTU.
+    pub mtu_dropped: u64,
+    /// Dropped because the model's memory limits were reached.
+    pub overflow: u64,
+    /// Copies made.
+    pub duplicated: u64,
+    /// Datagrams with flipped bits.
+    pub corrupted: u64,
+    /// Datagrams delivered after one that had entered later.
+    pub reordered: u64,
+}
+
+/// What a broadcast came to. Frozen.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct TmeBroadcast {
+    /// Peers for which it was queued.
+    pub sent: u32,
+    /// Peers whose queue is full; TME_EVENT_WRITABLE follows for each.
+    pub would_block: u32,
+    /// Ids that name nobody.
+    pub gone: u32,
+    /// Peers that will not take it later either: larger than they allow, or one key too many.
+    pub refused: u32,
+    /// 0.
+    pub reserved: [u64; 2],
+}
+
+const _: () = {
+    assert!(size_of::<TmePeerStatistics>() == 272);
+    assert!(size_of::<TmeChannelStatistics>() == 64);
+    assert!(size_of::<TmeEngineStatistics>() == 96);
+    assert!(size_of::<TmeConditionStatistics>() == 88);
+    assert!(size_of::<TmeBroadcast>() == 32);
+};
+
+// SAFETY: `repr(C)`, a `u32` first, numbers only; the sizes above leave no room for padding.
+unsafe impl Versioned for TmePeerStatistics {
+    const FIRST_BYTES: usize = 272;
+
+    fn defaults() -> Self {
+        (&ConnectionStatistics::default()).into()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Versioned for TmeChannelStatistics {
+    const FIRST_BYTES: usize = 64;
+
+    fn defaults() -> Self {
+        Self {
+            struct_size: 0,
+            channel: 0,
+            queued_bytes: 0,
+            queued_messages: 0,
+            queue_time_us: 0,
+            messages_sent: 0,
+            retransmitted: 0,
+            expired: 0,
+            superseded: 0,
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Versioned for TmeEngineStatistics {
+    const FIRST_BYTES: usize = 96;
+
+    fn defaults() -> Self {
+        (&EngineStatistics::default()).into()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Versioned for TmeConditionStatistics {
+    const FIRST_BYTES: usize = 88;
+
+    fn defaults() -> Self {
+        (&LinkStatistics::default()).into()
+    }
+}
+
+fn us(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl From<&ConnectionStatistics> for TmePeerStatistics {
+    fn from(of: &ConnectionStatistics) -> Self {
+        Self {
+            struct_size: 0,
+            datagram_bytes: u32::try_from(of.datagram_bytes).unwrap_or(u32::MAX),
+            rtt_latest_us: us(of.rtt_latest),
+            rtt_smoothed_us: us(of.rtt_smoothed),
+            rtt_variation_us: us(of.rtt_variation),
+            rtt_minimum_us: us(of.rtt_minimum),
+            jitter_us: us(of.jitter),
+            packets_sent: of.packets_sent,
+            packets_received: of.packets_received,
+            bytes_sent: of.bytes_sent,
+            bytes_received: of.bytes_received,
+            packets_lost: of.packets_lost,
+            packets_spuriously_lost: of.packets_spuriously_lost,
+            packets_missing: of.packets_missing,
+            loss_sent: f64::from(of.loss_sent),
+            loss_received: f64::from(of.loss_received),
+            rate_sent: of.rate_sent,
+            rate_received: of.rate_received,
+            messages_received: of.messages_received,
+            messages_duplicate: of.messages_duplicate,
+            messages_overflowed: of.messages_overflowed,
+            messages_incomplete: of.messages_incomplete,
+            retransmitted: of.retransmitted,
+            probe_timeouts: of.probe_timeouts,
+            congestion_window_bytes: of.congestion_window,
+            bytes_in_flight: of.bytes_in_flight,
+            pacing_rate: of.pacing_rate,
+            queued_bytes: of.queued_bytes as u64,
+            dropped_malformed: of.drops.of(PacketDrop::Malformed),
+            dropped_replayed: of.drops.of(PacketDrop::Replayed),
+            dropped_too_old: of.drops.of(PacketDrop::TooOld),
+            dropped_unauthentic: of.drops.of(PacketDrop::Unauthentic),
+            dropped_key_erased: of.drops.of(PacketDrop::KeyErased),
+            dropped_foreign_address: of.drops.of(PacketDrop::ForeignAddress),
+            dropped_closed: of.drops.of(PacketDrop::Closed),
+        }
+    }
+}
+
+impl From<&ChannelStatistics> for TmeChannelStatistics {
+    fn from(of: &ChannelStatistics) -> Self {
+        Self {
+            struct_size: 0,
+            channel: u32::from(of.channel.0),
+            queued_bytes: of.queued_bytes as u64,
+            queued_messages: of.queued_messages as u64,
+            queue_time_us: us(of.queue_time),
+            messages_sent: of.messages_sent,
+            retransmitted: of.retransmitted,
+            expired: of.expired,
+            superseded: of.superseded,
+        }
+    }
+}
+
+impl From<&EngineStatistics> for TmeEngineStatistics {
+    fn from(of: &EngineStatistics) -> Self {
+        Self {
+            struct_size: 0,
+            peers: u32::try_from(of.endpoint.peers).unwrap_or(u32::MAX),
+            datagrams_received: of.endpoint.datagrams_received,
+            bytes_received: of.endpoint.bytes_received,
+            datagrams_sent: of.endpoint.datagrams_sent,
+            bytes_sent: of.endpoint.bytes_sent,
+            receive_calls: of.link.syscalls_in,
+            send_calls: of.link.syscalls_out,
+            socket_full: of.link.would_block,
+            packets_dropped: of.endpoint.drops.total(),
+            handshakes_dropped: of.endpoint.handshake.drops.total() + of.endpoint.attempt_drops.total(),
+            sends_dropped: of.sends_dropped,
+            resets_sent: of.endpoint.resets_sent,
+        }
+    }
+}
+
+impl From<&LinkStatistics> for TmeConditionStatistics {
+    fn from(of: &LinkStatistics) -> Self {
+        Self {
+            struct_size: 0,
+            reserved: 0,
+            offered: of.offered,
+            delivered: of.delivered,
+            lost: of.lost,
+            burst_lost: of.burst_lost,
+            queue_dropped: of.queue_dropped,
+            mtu_dropped: of.mtu_dropped,
+            overflow: of.overflow,
+            duplicated: of.duplicated,
+            corrupted: of.corrupted,
+            reordered: of.reordered,
+        }
+    }
+}
+
+impl From<Broadcast> for TmeBroadcast {
+    fn from(of: Broadcast) -> Self {
+        let count = |peers: usize| u32::try_from(peers).unwrap_or(u32::MAX);
+        Self {
+            sent: count(of.sent),
+            would_block: count(of.would_block),
+            gone: count(of.gone),
+            refused: count(of.refused),
+            reserved: [0; 2],
+        }
+    }
+}
