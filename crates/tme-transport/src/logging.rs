@@ -14,13 +14,16 @@ use log::{Log, Metadata, Record};
 use parking_lot::Mutex;
 
 mod file;
+mod host;
 mod line;
 
 pub use file::{FILE_BYTES_MIN, KEEP_FILES_MAX};
+pub use host::LogLine;
 pub use line::LINE_BYTES_MAX;
-pub use log::LevelFilter;
+pub use log::{Level, LevelFilter};
 
 use file::{LogFile, LostLines};
+use host::HostFunction;
 
 /// A log file and its predecessors: `name`, `name.1` (the youngest), `name.2`, …
 ///
@@ -58,6 +61,7 @@ pub struct FileSink {
 pub struct LogBuilder {
     console: Option<LevelFilter>,
     file: Option<FileSink>,
+    host: Option<(LevelFilter, HostFunction)>,
 }
 
 /// Which sinks got installed.
@@ -67,6 +71,8 @@ pub struct Installed {
     pub console: bool,
     /// Lines go to a file.
     pub file: bool,
+    /// Lines go to the host's function.
+    pub host: bool,
 }
 
 impl LogBuilder {
@@ -91,9 +97,24 @@ impl LogBuilder {
         self
     }
 
+    /// Lines up to this level go to a function of the host as well: into an engine's console, say.
+    ///
+    /// It is called before the call that logs the line returns, by whichever thread logs, the network thread included,
+    /// and by several at once: it should return soon. A line that it logs itself goes to the other sinks only. If it
+    /// panics, the panic goes no further, and the next lines come as before.
+    #[must_use]
+    pub fn host(
+        mut self,
+        level: LevelFilter,
+        function: impl Fn(&LogLine<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.host = Some((level, HostFunction::new(function)));
+        self
+    }
+
     /// Makes these sinks the process's logger. Once per process.
     ///
-    /// Lines hold the time (UTC, milliseconds), level, target and text. Control characters in the text are
+    /// Lines hold the time (UTC, milliseconds; not those for the host), level, target and text. Control characters in the text are
     /// escaped and further lines indented, so that nobody can forge a line with a clever player name; what is
     /// beyond [`LINE_BYTES_MAX`] is cut off.
     ///
@@ -115,8 +136,9 @@ impl LogBuilder {
         }
         let file = self.file.map(FileLog::open).transpose()?;
         let console = self.console.filter(|_| console_exists()).map(Leveled::console);
-        let installed = Installed { console: console.is_some(), file: file.is_some() };
-        let _ = LOGGER.sinks.set(Sinks { console, file });
+        let host = self.host.map(|(level, function)| HostLog { function, threshold: Threshold::new(level) });
+        let installed = Installed { console: console.is_some(), file: file.is_some(), host: host.is_some() };
+        let _ = LOGGER.sinks.set(Sinks { console, file, host });
         LOGGER.publish_level();
         Ok(installed)
     }
@@ -141,7 +163,7 @@ pub fn install_file(sink: FileSink) -> Result<Installed, LogError> {
 /// Changes which lines the console takes, from any thread. Nothing happens if there is no console sink.
 pub fn set_console_level(level: LevelFilter) {
     if let Some(console) = LOGGER.sinks.get().and_then(|sinks| sinks.console.as_ref()) {
-        console.set_level(level);
+        console.threshold.set(level);
         LOGGER.publish_level();
     }
 }
@@ -149,7 +171,15 @@ pub fn set_console_level(level: LevelFilter) {
 /// Changes which lines the file takes, from any thread. Nothing happens if there is no file sink.
 pub fn set_file_level(level: LevelFilter) {
     if let Some(file) = LOGGER.sinks.get().and_then(|sinks| sinks.file.as_ref()) {
-        file.lines.set_level(level);
+        file.lines.threshold.set(level);
+        LOGGER.publish_level();
+    }
+}
+
+/// Changes which lines the host's function takes, from any thread. Nothing happens if there is none.
+pub fn set_host_level(level: LevelFilter) {
+    if let Some(host) = LOGGER.sinks.get().and_then(|sinks| sinks.host.as_ref()) {
+        host.threshold.set(level);
         LOGGER.publish_level();
     }
 }
@@ -170,6 +200,12 @@ struct Sinked {
 struct Sinks {
     console: Option<Leveled>,
     file: Option<FileLog>,
+    host: Option<HostLog>,
+}
+
+struct HostLog {
+    function: HostFunction,
+    threshold: Threshold,
 }
 
 struct FileLog {
@@ -193,10 +229,10 @@ impl FileLog {
     }
 }
 
-/// A formatting logger behind a level of its own that can be changed.
+/// A formatting logger behind a level of its own.
 struct Leveled {
     logger: Logger,
-    level: AtomicUsize,
+    threshold: Threshold,
 }
 
 impl Leveled {
@@ -207,29 +243,43 @@ impl Leveled {
     fn new(target: Target, level: LevelFilter) -> Self {
         let mut builder = env_logger::Builder::new();
         builder.filter_level(LevelFilter::Trace).target(target).format(line::write);
-        Self { logger: builder.build(), level: AtomicUsize::new(level as usize) }
+        Self { logger: builder.build(), threshold: Threshold::new(level) }
+    }
+}
+
+/// Which lines a sink takes; can be changed while others log.
+struct Threshold(AtomicUsize);
+
+impl Threshold {
+    fn new(level: LevelFilter) -> Self {
+        Self(AtomicUsize::new(level as usize))
     }
 
-    fn set_level(&self, level: LevelFilter) {
-        self.level.store(level as usize, Ordering::Relaxed);
+    fn set(&self, level: LevelFilter) {
+        self.0.store(level as usize, Ordering::Relaxed);
     }
 
-    fn takes(&self, level: log::Level) -> bool {
-        level as usize <= self.level.load(Ordering::Relaxed)
+    fn takes(&self, level: Level) -> bool {
+        level as usize <= self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Sinks {
+    fn formatting(&self) -> impl Iterator<Item = &Leveled> {
+        self.console.iter().chain(self.file.as_ref().map(|file| &file.lines))
+    }
+
+    fn thresholds(&self) -> impl Iterator<Item = &Threshold> {
+        let host = self.host.as_ref().map(|host| &host.threshold);
+        self.formatting().map(|sink| &sink.threshold).chain(host)
     }
 }
 
 impl Sinked {
-    fn all(&self) -> impl Iterator<Item = &Leveled> {
-        let sinks = self.sinks.get();
-        let console = sinks.and_then(|sinks| sinks.console.as_ref());
-        let file = sinks.and_then(|sinks| sinks.file.as_ref()).map(|file| &file.lines);
-        console.into_iter().chain(file)
-    }
-
     /// Lets the `log` macros skip what no sink takes.
     fn publish_level(&self) {
-        let most = self.all().map(|sink| sink.level.load(Ordering::Relaxed)).max().unwrap_or(0);
+        let thresholds = self.sinks.get().into_iter().flat_map(Sinks::thresholds);
+        let most = thresholds.map(|threshold| threshold.0.load(Ordering::Relaxed)).max().unwrap_or(0);
         let filter = LevelFilter::iter().find(|filter| *filter as usize == most);
         log::set_max_level(filter.unwrap_or(LevelFilter::Off));
     }
@@ -237,12 +287,17 @@ impl Sinked {
 
 impl Log for Sinked {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.all().any(|sink| sink.takes(metadata.level()))
+        let mut thresholds = self.sinks.get().into_iter().flat_map(Sinks::thresholds);
+        thresholds.any(|threshold| threshold.takes(metadata.level()))
     }
 
     fn log(&self, record: &Record<'_>) {
-        for sink in self.all().filter(|sink| sink.takes(record.level())) {
+        let Some(sinks) = self.sinks.get() else { return };
+        for sink in sinks.formatting().filter(|sink| sink.threshold.takes(record.level())) {
             sink.logger.log(record);
+        }
+        if let Some(host) = sinks.host.as_ref().filter(|host| host.threshold.takes(record.level())) {
+            host.function.call(record);
         }
     }
 

@@ -18,6 +18,7 @@ use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
 use tme_transport::engine::{
     Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
+    PeerInfo,
 };
 use tme_transport::memory::MemoryLink;
 use tme_transport::udp::{UdpConfig, UdpLink};
@@ -237,6 +238,12 @@ impl Client {
         self.engine.local_address()
     }
 
+    /// Whether a network thread does the input and output, rather than [`update`](Self::update).
+    #[must_use]
+    pub fn is_threaded(&self) -> bool {
+        self.engine.drive() == Drive::Threaded
+    }
+
     /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
     /// here. Returns early with events, or after [`ClientHandle::wake`].
     ///
@@ -287,7 +294,13 @@ impl Client {
 
     /// Ends the connection after what is queued reliably went through, waiting at most `patience`.
     pub fn close(&mut self, patience: Duration) {
-        self.engine.close(CloseMode::Flush, Farewell::new(Reason::Closed), patience);
+        self.close_with(patience, 0, Payload::default());
+    }
+
+    /// As [`close`](Self::close), telling the server a code and up to 512 bytes of the game's own.
+    pub fn close_with(&mut self, patience: Duration, code: u32, detail: impl Into<Payload>) {
+        let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
+        self.engine.close(CloseMode::Flush, farewell, patience);
     }
 }
 
@@ -329,6 +342,12 @@ macro_rules! client_methods {
         #[must_use]
         pub fn server(&self) -> Option<PeerId> {
             self.raw().server()
+        }
+
+        /// The server's id, address and key, and the number it gave this client, while it is connected.
+        #[must_use]
+        pub fn server_info(&self) -> Option<PeerInfo> {
+            self.raw().server_info()
         }
 
         /// Ends the connection after queued reliable messages went through, for at most 3 s; `Disconnected` follows.

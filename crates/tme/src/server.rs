@@ -192,6 +192,12 @@ impl Server {
         self.engine.public_key().unwrap_or_else(|| unreachable!("a server always has a key"))
     }
 
+    /// Whether a network thread does the input and output, rather than [`update`](Self::update).
+    #[must_use]
+    pub fn is_threaded(&self) -> bool {
+        self.engine.drive() == Drive::Threaded
+    }
+
     /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
     /// here. Returns early with events, or after [`ServerHandle::wake`].
     ///
@@ -285,6 +291,20 @@ macro_rules! server_methods {
             self.raw().broadcast(Some(except), channel, message, SendOptions::default())
         }
 
+        /// Queues a message for every peer (but one) with options, such as the key of a reliable-latest channel.
+        ///
+        /// # Errors
+        /// As [`broadcast`](Self::broadcast).
+        pub fn broadcast_with<'a>(
+            &self,
+            except: Option<PeerId>,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+            options: SendOptions,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().broadcast(except, channel, message, options)
+        }
+
         /// Queues a message for the peers named; it is stored once.
         ///
         /// # Errors
@@ -298,10 +318,31 @@ macro_rules! server_methods {
             self.raw().multicast(peers, channel, message, SendOptions::default())
         }
 
+        /// Queues a message for the peers named with options, such as the key of a reliable-latest channel.
+        ///
+        /// # Errors
+        /// As [`broadcast`](Self::broadcast).
+        pub fn multicast_with<'a>(
+            &self,
+            peers: impl IntoIterator<Item = PeerId>,
+            channel: impl Into<ChannelId>,
+            message: impl Into<MessageBytes<'a>>,
+            options: SendOptions,
+        ) -> Result<Broadcast, SendError> {
+            self.raw().multicast(peers, channel, message, options)
+        }
+
         /// Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.
         /// `Disconnected` follows. `false`: nobody has this id (any more).
         pub fn disconnect(&self, peer: PeerId) -> bool {
             self.raw().disconnect(peer, CloseMode::Flush, Farewell::new(Reason::Closed))
+        }
+
+        /// Ends the connection to a peer as [`disconnect`](Self::disconnect) does, with a code and up to 512 bytes of
+        /// explanation of the game's own. `false`: nobody has this id (any more).
+        pub fn disconnect_with(&self, peer: PeerId, code: u32, detail: impl Into<Payload>) -> bool {
+            let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
+            self.raw().disconnect(peer, CloseMode::Flush, farewell)
         }
 
         /// Throws a peer out at once, with a code and up to 512 bytes of explanation of the game's own. `false`: nobody
@@ -317,10 +358,17 @@ macro_rules! server_methods {
             self.raw().peers()
         }
 
-        /// One peer's address and number, if it is connected.
+        /// One peer's address, number and identity key, if it is connected.
         #[must_use]
         pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
             self.raw().peer(peer)
+        }
+
+        /// The peer with this number, which `Connected` told both sides and which no other peer of this server ever
+        /// gets. `None` if it is not connected (any more).
+        #[must_use]
+        pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
+            self.raw().peer_by_number(number)
         }
 
         /// Figures of one peer, at most 100 ms older than its last datagram.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{World, client_of, end_of, messages, server};
 use tme::{
-    Channel, Client, Direction, Error, Event, Limits, LinkConditions, Origin, Payload, Reason, Security,
-    SendError, SendOptions, Server,
+    Channel, Client, Direction, Error, Event, KeyPair, Limits, LinkConditions, Origin, Payload, Reason,
+    Security, SendError, SendOptions, Server,
 };
 
 #[test]
@@ -34,6 +34,35 @@ fn a_broadcast_reaches_everybody_but_the_one_left_out() {
     });
     let got_news = world.client_events.iter().filter(|events| messages(events).contains(&b"news".to_vec()));
     assert_eq!(got_news.count(), 2);
+}
+
+#[test]
+fn keys_travel_with_messages_to_many() {
+    let channel = || Channel::reliable_latest("doors");
+    let server = server().channel(channel()).start().unwrap();
+    let clients = (0..2).map(|_| client_of(&server).channel(channel()).start().unwrap()).collect();
+    let mut world = World::new(server, clients);
+    world
+        .run_until(|world| world.server.peers().len() == 2 && world.clients.iter().all(Client::is_connected));
+    let [first, second] = world.connected_peers()[..] else { panic!("two clients") };
+
+    let everybody = world.server.broadcast_with(None, 0, "open", SendOptions::with_key(7)).unwrap();
+    let but_one = world.server.broadcast_with(Some(first), 0, "shut", SendOptions::with_key(8)).unwrap();
+    let named = world.server.multicast_with([first, second], 0, "ajar", SendOptions::with_key(9)).unwrap();
+    assert_eq!((everybody.sent, but_one.sent, named.sent), (2, 1, 2));
+    world.run_until(|world| world.client_events.iter().flat_map(|events| messages(events)).count() == 5);
+    let keys = |events: &[Event]| {
+        let keys = events.iter().filter_map(|event| match event {
+            Event::Message { key, .. } => Some(*key),
+            _ => None,
+        });
+        let mut keys: Vec<u32> = keys.collect();
+        keys.sort_unstable();
+        keys
+    };
+    let mut received: Vec<_> = world.client_events.iter().map(|events| keys(events)).collect();
+    received.sort();
+    assert_eq!(received, [vec![7, 8, 9], vec![7, 9]]);
 }
 
 #[test]
@@ -161,6 +190,36 @@ fn every_refusal_names_its_reason() {
     assert_eq!(reasons[0].origin, Origin::Unauthenticated);
     assert_eq!((reasons[1].reason, reasons[1].origin), (Reason::ChannelTable, Origin::Remote));
     assert_eq!(reasons[2].reason, Reason::Suites);
+}
+
+#[test]
+fn both_sides_find_each_other_by_number_and_key() {
+    let server = server().start().unwrap();
+    let identity = tme::generate_key().unwrap();
+    let known = client_of(&server).identity(identity.clone()).start().unwrap();
+    let unknown = client_of(&server).start().unwrap();
+    let mut world = World::new(server, vec![known, unknown]);
+    assert_eq!(world.clients[0].server_info(), None);
+    world
+        .run_until(|world| world.server.peers().len() == 2 && world.clients.iter().all(Client::is_connected));
+
+    let expected_keys = [Some(KeyPair::from(identity).public()), None];
+    for (client, expected_key) in world.clients.iter().zip(expected_keys) {
+        let seen_by_client = client.server_info().unwrap();
+        assert_eq!(Some(seen_by_client.peer), client.server());
+        assert_eq!(seen_by_client.remote, world.server.local_addr());
+        assert_eq!(seen_by_client.key, Some(world.server.public_key()));
+        let seen_by_server = world.server.peer_by_number(seen_by_client.number).unwrap();
+        assert_eq!(seen_by_server.remote.port(), client.local_addr().port());
+        assert_eq!(seen_by_server.key, expected_key);
+        assert_eq!(world.server.peer(seen_by_server.peer), Some(seen_by_server));
+    }
+
+    let gone = world.clients[1].server_info().unwrap().number;
+    world.clients[1].disconnect(0, "");
+    world.run_until(|world| end_of(&world.server_events).is_some());
+    assert_eq!(world.server.peer_by_number(gone), None);
+    assert_eq!(world.server.peer_by_number(1), None, "1 is the server itself");
 }
 
 #[test]
@@ -349,6 +408,46 @@ fn nothing_is_taken_for_a_peer_that_was_told_to_leave() {
     assert_eq!(world.server.send(peer, 0, "too late"), Err(SendError::NotConnected));
     world.run_until(|world| end_of(&world.client_events[0]).is_some());
     assert_eq!(messages(&world.client_events[0]), [b"last words"]);
+}
+
+#[test]
+fn a_polite_end_carries_the_games_own_words() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    let peer = world.connected_peers()[0];
+    world.server.send(peer, 0, "last words").unwrap();
+    assert!(world.server.disconnect_with(peer, 42, "the round is over"));
+    world.run_until(|world| end_of(&world.client_events[0]).is_some());
+    let end = end_of(&world.client_events[0]).unwrap();
+    assert_eq!((end.reason, end.origin, end.code), (Reason::Closed, Origin::Remote, 42));
+    assert_eq!(&*end.detail, b"the round is over");
+    assert_eq!(messages(&world.client_events[0]), [b"last words"]);
+    world.run_until(|world| end_of(&world.server_events).is_some());
+    assert!(!world.server.disconnect_with(peer, 0, ""));
+}
+
+#[test]
+fn a_client_that_closes_tells_its_code_inline_and_threaded() {
+    for is_threaded in [false, true] {
+        let mut server = server().start_threaded().unwrap();
+        let builder = client_of(&server);
+        let mut client = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        assert_eq!((client.is_threaded(), server.is_threaded()), (is_threaded, true));
+        let start = std::time::Instant::now();
+        while !client.is_connected() && start.elapsed() < Duration::from_secs(20) {
+            client.update(Duration::from_millis(5)).unwrap();
+        }
+        client.send(0, "bye").unwrap();
+        client.close_with(Duration::from_secs(10), 7, "to bed");
+        assert_eq!(client.is_threaded(), is_threaded, "an ended client still knows");
+        let mut events = Vec::new();
+        while end_of(&events).is_none() && start.elapsed() < Duration::from_secs(20) {
+            server.update(Duration::from_millis(5)).unwrap();
+            events.extend(server.events());
+        }
+        let end = end_of(&events).unwrap();
+        assert_eq!((end.reason, end.code, &*end.detail), (Reason::Closed, 7, &b"to bed"[..]));
+        assert_eq!(messages(&events), [b"bye"]);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Why a connection was refused or ended: one register for the whole protocol (`docs/PROTOCOL.md` §4.3).
 
+use core::ffi::CStr;
 use std::fmt;
 
 /// Why a connection was refused or ended. Numbers are part of the protocol and never used twice.
@@ -63,56 +64,64 @@ pub enum Reason {
     Other(u16),
 }
 
-/// Number and text of every known reason; the text says what the reader can do.
-const REGISTER: [(Reason, u16, &str); 27] = [
-    (Reason::Version, 1, "no common protocol version; update the older of game and server"),
-    (Reason::Application, 2, "the server runs another game; check the address"),
+/// Number and text of every known reason; the text says what the reader can do. The texts end in NUL so that the C
+/// interface hands them out as they are.
+const REGISTER: [(Reason, u16, &CStr); 27] = [
+    (Reason::Version, 1, c"no common protocol version; update the older of game and server"),
+    (Reason::Application, 2, c"the server runs another game; check the address"),
     (
         Reason::Busy,
         3,
-        "the server has too many connection attempts at the moment; try again in a few seconds",
+        c"the server has too many connection attempts at the moment; try again in a few seconds",
     ),
-    (Reason::Suites, 4, "no common cipher, or only one side allows plaintext; set both sides alike"),
-    (Reason::IdentityRequired, 5, "the server takes only clients with an identity key; set one up"),
-    (Reason::ChannelTable, 6, "the channel tables differ; client and server are of different game versions"),
-    (Reason::Full, 7, "the server is full; try again later"),
-    (Reason::Banned, 8, "banned from this server; ask its operator"),
-    (Reason::Denied, 9, "the game on the server refused the connection"),
-    (Reason::Token, 10, "the connect token is missing, invalid, expired or used; sign in again"),
-    (Reason::Extension, 11, "the server does not understand a required extension; update the server"),
-    (Reason::Parameters, 12, "a connection parameter is out of range; check the limits in the configuration"),
-    (Reason::Schema, 13, "the message schemas differ; client and server are of different game versions"),
-    (Reason::Closed, 100, "closed by the application"),
-    (Reason::Shutdown, 101, "the server shut down"),
-    (Reason::Kicked, 102, "kicked from the server"),
-    (Reason::Replaced, 103, "replaced by a newer connection of the same player"),
+    (Reason::Suites, 4, c"no common cipher, or only one side allows plaintext; set both sides alike"),
+    (Reason::IdentityRequired, 5, c"the server takes only clients with an identity key; set one up"),
+    (Reason::ChannelTable, 6, c"the channel tables differ; client and server are of different game versions"),
+    (Reason::Full, 7, c"the server is full; try again later"),
+    (Reason::Banned, 8, c"banned from this server; ask its operator"),
+    (Reason::Denied, 9, c"the game on the server refused the connection"),
+    (Reason::Token, 10, c"the connect token is missing, invalid, expired or used; sign in again"),
+    (Reason::Extension, 11, c"the server does not understand a required extension; update the server"),
+    (
+        Reason::Parameters,
+        12,
+        c"a connection parameter is out of range; check the limits in the configuration",
+    ),
+    (Reason::Schema, 13, c"the message schemas differ; client and server are of different game versions"),
+    (Reason::Closed, 100, c"closed by the application"),
+    (Reason::Shutdown, 101, c"the server shut down"),
+    (Reason::Kicked, 102, c"kicked from the server"),
+    (Reason::Replaced, 103, c"replaced by a newer connection of the same player"),
     (
         Reason::ProtocolViolation,
         104,
-        "the other side broke the protocol; one of the two has a bug, please report it",
+        c"the other side broke the protocol; one of the two has a bug, please report it",
     ),
     (
         Reason::FlowControl,
         105,
-        "the other side sent more than it was granted; one of the two has a bug, please report it",
+        c"the other side sent more than it was granted; one of the two has a bug, please report it",
     ),
-    (Reason::KeyExhausted, 106, "too many forged packets for one key; connect again"),
-    (Reason::Reset, 107, "the server was restarted or lost the connection; connect again"),
-    (Reason::TimedOut, 108, "nothing was heard from the other side; check the network and connect again"),
-    (Reason::Internal, 109, "internal error on the other side; its log says more"),
-    (Reason::ConnectTimedOut, 110, "the server did not answer; check address, port and firewall"),
-    (Reason::Aborted, 111, "given up before the connection was established"),
+    (Reason::KeyExhausted, 106, c"too many forged packets for one key; connect again"),
+    (Reason::Reset, 107, c"the server was restarted or lost the connection; connect again"),
+    (Reason::TimedOut, 108, c"nothing was heard from the other side; check the network and connect again"),
+    (Reason::Internal, 109, c"internal error on the other side; its log says more"),
+    (Reason::ConnectTimedOut, 110, c"the server did not answer; check address, port and firewall"),
+    (Reason::Aborted, 111, c"given up before the connection was established"),
     (
         Reason::Unresolved,
         112,
-        "the server's name leads to no address; check its spelling and the name server",
+        c"the server's name leads to no address; check its spelling and the name server",
     ),
     (
         Reason::UntrustedKey,
         113,
-        "the server's key is not the one expected; pin the right key, or somebody answers in its place",
+        c"the server's key is not the one expected; pin the right key, or somebody answers in its place",
     ),
 ];
+
+/// What is said of a number that is not in the register.
+const TEXT_OF_OTHERS: &CStr = c"a reason that this version does not know; update it";
 
 impl Reason {
     /// The reason's number on the wire.
@@ -129,13 +138,21 @@ impl Reason {
     pub fn from_code(code: u16) -> Self {
         REGISTER.iter().find(|entry| entry.1 == code).map_or(Self::Other(code), |entry| entry.0)
     }
+
+    /// The reason in words, without its number: what happened and what to do about it. English, in UTF-8; numbers this
+    /// version does not know share one text.
+    #[must_use]
+    pub fn text(self) -> &'static CStr {
+        REGISTER.iter().find(|entry| entry.0 == self).map_or(TEXT_OF_OTHERS, |entry| entry.2)
+    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match REGISTER.iter().find(|entry| entry.0 == *self) {
-            Some((_, code, text)) => write!(f, "{text} (reason {code})"),
-            None => write!(f, "reason {}, which this version does not know; update it", self.code()),
+        match self {
+            Self::Other(code) => write!(f, "reason {code}, which this version does not know; update it"),
+            // The texts are literals of this file; a test proves that they are UTF-8.
+            known => write!(f, "{} (reason {})", known.text().to_str().unwrap_or_default(), known.code()),
         }
     }
 }
@@ -157,5 +174,18 @@ mod tests {
     fn texts_name_the_number() {
         assert!(Reason::Full.to_string().contains("reason 7"));
         assert!(Reason::from_code(999).to_string().contains("reason 999"));
+    }
+
+    #[test]
+    fn every_reason_has_a_text_of_its_own_and_unknown_ones_share_one() {
+        let mut texts = Vec::new();
+        for (reason, code, _) in REGISTER {
+            let text = reason.text().to_str().unwrap();
+            assert_eq!(reason.to_string(), format!("{text} (reason {code})"));
+            assert!(!text.is_empty() && !texts.contains(&text), "{code}");
+            texts.push(text);
+        }
+        assert_eq!(Reason::from_code(999).text(), Reason::from_code(60_000).text());
+        assert!(!texts.contains(&Reason::from_code(999).text().to_str().unwrap()));
     }
 }

@@ -420,7 +420,7 @@ impl Driver {
             match &event {
                 Event::Connected { peer, info } => {
                     if let Some(connection) = self.endpoint.connection(*peer) {
-                        outbox.lock().insert_peer(connection, info.remote, info.number);
+                        outbox.lock().insert_peer(connection, info);
                     }
                 }
                 Event::Disconnected { peer, .. } => {

@@ -151,6 +151,7 @@ enum Runner {
 /// An endpoint on a link. See the module.
 pub struct Engine {
     runner: Runner,
+    drive: Drive,
     handle: Handle,
     local_address: SocketAddr,
     public_key: Option<PublicKey>,
@@ -217,7 +218,7 @@ impl Engine {
                 Runner::Threaded(Some(thread))
             }
         };
-        Ok(Self { runner, handle: Handle { shared }, local_address, public_key })
+        Ok(Self { runner, drive: config.drive, handle: Handle { shared }, local_address, public_key })
     }
 
     /// The address others reach this engine at, with the real port if port 0 was asked for.
@@ -230,6 +231,12 @@ impl Engine {
     #[must_use]
     pub const fn public_key(&self) -> Option<PublicKey> {
         self.public_key
+    }
+
+    /// Who does the input and output, as it was set.
+    #[must_use]
+    pub const fn drive(&self) -> Drive {
+        self.drive
     }
 
     /// What other threads use.
@@ -539,7 +546,19 @@ impl Handle {
     /// One peer, if it is connected.
     #[must_use]
     pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
-        self.shared.outbox.lock().peers().find(|info| info.peer == peer)
+        self.shared.outbox.lock().peer(peer)
+    }
+
+    /// The connected peer whose [`PeerInfo::number`] this is.
+    #[must_use]
+    pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
+        self.shared.outbox.lock().peer_by_number(number)
+    }
+
+    /// The only peer there is, as [`peers`](Self::peers) lists it: a client's server.
+    #[must_use]
+    pub fn server_info(&self) -> Option<PeerInfo> {
+        self.shared.outbox.lock().peers().next()
     }
 
     /// The channels towards a peer.

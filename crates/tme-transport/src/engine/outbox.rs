@@ -1,15 +1,16 @@
 //! What the game's threads ask of the engine: a bounded queue of commands, with enough known about every peer to
 //! answer a send at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
+    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
 };
+use tme_core::crypto::keys::PublicKey;
 use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
@@ -86,6 +87,7 @@ struct PeerEntry {
     peer: PeerId,
     remote: SocketAddr,
     number: u32,
+    key: Option<PublicKey>,
     table: Arc<ChannelTable>,
     channels: Vec<ChannelDepth>,
     statistics: ConnectionStatistics,
@@ -138,6 +140,9 @@ pub struct PeerInfo {
     pub remote: SocketAddr,
     /// The number of the client in this connection, at least 2.
     pub number: u32,
+    /// Its static key: at a client the server's, at a server the client's identity, `None` if it has none. In plaintext
+    /// nobody proves a key: there a client is told one and has to believe it.
+    pub key: Option<PublicKey>,
 }
 
 /// The queue itself; lives in a mutex that is held for one copy, or for one pass over the peers (a broadcast, and what
@@ -146,6 +151,7 @@ pub struct PeerInfo {
 pub(super) struct Outbox {
     /// By slot.
     peers: Vec<Option<PeerEntry>>,
+    by_number: BTreeMap<u32, PeerId>,
     pub pending: Batch,
     arenas: Arenas,
     /// Peers refused only because the outbox was full: nothing about them need change when it is emptied.
@@ -356,11 +362,15 @@ impl Outbox {
     }
 
     pub fn peers(&self) -> impl Iterator<Item = PeerInfo> {
-        self.peers.iter().flatten().map(|entry| PeerInfo {
-            peer: entry.peer,
-            remote: entry.remote,
-            number: entry.number,
-        })
+        self.peers.iter().flatten().map(PeerEntry::info)
+    }
+
+    pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
+        self.entry(peer).map(PeerEntry::info)
+    }
+
+    pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
+        self.by_number.get(&number).and_then(|&peer| self.peer(peer))
     }
 
     pub fn statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
@@ -414,6 +424,7 @@ impl Outbox {
     /// Forgets every peer: the engine has ended.
     pub fn clear_peers(&mut self) {
         self.peers.clear();
+        self.by_number.clear();
     }
 
     /// Gives a batch's arenas back for the next one.
@@ -421,12 +432,7 @@ impl Outbox {
         self.arenas.give(arenas);
     }
 
-    pub fn insert_peer(
-        &mut self,
-        connection: &tme_core::connection::Connection,
-        remote: SocketAddr,
-        number: u32,
-    ) {
+    pub fn insert_peer(&mut self, connection: &tme_core::connection::Connection, info: &Connected) {
         let peer = connection.peer();
         let table = Arc::clone(connection.table());
         let channels = (0..table.count()).map(|position| ChannelDepth {
@@ -435,8 +441,9 @@ impl Outbox {
         });
         let entry = PeerEntry {
             peer,
-            remote,
-            number,
+            remote: info.remote,
+            number: info.number,
+            key: info.key,
             channels: channels.collect(),
             table,
             statistics: ConnectionStatistics::default(),
@@ -450,12 +457,14 @@ impl Outbox {
         }
         if let Some(place) = self.peers.get_mut(slot) {
             *place = Some(entry);
+            self.by_number.insert(info.number, peer);
         }
     }
 
     pub fn remove_peer(&mut self, peer: PeerId) -> Option<SocketAddr> {
-        let place = self.peers.get_mut(peer.slot())?;
-        place.take_if(|entry| entry.peer == peer).map(|entry| entry.remote)
+        let entry = self.peers.get_mut(peer.slot())?.take_if(|entry| entry.peer == peer)?;
+        self.by_number.remove(&entry.number);
+        Some(entry.remote)
     }
 
     pub fn remote_of(&self, peer: PeerId) -> Option<SocketAddr> {
@@ -510,6 +519,12 @@ impl Outbox {
         let entry = self.entry_mut(peer)?;
         let position = entry.table.position(channel)?;
         entry.channels.get_mut(position)
+    }
+}
+
+impl PeerEntry {
+    const fn info(&self) -> PeerInfo {
+        PeerInfo { peer: self.peer, remote: self.remote, number: self.number, key: self.key }
     }
 }
 

@@ -24,6 +24,15 @@ pub(super) fn write(to: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     to.write_all(b"\n")
 }
 
+/// Text as it would stand in a line: bounded by [`LINE_BYTES_MAX`] and without control characters.
+pub(super) fn escaped(text: impl fmt::Display) -> String {
+    let mut to = Vec::new();
+    // It fails when the bound is reached, or when the text's own formatting fails; both leave usable text.
+    let _ = write!(OneLine { to: &mut to, room_bytes: LINE_BYTES_MAX, result: Ok(()) }, "{text}");
+    // Only whole pieces of UTF-8 were written.
+    String::from_utf8(to).unwrap_or_default()
+}
+
 /// Keeps text on its line: bounded, without control characters, further lines indented.
 struct OneLine<'a, W> {
     to: &'a mut W,
