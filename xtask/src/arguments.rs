@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::header::Mode;
 use crate::steps::STEPS;
 
 /// What is printed for `help` and after a command line that makes no sense.
@@ -15,6 +16,8 @@ usage: cargo xtask <chore>
               --json PATH    also write the outcome as JSON
               --verbose      print the output of every step as it comes
             with CI=true, a step that is skipped although it should run counts as a failure
+  header    make include/tme.h from crates/tme-capi
+              --check        compare instead of writing
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
   vectors   let the independent Python reader check the golden vectors
@@ -29,6 +32,8 @@ pub enum Chore {
     List,
     /// Run the steps.
     Test(TestOptions),
+    /// Write or check the C header.
+    Header(Mode),
     /// Check the dependency graph.
     Policy,
     /// Check the minimum supported Rust version.
@@ -66,6 +71,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         None => Err("which chore?".to_owned()),
         Some("help" | "--help" | "-h") => Ok(Chore::Help),
         Some("test") => parse_test(words),
+        Some("header") => Ok(Chore::Header(mode(words)?)),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
         Some("vectors") => alone(words, Chore::Vectors),
@@ -73,9 +79,17 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
     }
 }
 
-fn alone(mut words: impl Iterator<Item = String>, chore: Chore) -> Result<Chore, String> {
+fn alone<T>(mut words: impl Iterator<Item = String>, meaning: T) -> Result<T, String> {
     match words.next() {
-        None => Ok(chore),
+        None => Ok(meaning),
+        Some(word) => Err(format!("unexpected argument {word:?}")),
+    }
+}
+
+fn mode(mut words: impl Iterator<Item = String>) -> Result<Mode, String> {
+    match words.next().as_deref() {
+        None => Ok(Mode::Write),
+        Some("--check") => alone(words, Mode::Check),
         Some(word) => Err(format!("unexpected argument {word:?}")),
     }
 }
@@ -126,13 +140,23 @@ mod tests {
         assert_eq!(parsed(line), Ok(Chore::Test(options)));
         assert_eq!(parsed("test"), Ok(Chore::Test(TestOptions::default())));
         assert_eq!(parsed("test --list"), Ok(Chore::List));
+        assert_eq!(parsed("header"), Ok(Chore::Header(Mode::Write)));
+        assert_eq!(parsed("header --check"), Ok(Chore::Header(Mode::Check)));
     }
 
     #[test]
     fn a_line_that_makes_no_sense_is_refused() {
-        for line in
-            ["", "dance", "policy now", "test fmt", "test --only", "test --skip nothing", "test --json"]
-        {
+        for line in [
+            "",
+            "dance",
+            "policy now",
+            "header --verify",
+            "header --check now",
+            "test fmt",
+            "test --only",
+            "test --skip nothing",
+            "test --json",
+        ] {
             assert!(parsed(line).is_err(), "{line:?} was accepted");
         }
     }

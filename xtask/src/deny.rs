@@ -1,15 +1,17 @@
 //! Reads the allowed licences and the banned crates from `deny.toml`.
 //!
-//! Not a TOML parser: it reads two lists written with one entry a line, and refuses the file when it meets
-//! anything else in them. A full parser would be this program's only heavy dependency.
+//! Not a TOML parser: it reads three lists written with one entry a line, and refuses the file when it meets
+//! anything else in them. A full parser would be one more dependency to explain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The part of `deny.toml` that the policy check uses.
 #[derive(Debug, PartialEq)]
 pub struct Deny {
     /// `licenses.allow`: SPDX identifiers.
     pub allowed_licences: BTreeSet<String>,
+    /// `licenses.exceptions`: by the name of a crate, a licence that it alone may have.
+    pub exceptions: BTreeMap<String, String>,
     /// `bans.deny`: names of crates.
     pub banned_crates: BTreeSet<String>,
 }
@@ -19,6 +21,7 @@ impl Deny {
     pub fn parse(text: &str) -> Result<Self, String> {
         Ok(Self {
             allowed_licences: list(text, "licenses", "allow", |entry| quoted(entry, ""))?,
+            exceptions: list(text, "licenses", "exceptions", exception)?,
             banned_crates: list(text, "bans", "deny", |entry| {
                 quoted(entry, "{ crate = ").or_else(|| quoted(entry, ""))
             })?,
@@ -28,12 +31,12 @@ impl Deny {
 
 /// The entries of the list `key` in `section`. It must be there and hold something: an empty list of bans
 /// would look like a check that passes.
-fn list(
+fn list<T, C: FromIterator<T>>(
     text: &str,
     section: &str,
     key: &str,
-    read: impl Fn(&str) -> Option<String>,
-) -> Result<BTreeSet<String>, String> {
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<C, String> {
     let unreadable = |line: &str| format!("deny.toml: cannot read {line:?} in {section}.{key}");
     let entries = text
         .lines()
@@ -46,8 +49,18 @@ fn list(
         .take_while(|line| *line != "]")
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| read(line).ok_or_else(|| unreadable(line)))
-        .collect::<Result<BTreeSet<_>, _>>()?;
-    if entries.is_empty() { Err(format!("deny.toml has no list {section}.{key}")) } else { Ok(entries) }
+        .collect::<Result<Vec<_>, _>>()?;
+    if entries.is_empty() {
+        return Err(format!("deny.toml has no list {section}.{key}"));
+    }
+    Ok(entries.into_iter().collect())
+}
+
+/// The crate and the licence in `{ allow = ["…"], crate = "…" }`.
+fn exception(entry: &str) -> Option<(String, String)> {
+    let licence = quoted(entry, "{ allow = [")?;
+    let (_, rest) = entry.split_once(&format!("[\"{licence}\"], "))?;
+    Some((quoted(rest, "crate = ")?, licence))
 }
 
 /// The string in quotes that follows `prefix`.
@@ -67,6 +80,9 @@ mod tests {
             "MIT",
             "ISC", # ring
         ]
+        exceptions = [
+            { allow = ["MPL-2.0"], crate = "cbindgen" },
+        ]
         [licenses.private]
         ignore = false
         [bans]
@@ -78,9 +94,10 @@ mod tests {
     "#;
 
     #[test]
-    fn both_lists_are_read() {
+    fn all_lists_are_read() {
         let deny = Deny::parse(FILE).unwrap();
         assert_eq!(deny.allowed_licences, ["ISC", "MIT"].map(str::to_owned).into());
+        assert_eq!(deny.exceptions, [("cbindgen".to_owned(), "MPL-2.0".to_owned())].into());
         assert_eq!(deny.banned_crates, ["boring", "openssl"].map(str::to_owned).into());
     }
 
@@ -91,6 +108,7 @@ mod tests {
             FILE.replace("\"MIT\",", "'MIT',"),
             FILE.replace("deny = [", "deny=["),
             FILE.replace("[licenses]", "[licences]"),
+            FILE.replace("[\"MPL-2.0\"]", "[\"MPL-2.0\", \"GPL-3.0\"]"),
             String::new(),
         ];
         for text in broken {

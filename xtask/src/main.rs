@@ -4,6 +4,7 @@
 mod arguments;
 mod deny;
 mod group;
+mod header;
 mod licence;
 mod metadata;
 mod msrv;
@@ -56,6 +57,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
             Ok(())
         }
         Chore::Test(options) => run::test(&root, &options),
+        Chore::Header(mode) => header::run(&root, mode),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
         Chore::Vectors => vectors::check(&root),

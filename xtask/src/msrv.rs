@@ -96,6 +96,7 @@ mod tests {
             licence: None,
             source: source.map(str::to_owned),
             rust_version: rust_version.map(str::to_owned),
+            is_shipped: true,
         }
     }
 

@@ -37,6 +37,12 @@ fn examine(packages: &[Package], deny: &Deny) -> Findings {
     let violations = packages.iter().flat_map(|package| violations(package, deny, &mut met)).collect();
     let mut remarks = vec![format!("{} packages under {}", packages.len(), joined(&met))];
     remarks.extend(several_versions(packages));
+    let exceptions =
+        deny.exceptions.keys().filter(|name| packages.iter().all(|package| package.name != **name));
+    let idle: BTreeSet<String> = exceptions.cloned().collect();
+    if !idle.is_empty() {
+        remarks.push(format!("excepted, but not in the graph: {}", joined(&idle)));
+    }
     let unused: BTreeSet<String> = deny.allowed_licences.difference(&met).cloned().collect();
     if !unused.is_empty() {
         remarks.push(format!("allowed, but no longer needed: {}", joined(&unused)));
@@ -48,7 +54,10 @@ fn violations(package: &Package, deny: &Deny, met: &mut BTreeSet<String>) -> Vec
     let Package { name, version, licence, source, .. } = package;
     let mut violations = Vec::new();
     let mut complain = |what: String| violations.push(format!("{name} {version}: {what}"));
-    match licence.as_deref().map(|expression| licence::is_met(expression, &deny.allowed_licences, met)) {
+    let exception = deny.exceptions.get(name).cloned();
+    let mut allowed = deny.allowed_licences.clone();
+    allowed.extend(exception.clone());
+    match licence.as_deref().map(|expression| licence::is_met(expression, &allowed, met)) {
         Some(Ok(true)) => {}
         Some(Ok(false)) => {
             let expression = licence.as_deref().unwrap_or_default();
@@ -56,6 +65,9 @@ fn violations(package: &Package, deny: &Deny, met: &mut BTreeSet<String>) -> Vec
         }
         Some(Err(error)) => complain(error),
         None => complain("declares no licence".to_owned()),
+    }
+    if let Some(licence) = exception.filter(|_| package.is_shipped) {
+        complain(format!("{licence} is allowed to a tool, but a crate other than xtask leads to it"));
     }
     if deny.banned_crates.contains(name) {
         complain("is banned by bans.deny".to_owned());
@@ -88,6 +100,7 @@ mod tests {
     fn deny() -> Deny {
         Deny {
             allowed_licences: ["MIT", "ISC"].map(str::to_owned).into(),
+            exceptions: [("tool".to_owned(), "MPL-2.0".to_owned())].into(),
             banned_crates: ["openssl"].map(str::to_owned).into(),
         }
     }
@@ -99,15 +112,17 @@ mod tests {
             licence: licence.map(str::to_owned),
             source: Some(format!("registry+https://example.org{REGISTRY}")),
             rust_version: None,
+            is_shipped: true,
         }
     }
 
     #[test]
     fn a_clean_graph_gives_no_violation() {
         let ours = Package { source: None, ..package("ours", Some("MIT")) };
-        let findings = examine(&[ours, package("theirs", Some("ISC OR GPL-3.0-only"))], &deny());
+        let tool = Package { is_shipped: false, ..package("tool", Some("MPL-2.0")) };
+        let findings = examine(&[ours, package("theirs", Some("ISC OR GPL-3.0-only")), tool], &deny());
         assert_eq!(findings.violations, [""; 0]);
-        assert_eq!(findings.remarks, ["2 packages under ISC, MIT"]);
+        assert_eq!(findings.remarks, ["3 packages under ISC, MIT, MPL-2.0"]);
     }
 
     #[test]
@@ -115,6 +130,8 @@ mod tests {
         let foreign = "git+https://example.org/theirs".to_owned();
         let table = [
             (package("a", Some("GPL-3.0-only")), "a 1.0.0: licence \"GPL-3.0-only\""),
+            (package("a", Some("MPL-2.0")), "a 1.0.0: licence \"MPL-2.0\""),
+            (package("tool", Some("MPL-2.0")), "tool 1.0.0: MPL-2.0 is allowed to a tool, but"),
             (package("b", None), "b 1.0.0: declares no licence"),
             (package("c", Some("MIT OR")), "c 1.0.0: the expression ends"),
             (package("openssl", Some("MIT")), "openssl 1.0.0: is banned"),
@@ -133,6 +150,7 @@ mod tests {
         let findings = examine(&[package("a", Some("MIT")), newer], &deny());
         assert!(findings.violations.is_empty());
         assert_eq!(findings.remarks[1], "in several versions: a 1.0.0 and 2.0.0");
-        assert_eq!(findings.remarks[2], "allowed, but no longer needed: ISC");
+        assert_eq!(findings.remarks[2], "excepted, but not in the graph: tool");
+        assert_eq!(findings.remarks[3], "allowed, but no longer needed: ISC");
     }
 }

@@ -63,6 +63,7 @@ pub const STEPS: &[Step] = &[
         name: "fmt",
         shows: "the sources are formatted",
         command: &["cargo", "fmt", "--all", "--check", "--", "--color", "never"],
+        budget: Duration::from_secs(40),
         needs: &["rustfmt"],
         ..STEP
     },
@@ -87,6 +88,13 @@ pub const STEPS: &[Step] = &[
         command: &["cargo", "deny", "check", "bans", "licenses", "sources"],
         needs: &["cargo-deny"],
         when_skipped: WhenSkipped::IsFine,
+        ..STEP
+    },
+    Step {
+        name: "header",
+        shows: "include/tme.h is what crates/tme-capi says",
+        command: &["xtask", "header", "--check"],
+        budget: Duration::from_secs(20),
         ..STEP
     },
     Step {
