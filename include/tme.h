@@ -39,16 +39,1761 @@
 extern "C" {
 #endif
 
-/* ---- Which version of the library this is ---------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
+
+/** A client. Made by tme_client_create or tme_client_create_echo, ended by tme_client_destroy. */
+typedef struct TmeClient TmeClient;
+
+/** The bytes of a message: retained from an event, or made to be sent. Outlives the handle it came from. */
+typedef struct TmeMessage TmeMessage;
+
+/** A server. Made by tme_server_create, ended by tme_server_destroy. */
+typedef struct TmeServer TmeServer;
+
+/* ---- Results: what a call gives back --------------------------------------------------------- */
+
+/** Done. */
+#define TME_OK 0
+
+/** Done, but some peers could not take the message; the outcome says how many. */
+#define TME_PARTIAL 1
+
+/** An address does not parse. */
+#define TME_ERROR_ADDRESS (-1)
+
+/** The channels cannot form a table: an id twice, too many, a bad setting. */
+#define TME_ERROR_CHANNELS (-2)
+
+/** A key is not 64 hexadecimal digits. */
+#define TME_ERROR_KEY (-3)
+
+/** A file cannot be read or written, or its content is not what it should be. */
+#define TME_ERROR_FILE (-4)
+
+/** A setting is out of range or contradicts another. */
+#define TME_ERROR_CONFIG (-5)
+
+/** Network conditions that cannot be. */
+#define TME_ERROR_CONDITIONS (-6)
+
+/** This process has a log sink already. */
+#define TME_ERROR_ALREADY_INSTALLED (-7)
+
+/** The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later. */
+#define TME_ERROR_BIND (-101)
+
+/** The system refuses what an engine needs: file handles, threads, randomness. Retry later. */
+#define TME_ERROR_SYSTEM (-103)
+
+/** Waiting for the network failed; the engine has stopped. Make a new one. */
+#define TME_ERROR_WAIT (-104)
+
+/** The socket no longer works; the engine has stopped. Make a new one. */
+#define TME_ERROR_SOCKET (-105)
+
+/** The engine was closed, and all its events were taken. Make a new one. */
+#define TME_ERROR_CLOSED (-106)
+
+/** An internal error stopped this engine earlier; only destroy works. */
+#define TME_ERROR_POISONED (-107)
+
+/** The channel table has no such channel. */
+#define TME_ERROR_UNKNOWN_CHANNEL (-201)
+
+/** The message is larger than the channel, its mode or the other side takes. No retry helps: split it. */
+#define TME_ERROR_TOO_LARGE (-202)
+
+/** The send queue is full; nothing was queued. Retry after TME_EVENT_WRITABLE. */
+#define TME_ERROR_WOULD_BLOCK (-203)
+
+/** The reliable-latest channel has used up its keys. Use one it knows. */
+#define TME_ERROR_TOO_MANY_KEYS (-204)
+
+/** A message key was given for a channel that has none. */
+#define TME_ERROR_KEY_NOT_ALLOWED (-205)
+
+/** The peer is not connected, or not yet. Retry after TME_EVENT_CONNECTED. */
+#define TME_ERROR_NOT_CONNECTED (-206)
+
+/** A pointer is NULL that must not be. */
+#define TME_ERROR_NULL (-301)
+
+/** The pointer is not a handle of this kind: a client where a server belongs. */
+#define TME_ERROR_HANDLE (-302)
+
+/** struct_size is below that of the first version, or larger than any struct will be. */
+#define TME_ERROR_STRUCT_SIZE (-303)
+
+/** A field this library is too old to know is not zero. Retry with a newer library. */
+#define TME_ERROR_STRUCT_TAIL (-304)
+
+/** A text is not UTF-8. */
+#define TME_ERROR_UTF8 (-305)
+
+/** A flag this library does not know. */
+#define TME_ERROR_FLAGS (-306)
+
+/** A value this library does not know. */
+#define TME_ERROR_ENUM (-307)
+
+/** A length or count that no buffer can have. */
+#define TME_ERROR_LENGTH (-308)
+
+/** The result does not fit. Retry with the size that was told. */
+#define TME_ERROR_BUFFER_TOO_SMALL (-309)
+
+/** Another argument is out of its range; tme_last_error says which. */
+#define TME_ERROR_ARGUMENT (-310)
+
+/** Another thread is in update, poll or shutdown of this engine. Retry when it is out. */
+#define TME_ERROR_BUSY (-401)
+
+/** Nobody has this id, any more or yet. Ids are never used twice. */
+#define TME_ERROR_UNKNOWN_PEER (-402)
+
+/** The event's data is gone: its engine was polled again, or destroyed. */
+#define TME_ERROR_UNKNOWN_MESSAGE (-403)
+
+/** The engine's limit of retained messages is reached. Retry after a release. */
+#define TME_ERROR_TOO_MANY_RETAINED (-404)
+
+/** The message came from the network or was handed to a send. Make a new one. */
+#define TME_ERROR_NOT_WRITABLE (-405)
+
+/** Nothing has been measured yet. Retry some 100 ms later. */
+#define TME_ERROR_NO_FIGURES (-406)
+
+/** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
+#define TME_ERROR_INTERNAL (-501)
+
+/** What a call gives back: negative if it did not do what was asked, TME_OK (0), or positive for done with a remark. */
+typedef int32_t TmeResult;
 
 /**
- * Tells which version of the library was loaded.
+ * A constant text for a result, for logs and messages.
+ *
+ * Parameters: `result`, anything; numbers that are no result get a text that says so.
+ * Returns: a text that is never NULL and never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_result_string(TmeResult result);
+
+/**
+ * Copies this thread's detail of its newest failed call, with the numbers in it.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text, empty if no call has failed yet on this thread; `needed`
+ * (may be NULL) gets the bytes it takes with its NUL. 513 bytes always do. The call itself changes nothing of it.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL.
+ * Threads: any; each has its own.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_last_error(char *buffer, size_t capacity, size_t *needed);
+
+/* ---- Channels: how messages are treated ------------------------------------------------------ */
+
+/** May be lost or reordered, never delivered twice. */
+#define TME_CHANNEL_UNRELIABLE 1u
+
+/** Newest wins: a message older than the last delivered one is dropped. */
+#define TME_CHANNEL_SEQUENCED 2u
+
+/** Every message once, in any order. */
+#define TME_CHANNEL_RELIABLE_UNORDERED 3u
+
+/** Every message once, in the order of sending. */
+#define TME_CHANNEL_RELIABLE_ORDERED 4u
+
+/** Per key only the newest value is guaranteed. */
+#define TME_CHANNEL_RELIABLE_LATEST 5u
+
+/** The channel's id is `id`, not its position in the table. */
+#define TME_CHANNEL_FLAG_ID 1u
+
+/** Most channels of a table. */
+#define TME_CHANNELS_MAX 32u
+
+/**
+ * One channel of a table. Frozen: it is an element of an array. What is zero takes its default.
+ *
+ * Both sides must agree on ids, names and modes; the rest is this side's own.
+ */
+typedef struct TmeChannelConfig {
+    /** Name, at most 64 bytes. NULL is an empty name. */
+    const char *name;
+    /** TME_CHANNEL_...; there is no default. */
+    uint32_t mode;
+    /** TME_CHANNEL_FLAG_.... */
+    uint32_t flags;
+    /** 0-255, with TME_CHANNEL_FLAG_ID. Default: the position in the table. */
+    uint32_t id;
+    /** Strict priority, 0-255; lower goes first. Default 0. */
+    uint32_t priority;
+    /** Share among channels of equal priority, 1-1,000. Default 1. */
+    uint32_t weight;
+    /** Different keys a reliable-latest channel may use in the life of a connection, 1-65,536. Default 1,024. */
+    uint32_t keys_max;
+    /** Largest message this side will send here, in bytes. Default: what mode and peer allow. */
+    uint64_t message_bytes_max;
+    /** Bytes that may wait before a send gets TME_ERROR_WOULD_BLOCK. Default 4 MiB. */
+    uint64_t queue_bytes_max;
+    /** Messages that may wait. Default 16,384. */
+    uint32_t queue_messages_max;
+    /** Age at which a queued unreliable or sequenced message expires, in milliseconds. Default 100. */
+    uint32_t queue_age_max_ms;
+    /** 0. */
+    uint64_t reserved[4];
+} TmeChannelConfig;
+
+/* ---- Conditions: a bad network, made on purpose ---------------------------------------------- */
+
+/** What this handle receives. */
+#define TME_DIRECTION_INCOMING 1u
+
+/** What this handle sends. */
+#define TME_DIRECTION_OUTGOING 2u
+
+/** From a client to its server. */
+#define TME_PATH_UP 1u
+
+/** From a server to its client. */
+#define TME_PATH_DOWN 2u
+
+/** Every datagram takes the same time. */
+#define TME_JITTER_NONE 0u
+
+/** Uniform in delay +- `jitter_us`. */
+#define TME_JITTER_UNIFORM 1u
+
+/** An extra delay with the median `jitter_us`, the 99th percentile `jitter_p99_us` and the maximum `jitter_max_us`. */
+#define TME_JITTER_SKEWED 2u
+
+/** Every datagram has its own jitter and may overtake. Without it jitter keeps the order. */
+#define TME_CONDITIONS_JITTER_REORDERS 1u
+
+/**
+ * A network's behaviour in one direction. All probabilities are 0.0-1.0; what is zero takes its default, which is none
+ * unless another is given.
+ */
+typedef struct TmeConditions {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_CONDITIONS_.... */
+    uint32_t flags;
+    /** Probability that a datagram is lost, independently of the others. */
+    double loss;
+    /** Probability per datagram to enter a bad spell, on top of `loss`. */
+    double burst_enter;
+    /** Probability per datagram to leave it. */
+    double burst_leave;
+    /** Probability of loss outside bad spells. */
+    double burst_loss_good;
+    /** Probability of loss in a bad spell. */
+    double burst_loss_bad;
+    /** One-way delay in microseconds, at most 60 s. */
+    uint64_t delay_us;
+    /** TME_JITTER_.... */
+    uint32_t jitter_kind;
+    /** Header bytes that rate, queue and MTU count per datagram. Default 28 (IPv4 and UDP). */
+    uint32_t header_bytes;
+    /** Microseconds; by kind. */
+    uint64_t jitter_us;
+    /** Microseconds (skewed). */
+    uint64_t jitter_p99_us;
+    /** Microseconds (skewed). */
+    uint64_t jitter_max_us;
+    /** Probability that a datagram is held back, so that others overtake it. */
+    double reorder;
+    /** For how long, in microseconds. Default 10,000. */
+    uint64_t reorder_delay_us;
+    /** Probability that a datagram arrives twice. */
+    double duplicate;
+    /** The copy comes up to this much later, in microseconds. Default 10,000. */
+    uint64_t duplicate_delay_max_us;
+    /** Probability that bits of a datagram are flipped. */
+    double corrupt;
+    /** From 1 to this many bits are flipped, at most 64. Default 3. */
+    uint32_t corrupt_bits_max;
+    /** Largest packet with headers; larger ones are dropped. Default: any. */
+    uint32_t mtu_bytes;
+    /** Rate of the narrowest place of the path. Default: any rate. */
+    uint64_t bottleneck_bytes_per_second;
+    /** Bytes that may queue in front of it; more are dropped. */
+    uint64_t bottleneck_queue_bytes;
+} TmeConditions;
+
+/**
+ * Prepares conditions of a perfect network.
+ *
+ * Parameters: `conditions` of `struct_size` bytes, which must be `sizeof *conditions`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_conditions_init(TmeConditions *conditions, size_t struct_size);
+
+/**
+ * Fills in the conditions of a kind of network: "lan", "wifi", "bad-wifi", "mobile-4g", "satellite" or "terrible".
+ *
+ * Parameters: `preset`; `path`, TME_PATH_UP or TME_PATH_DOWN: a client sends up and receives down, a server the other way
+ * round; `conditions` of `struct_size` bytes.
+ * Returns: TME_OK; TME_ERROR_ARGUMENT for an unknown preset; TME_ERROR_ENUM; TME_ERROR_NULL; TME_ERROR_UTF8;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_conditions_preset(
+    const char *preset,
+    uint32_t path,
+    TmeConditions *conditions,
+    size_t struct_size);
+
+/* ---- Messages: bytes that are kept, passed on or filled in place ----------------------------- */
+
+/** Names the data of an event until the next poll of its handle. 0 names nothing. */
+typedef uint64_t TmeMessageId;
+
+/**
+ * Makes a message of `length` zero bytes to be filled and sent without a copy.
+ *
+ * Parameters: `length`, at most 16 MiB; `message` gets the message.
+ * Ownership: the caller's, until a send takes it; tme_message_release gives it back.
+ * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_create(size_t length, TmeMessage **message);
+
+/**
+ * Keeps the data of an event beyond the next poll.
+ *
+ * Nothing is copied, except messages up to 512 bytes, which would hold on to their neighbours.
+ *
+ * Parameters: `id`, the field `message` of an event; `message` gets the message.
+ * Ownership: the caller's; tme_message_release gives it back, or a send takes it.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_MESSAGE if the handle was polled again or destroyed; TME_ERROR_TOO_MANY_RETAINED;
+ * TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_retain(TmeMessageId id, TmeMessage **message);
+
+/**
+ * Makes a second owner of the same bytes, for instance to send them twice. Neither is writable afterwards.
+ *
+ * Parameters: `copy` gets the second message.
+ * Ownership: both are the caller's.
+ * Returns: TME_OK; TME_ERROR_TOO_MANY_RETAINED, if the message was retained and its handle's limit is reached;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_clone(const TmeMessage *message, TmeMessage **copy);
+
+/**
+ * Gives a message back.
+ *
+ * Parameters: `message`; NULL does nothing.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_release(TmeMessage *message);
+
+/**
+ * The bytes of a message.
+ *
+ * Parameters: `data` gets where they are, NULL if there are none; `length` gets how many. They live as long as the message.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_bytes(const TmeMessage *message, const void **data, size_t *length);
+
+/**
+ * Where the bytes of a made message are to be written, until it is sent or cloned.
+ *
+ * Parameters: `data` gets where, NULL if there are none; `length` gets how many.
+ * Returns: TME_OK; TME_ERROR_NOT_WRITABLE; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_t *length);
+
+/* ---- Events: what polling gives -------------------------------------------------------------- */
+
+/** A peer is connected: messages can be sent and will come. */
+#define TME_EVENT_CONNECTED 1u
+
+/** A message came. */
+#define TME_EVENT_MESSAGE 2u
+
+/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
+#define TME_EVENT_WRITABLE 3u
+
+/** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
+#define TME_EVENT_INTERRUPTED 4u
+
+/** The peer is heard again. */
+#define TME_EVENT_RESUMED 5u
+
+/** The connection is over, or was never made. The peer's id names nobody from now on. */
+#define TME_EVENT_DISCONNECTED 6u
+
+/** CONNECTED: the other side has a key, which the peer's info tells. */
+#define TME_EVENT_FLAG_HAS_KEY 1u
+
+/** CONNECTED at a client with known hosts: this server was not known before. */
+#define TME_EVENT_FLAG_FIRST_USE 2u
+
+/** DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did. */
+#define TME_EVENT_FLAG_REMOTE 4u
+
+/** DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server. */
+#define TME_EVENT_FLAG_UNAUTHENTICATED 8u
+
+/** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
+typedef uint64_t TmePeer;
+
+/**
+ * One piece of news. Which fields mean something depends on `type`; the others are 0.
+ *
+ * `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
+ * Skip kinds you do not know: newer libraries have more.
+ */
+typedef struct TmeEvent {
+    /** TME_EVENT_.... */
+    uint32_t type;
+    /** TME_EVENT_FLAG_..., by kind. */
+    uint32_t flags;
+    /** Whom it is about; 0 if nobody. */
+    TmePeer peer;
+    /** TME_REASON_... (DISCONNECTED). */
+    uint32_t reason;
+    /** The channel's id (MESSAGE, WRITABLE). */
+    uint32_t channel;
+    /** MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code. */
+    uint64_t token;
+    /**
+     * The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
+     * (DISCONNECTED). NULL if there are none.
+     */
+    const uint8_t *data;
+    /** Bytes in `data`. */
+    size_t length;
+    /** Names the data for tme_message_retain; 0 if there is none. */
+    TmeMessageId message;
+    /** 0. */
+    uint64_t reserved;
+} TmeEvent;
+
+/**
+ * A constant name for a kind of event, such as "connected".
+ *
+ * Parameters: `type`, anything; unknown kinds are "unknown".
+ * Returns: a text that is never NULL and never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_event_string(uint32_t type);
+
+/* ---- Peers: who they are --------------------------------------------------------------------- */
+
+/** Who a peer is. */
+typedef struct TmePeerInfo {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** The number of the client in this connection: at least 2, below 2^31, never used twice in a server's run. */
+    uint32_t number;
+    /** Its id. */
+    TmePeer peer;
+    /** Its address and port as text. */
+    char address[64];
+    /**
+     * Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key. Empty if
+     * it has none.
+     */
+    char key[72];
+} TmePeerInfo;
+
+/* ---- Settings: what servers, clients and sends are told -------------------------------------- */
+
+/** A network thread does the input and output: connections survive a game that is busy for long. */
+#define TME_CONFIG_THREADED 1u
+
+/** Neither encrypted nor authenticated. Both sides must ask for it. For development. */
+#define TME_CONFIG_PLAINTEXT 2u
+
+/** Server: only clients that prove an identity key are admitted. */
+#define TME_CONFIG_REQUIRE_IDENTITY 4u
+
+/** Everything queued leaves at once. */
+#define TME_SEND_FLUSH 1u
+
+/** What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default. */
+typedef struct TmeClientConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_CONFIG_.... Default: inline and encrypted. */
+    uint32_t flags;
+    /** The server, "host:port"; names are looked up without blocking. Default "localhost:7777". */
+    const char *address;
+    /** Name of the game; different games refuse each other. Default: no name. */
+    const char *application;
+    /**
+     * The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
+     * `known_hosts` any server is believed, with a warning in the log.
+     */
+    const char *server_key;
+    /**
+     * File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is not
+     * there. Not together with `server_key`.
+     */
+    const char *known_hosts;
+    /** The player's secret key, 64 hexadecimal digits, by which the server recognises him. Default: none. */
+    const char *identity;
+    /** Local address and port to send from. Default: any. */
+    const char *bind;
+    /** Channels, as many as `channel_count`. Default: those of the server. */
+    const TmeChannelConfig *channels;
+    /** Bytes that the server finds in TME_EVENT_CONNECTED. Encrypted. */
+    const void *user_data;
+    /** How many channels. */
+    uint32_t channel_count;
+    /** How many bytes of user data, at most 512. */
+    uint32_t user_data_bytes;
+    /** How long to try to connect, in milliseconds. Default 10,000. */
+    uint32_t connect_timeout_ms;
+    /** Silence after which the connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
+    uint32_t idle_timeout_ms;
+    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
+    uint32_t keep_alive_ms;
+    /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
+    uint32_t gathering_us;
+    /** Largest datagram to send, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    uint32_t datagram_bytes;
+    /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
+    uint32_t receive_datagram_bytes_max;
+    /** Largest reliable message to receive, in bytes, 1,100-16,777,216. Default 1 MiB. */
+    uint32_t message_bytes_max;
+    /** Bytes of reliable messages in the air on all channels. Default 4 MiB. */
+    uint32_t connection_credit_bytes;
+    /** Bytes of reliable messages in the air on one channel. Default 2 MiB. */
+    uint32_t channel_credit_bytes;
+    /** Reliable messages in the air on one channel, 1-262,144. Default 8,192. */
+    uint32_t channel_credit_messages;
+    /** Messages that may be retained at a time. Default 16,384. */
+    uint32_t retained_messages_max;
+    /** 0. */
+    uint32_t reserved;
+} TmeClientConfig;
+
+/** What one send is told. NULL in its place is all zero. */
+typedef struct TmeSendOptions {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_SEND_.... */
+    uint32_t flags;
+    /** Key of a reliable-latest channel. 0 on other channels. */
+    uint32_t key;
+    /** 0. */
+    uint32_t reserved;
+    /** Broadcasts leave this peer out. 0: nobody. */
+    TmePeer except;
+} TmeSendOptions;
+
+/** What a server is told. tme_server_config_init fills in the defaults; what is zero takes its default. */
+typedef struct TmeServerConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_CONFIG_.... Default: inline and encrypted. */
+    uint32_t flags;
+    /**
+     * Address and port to listen on; port 0 lets the system choose, "[::]:7777" takes IPv6 and IPv4. Default
+     * "0.0.0.0:7777".
+     */
+    const char *listen;
+    /** Name of the game; different games refuse each other. Default: no name. */
+    const char *application;
+    /** The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log. */
+    const char *key;
+    /** File with the secret key, as `tme keygen` writes it. Not together with `key`. */
+    const char *key_file;
+    /** Channels, as many as `channel_count`. Default: 0 reliable-ordered, 1 unreliable, 2 sequenced. */
+    const TmeChannelConfig *channels;
+    /** How many. */
+    uint32_t channel_count;
+    /** Peers at a time, 1-524,287. Default 64. */
+    uint32_t max_peers;
+    /** Silence after which a connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
+    uint32_t idle_timeout_ms;
+    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
+    uint32_t keep_alive_ms;
+    /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
+    uint32_t gathering_us;
+    /** Largest datagram to send, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    uint32_t datagram_bytes;
+    /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
+    uint32_t receive_datagram_bytes_max;
+    /** Largest reliable message to receive, in bytes, 1,100-16,777,216. Default 1 MiB. */
+    uint32_t message_bytes_max;
+    /** Bytes of reliable messages in the air on all channels of a peer. Default 4 MiB. */
+    uint32_t connection_credit_bytes;
+    /** Bytes of reliable messages in the air on one channel. Default 2 MiB. */
+    uint32_t channel_credit_bytes;
+    /** Reliable messages in the air on one channel, 1-262,144. Default 8,192. */
+    uint32_t channel_credit_messages;
+    /** Messages that may be retained at a time. Default 16,384. */
+    uint32_t retained_messages_max;
+} TmeServerConfig;
+
+/**
+ * Fills in the defaults of a server.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_config_init(TmeServerConfig *config, size_t struct_size);
+
+/**
+ * Fills in the defaults of a client.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_config_init(TmeClientConfig *config, size_t struct_size);
+
+/**
+ * Fills in the defaults of a send.
+ *
+ * Parameters: `options` of `struct_size` bytes, which must be `sizeof *options`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_send_options_init(TmeSendOptions *options, size_t struct_size);
+
+/* ---- Statistics: what engines, peers and channels tell about themselves ---------------------- */
+
+/** Figures of a connection since it was established. Times are microseconds, rates bytes per second. */
+typedef struct TmePeerStatistics {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** Largest datagram sent, in bytes of UDP payload. */
+    uint32_t datagram_bytes;
+    /** Newest round-trip time. */
+    uint64_t rtt_latest_us;
+    /** Smoothed round-trip time. */
+    uint64_t rtt_smoothed_us;
+    /** Mean deviation of the round-trip time. */
+    uint64_t rtt_variation_us;
+    /** Smallest round-trip time. */
+    uint64_t rtt_minimum_us;
+    /** Mean difference between successive round-trip times. */
+    uint64_t jitter_us;
+    /** Packets sent. */
+    uint64_t packets_sent;
+    /** Authentic packets received. */
+    uint64_t packets_received;
+    /** UDP payload bytes sent. */
+    uint64_t bytes_sent;
+    /** UDP payload bytes received in authentic packets. */
+    uint64_t bytes_received;
+    /** Packets we sent that count as lost. */
+    uint64_t packets_lost;
+    /** Packets counted as lost and acknowledged after all. */
+    uint64_t packets_spuriously_lost;
+    /** Packets of the other side that did not arrive. */
+    uint64_t packets_missing;
+    /** Share of our packets lost, over the last seconds, 0.0-1.0. */
+    double loss_sent;
+    /** Share of the other side's packets missing, over the last seconds, 0.0-1.0. */
+    double loss_received;
+    /** UDP payload bytes per second sent, over the last second. */
+    uint64_t rate_sent;
+    /** UDP payload bytes per second received, over the last second. */
+    uint64_t rate_received;
+    /** Messages handed to the game. */
+    uint64_t messages_received;
+    /** Messages received a second time and dropped. */
+    uint64_t messages_duplicate;
+    /** Unreliable messages dropped because the game did not poll. */
+    uint64_t messages_overflowed;
+    /** Unreliable messages of several pieces given up because a piece did not come. */
+    uint64_t messages_incomplete;
+    /** Frames sent again. */
+    uint64_t retransmitted;
+    /** Probe time-outs. */
+    uint64_t probe_timeouts;
+    /** Bytes that may be in flight. */
+    uint64_t congestion_window_bytes;
+    /** Bytes in flight. */
+    uint64_t bytes_in_flight;
+    /** Bytes per second the pacer allows. */
+    uint64_t pacing_rate;
+    /** Bytes queued on all channels. */
+    uint64_t queued_bytes;
+    /** Packets dropped: header cut short or reserved bits set. */
+    uint64_t dropped_malformed;
+    /** Packets dropped: received before. */
+    uint64_t dropped_replayed;
+    /** Packets dropped: older than the replay window. */
+    uint64_t dropped_too_old;
+    /** Packets dropped: the tag does not verify. */
+    uint64_t dropped_unauthentic;
+    /** Packets dropped: sealed with keys that are erased. */
+    uint64_t dropped_key_erased;
+    /** Packets dropped: from another address. */
+    uint64_t dropped_foreign_address;
+    /** Packets dropped: after the connection was closed. */
+    uint64_t dropped_closed;
+} TmePeerStatistics;
+
+/** Figures of one channel towards a peer, on the sending side. */
+typedef struct TmeChannelStatistics {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** The channel's id. */
+    uint32_t channel;
+    /** Bytes waiting, and for reliable channels unacknowledged. */
+    uint64_t queued_bytes;
+    /** Messages waiting, and for reliable channels unacknowledged. */
+    uint64_t queued_messages;
+    /** How long messages wait before they leave, smoothed, in microseconds. */
+    uint64_t queue_time_us;
+    /** Messages whose first byte was sent. */
+    uint64_t messages_sent;
+    /** Frames sent again. */
+    uint64_t retransmitted;
+    /** Unreliable messages that waited too long. */
+    uint64_t expired;
+    /** Messages replaced by a newer one. */
+    uint64_t superseded;
+} TmeChannelStatistics;
+
+/** Figures of a whole server or client, its socket included. */
+typedef struct TmeEngineStatistics {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** Peers connected, or accepted and about to be. */
+    uint32_t peers;
+    /** Datagrams received. */
+    uint64_t datagrams_received;
+    /** Their bytes of UDP payload. */
+    uint64_t bytes_received;
+    /** Datagrams sent. */
+    uint64_t datagrams_sent;
+    /** Their bytes of UDP payload. */
+    uint64_t bytes_sent;
+    /** System calls made to receive. */
+    uint64_t receive_calls;
+    /** System calls made to send. */
+    uint64_t send_calls;
+    /** Times a send stopped because the socket's queue was full. */
+    uint64_t socket_full;
+    /** Data packets dropped, for all reasons. */
+    uint64_t packets_dropped;
+    /** Handshake datagrams dropped, for all reasons. */
+    uint64_t handshakes_dropped;
+    /** Messages accepted by a send whose peer was gone before they reached its connection. */
+    uint64_t sends_dropped;
+    /** Resets sent to peers of an earlier run. */
+    uint64_t resets_sent;
+} TmeEngineStatistics;
+
+/**
+ * What modelled network conditions did to datagrams in one direction since they were switched on.
+ *
+ * `offered` + `duplicated` is what was delivered, lost or dropped, plus what is still on its way.
+ */
+typedef struct TmeConditionStatistics {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Datagrams handed to the modelled network. */
+    uint64_t offered;
+    /** Datagrams delivered, copies included. */
+    uint64_t delivered;
+    /** Lost, independently of each other. */
+    uint64_t lost;
+    /** Lost in bad spells. */
+    uint64_t burst_lost;
+    /** Dropped because the bottleneck's queue was full. */
+    uint64_t queue_dropped;
+    /** Dropped because they were larger than the MTU. */
+    uint64_t mtu_dropped;
+    /** Dropped because the model's memory limits were reached. */
+    uint64_t overflow;
+    /** Copies made. */
+    uint64_t duplicated;
+    /** Datagrams with flipped bits. */
+    uint64_t corrupted;
+    /** Datagrams delivered after one that had entered later. */
+    uint64_t reordered;
+} TmeConditionStatistics;
+
+/** What a broadcast came to. Frozen. */
+typedef struct TmeBroadcast {
+    /** Peers for which it was queued. */
+    uint32_t sent;
+    /** Peers whose queue is full; TME_EVENT_WRITABLE follows for each. */
+    uint32_t would_block;
+    /** Ids that name nobody. */
+    uint32_t gone;
+    /** Peers that will not take it later either: larger than they allow, or one key too many. */
+    uint32_t refused;
+    /** 0. */
+    uint64_t reserved[2];
+} TmeBroadcast;
+
+/* ---- Client: connects to one server and talks to it ------------------------------------------ */
+
+/**
+ * Starts a client. Whether the server answers is told by TME_EVENT_CONNECTED or TME_EVENT_DISCONNECTED.
+ *
+ * Parameters: `config`, NULL for all defaults; `client` gets the client.
+ * Ownership: the caller's, until tme_client_destroy. What `config` points to is copied.
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_FILE; TME_ERROR_CONFIG;
+ * TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+ * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_create(const TmeClientConfig *config, TmeClient **client);
+
+/**
+ * Starts a client that needs no server: every message it sends comes back on the same channel with the same key.
+ *
+ * For tests of bindings and for single-player modes: everything else is as with a real server, network conditions included.
+ *
+ * Parameters: as tme_client_create; `address`, `server_key` and `known_hosts` do not matter.
+ * Ownership: the caller's, until tme_client_destroy.
+ * Returns: as tme_client_create.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_create_echo(const TmeClientConfig *config, TmeClient **client);
+
+/**
+ * Ends a client. Its connection ends at once; tme_client_close before it does so politely.
+ *
+ * Parameters: `client`; NULL does nothing. Retained messages stay.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, when no other call on the client is running or will come.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_destroy(TmeClient *client);
+
+/**
+ * Waits for news, at most the time given. Inline, all input and output happens here.
+ *
+ * Parameters: `timeout_ms`; 0 does not wait. Returns early with events, or after tme_client_wake.
+ * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (the connection goes on); TME_ERROR_BUSY;
+ * TME_ERROR_CLOSED; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_update(TmeClient *client, uint32_t timeout_ms);
+
+/**
+ * Takes the oldest events.
+ *
+ * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
+ * waits. The data of events taken earlier ends here.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED after close, when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is not aligned.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_poll(
+    TmeClient *client,
+    TmeEvent *events,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Sends what is queued now instead of with the next update.
+ *
+ * Returns: TME_OK; TME_ERROR_CLOSED; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_flush(TmeClient *client);
+
+/**
+ * Makes a waiting tme_client_update return.
+ *
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_wake(TmeClient *client);
+
+/**
+ * Ends the connection after what is queued reliably went through.
+ *
+ * Parameters: `patience_ms`, the longest that takes. Events of the last moments can still be polled.
+ * Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_close(TmeClient *client, uint32_t patience_ms);
+
+/**
+ * Queues a message for the server. The bytes are copied.
+ *
+ * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
+ * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
+ * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_send(
+    TmeClient *client,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    uint32_t flags);
+
+/**
+ * Queues a message for the server, with options. The bytes are copied.
+ *
+ * Parameters: as tme_client_send; `options`, NULL for none.
+ * Returns: as tme_client_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
+ * TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_send_with(
+    TmeClient *client,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    const TmeSendOptions *options);
+
+/**
+ * Hands a message over for the server, without a copy.
+ *
+ * Parameters: `message`; the others as tme_client_send_with.
+ * Ownership: on success the message is the library's; on failure it is still the caller's, but no longer writable.
+ * Returns: as tme_client_send_with.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_send_message(
+    TmeClient *client,
+    uint32_t channel,
+    TmeMessage *message,
+    const TmeSendOptions *options);
+
+/**
+ * Tells whether the server is connected.
+ *
+ * Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
+
+/**
+ * Tells who the server is: its id, address and key; the number is the client's own.
+ *
+ * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_server_info(
+    const TmeClient *client,
+    TmePeerInfo *info,
+    size_t struct_size);
+
+/**
+ * Finds a channel by its name, for clients that take the server's table.
+ *
+ * Parameters: `name`; `channel` gets the id.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE; TME_ERROR_UTF8.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_channel_by_name(
+    const TmeClient *client,
+    const char *name,
+    uint32_t *channel);
+
+/**
+ * Ends the connection after queued reliable messages went through, for at most 3 s, with a code and bytes of the game's own.
+ *
+ * TME_EVENT_DISCONNECTED follows.
+ *
+ * Parameters: `code`; `detail` of `length` bytes, at most 512. The server finds them in its TME_EVENT_DISCONNECTED.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_TOO_LARGE; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_disconnect(
+    TmeClient *client,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * Figures of the connection, at most 100 ms older than its last datagram.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_statistics(
+    const TmeClient *client,
+    TmePeerStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Figures of one channel: queue depth, queue time, resent, expired.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NO_FIGURES; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_channel_statistics(
+    const TmeClient *client,
+    uint32_t channel,
+    TmeChannelStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Figures of the client as a whole, its socket included.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_engine_statistics(
+    const TmeClient *client,
+    TmeEngineStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Switches modelled network conditions on, changes them, or off. They end with the connection.
+ *
+ * Parameters: `direction`, TME_DIRECTION_...; `conditions`, NULL to switch off.
+ * Returns: TME_OK; TME_ERROR_CONDITIONS; TME_ERROR_NOT_CONNECTED; TME_ERROR_ENUM; TME_ERROR_FLAGS; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_set_conditions(
+    TmeClient *client,
+    uint32_t direction,
+    const TmeConditions *conditions);
+
+/**
+ * What modelled network conditions have done.
+ *
+ * Parameters: `direction`, TME_DIRECTION_...; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_NO_FIGURES while none are switched on; TME_ERROR_NOT_CONNECTED; TME_ERROR_ENUM;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_condition_statistics(
+    const TmeClient *client,
+    uint32_t direction,
+    TmeConditionStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * The address the client sends from.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_local_address(
+    const TmeClient *client,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * The port the client sends from.
+ *
+ * Returns: the port; 0 if `client` is not a client.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint16_t tme_client_port(const TmeClient *client);
+
+/* ---- Keys: made, and turned into what others may know ---------------------------------------- */
+
+/** Bytes that the text of a key takes: 64 hexadecimal digits and a NUL. */
+#define TME_KEY_TEXT_BYTES 65
+
+/**
+ * Makes a secret key from the system's randomness: a server's, or a player's identity.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets 64 hexadecimal digits; `needed` (may be NULL) gets 65. Keep it secret.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_CONFIG if the system has no randomness.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_key_generate(char *buffer, size_t capacity, size_t *needed);
+
+/**
+ * The public half of a secret key: what a server's clients pin.
+ *
+ * Parameters: `secret`, 64 hexadecimal digits; `buffer` of `capacity` bytes gets as many; `needed` (may be NULL) gets 65.
+ * Returns: TME_OK; TME_ERROR_KEY; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_NULL; TME_ERROR_UTF8.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_key_public(
+    const char *secret,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/* ---- Log: where lines go. Silent until the host asks ----------------------------------------- */
+
+/** No lines. */
+#define TME_LOG_OFF 0u
+
+/** What went wrong. */
+#define TME_LOG_ERROR 1u
+
+/** What somebody should look at. */
+#define TME_LOG_WARN 2u
+
+/** What an operator wants to know. */
+#define TME_LOG_INFO 3u
+
+/** What helps to find a bug. */
+#define TME_LOG_DEBUG 4u
+
+/** Everything. */
+#define TME_LOG_TRACE 5u
+
+/** Standard error. */
+#define TME_LOG_SINK_CONSOLE 1u
+
+/** The rotating file. */
+#define TME_LOG_SINK_FILE 2u
+
+/** The host's function. */
+#define TME_LOG_SINK_CALLBACK 3u
+
+/**
+ * A host's function for log lines.
+ *
+ * It is called on whichever thread logs, by several at once, and must return soon. It must not call the library. The texts
+ * are UTF-8 without control characters, except line feeds that are followed by an indent; they live until it returns.
+ */
+typedef void (*TmeLogCallback)(uint32_t level, const char *target, const char *text, void *user_data);
+
+/** Where log lines go. All levels are off by default. */
+typedef struct TmeLogConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_LOG_... for standard error, in colour where that is a terminal. */
+    uint32_t console_level;
+    /** TME_LOG_... for the file. */
+    uint32_t file_level;
+    /** TME_LOG_... for the function. */
+    uint32_t callback_level;
+    /** The file; its folder must exist. Older ones are named with .1, .2, ... after it. */
+    const char *file_path;
+    /** Size a file does not exceed. Default 10 MiB. */
+    uint64_t file_bytes_max;
+    /** The function, or NULL. */
+    TmeLogCallback callback;
+    /** Handed to the function. */
+    void *user_data;
+    /** How many full files are kept, 1-99. Default 3. */
+    uint32_t file_count;
+    /** 0. */
+    uint32_t reserved;
+} TmeLogConfig;
+
+/**
+ * Fills in the defaults of a log: nothing.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_log_config_init(TmeLogConfig *config, size_t struct_size);
+
+/**
+ * Lets log lines go to the sinks whose level is not off. Once per process.
+ *
+ * Parameters: `config`. The function and its `user_data` must stay usable until the process ends or the library is unloaded.
+ * Returns: TME_OK; TME_ERROR_ALREADY_INSTALLED; TME_ERROR_FILE if the file cannot be opened; TME_ERROR_CONFIG if all levels
+ * are off, a path or function is missing, or a file limit is out of range; TME_ERROR_ENUM for an unknown level;
+ * TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_log_init(const TmeLogConfig *config);
+
+/**
+ * Changes which lines a sink takes. Nothing happens if it was not installed.
+ *
+ * Parameters: `sink`, TME_LOG_SINK_...; `level`, TME_LOG_....
+ * Returns: TME_OK; TME_ERROR_ENUM.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_log_set_level(uint32_t sink, uint32_t level);
+
+/**
+ * How many lines could not be written to the file so far.
+ *
+ * Returns: the count; 0 without a file.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint64_t tme_log_lost_lines(void);
+
+/* ---- Reasons: why a connection was refused or ended ------------------------------------------ */
+
+/** No protocol version in common. */
+#define TME_REASON_VERSION 1u
+
+/** The server runs another game. */
+#define TME_REASON_APPLICATION 2u
+
+/** Too many handshakes at the moment. */
+#define TME_REASON_BUSY 3u
+
+/** No cipher in common, or only one side allows plaintext. */
+#define TME_REASON_SUITES 4u
+
+/** The server takes only clients with an identity key. */
+#define TME_REASON_IDENTITY_REQUIRED 5u
+
+/** The channel tables differ. */
+#define TME_REASON_CHANNEL_TABLE 6u
+
+/** The server is full. */
+#define TME_REASON_FULL 7u
+
+/** The player is banned. */
+#define TME_REASON_BANNED 8u
+
+/** The game refused. */
+#define TME_REASON_DENIED 9u
+
+/** The connect token is missing, invalid, expired or used. */
+#define TME_REASON_TOKEN 10u
+
+/** The server did not understand a critical extension. */
+#define TME_REASON_EXTENSION 11u
+
+/** A parameter is outside its range. */
+#define TME_REASON_PARAMETERS 12u
+
+/** A schema both sides have differs. */
+#define TME_REASON_SCHEMA 13u
+
+/** The application closed the connection. */
+#define TME_REASON_CLOSED 100u
+
+/** The server shut down. */
+#define TME_REASON_SHUTDOWN 101u
+
+/** The player was kicked. */
+#define TME_REASON_KICKED 102u
+
+/** A newer connection of the same identity took over. */
+#define TME_REASON_REPLACED 103u
+
+/** The other side broke the protocol. */
+#define TME_REASON_PROTOCOL_VIOLATION 104u
+
+/** The other side sent more than it was granted. */
+#define TME_REASON_FLOW_CONTROL 105u
+
+/** Too many forged packets for one key. */
+#define TME_REASON_KEY_EXHAUSTED 106u
+
+/** The other side lost the connection's state, for instance by a restart. */
+#define TME_REASON_RESET 107u
+
+/** Nothing was heard for the idle time-out. */
+#define TME_REASON_TIMED_OUT 108u
+
+/** An internal error. */
+#define TME_REASON_INTERNAL 109u
+
+/** No answer while connecting. */
+#define TME_REASON_CONNECT_TIMED_OUT 110u
+
+/** Given up on this side before the connection was established. */
+#define TME_REASON_ABORTED 111u
+
+/** The server's name could not be turned into an address. */
+#define TME_REASON_UNRESOLVED 112u
+
+/** Only a server answered whose key is not trusted. */
+#define TME_REASON_UNTRUSTED_KEY 113u
+
+/**
+ * A constant text for a reason; it says what the reader can do.
+ *
+ * Parameters: `reason`, anything; unknown numbers get a general text.
+ * Returns: a text that is never NULL and never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_reason_string(uint32_t reason);
+
+/* ---- Server: listens, admits peers, talks to them -------------------------------------------- */
+
+/**
+ * Starts a server.
+ *
+ * Parameters: `config`, NULL for all defaults; `server` gets the server.
+ * Ownership: the caller's, until tme_server_destroy. What `config` points to is copied.
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_FILE; TME_ERROR_CONFIG;
+ * TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+ * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_create(const TmeServerConfig *config, TmeServer **server);
+
+/**
+ * Ends a server. Its connections end at once; tme_server_shutdown before it does so politely.
+ *
+ * Parameters: `server`; NULL does nothing. Retained messages stay.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, when no other call on the server is running or will come.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_destroy(TmeServer *server);
+
+/**
+ * Waits for news, at most the time given. Inline, all input and output happens here.
+ *
+ * Parameters: `timeout_ms`; 0 does not wait. Returns early with events, or after tme_server_wake.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_update(TmeServer *server, uint32_t timeout_ms);
+
+/**
+ * Takes the oldest events.
+ *
+ * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
+ * waits. The data of events taken earlier ends here.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED after shutdown, when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is not aligned.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_poll(
+    TmeServer *server,
+    TmeEvent *events,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Sends what is queued now instead of with the next update.
+ *
+ * Returns: TME_OK; TME_ERROR_CLOSED; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_flush(TmeServer *server);
+
+/**
+ * Makes a waiting tme_server_update return.
+ *
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_wake(TmeServer *server);
+
+/**
+ * Tells every client that the server shuts down, after what is queued reliably went through.
+ *
+ * Parameters: `patience_ms`, the longest that takes. Events of the last moments can still be polled.
+ * Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_shutdown(TmeServer *server, uint32_t patience_ms);
+
+/**
+ * Queues a message for a peer. The bytes are copied.
+ *
+ * Parameters: `peer`; `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
+ * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_UNKNOWN_PEER; TME_ERROR_NOT_CONNECTED
+ * for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS;
+ * TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_send(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    uint32_t flags);
+
+/**
+ * Queues a message for a peer, with options. The bytes are copied.
+ *
+ * Parameters: as tme_server_send; `options`, NULL for none.
+ * Returns: as tme_server_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
+ * TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_send_with(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    const TmeSendOptions *options);
+
+/**
+ * Hands a message over for a peer, without a copy.
+ *
+ * Parameters: `message`; the others as tme_server_send_with.
+ * Ownership: on success the message is the library's; on failure it is still the caller's, but no longer writable.
+ * Returns: as tme_server_send_with.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_send_message(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    TmeMessage *message,
+    const TmeSendOptions *options);
+
+/**
+ * Queues a message for every peer; it is stored once.
+ *
+ * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH; `outcome` (may be NULL) gets counts.
+ * Returns: TME_OK if every peer took it, also if there is none; TME_PARTIAL if somebody did not; TME_ERROR_UNKNOWN_CHANNEL;
+ * TME_ERROR_TOO_LARGE; TME_ERROR_WOULD_BLOCK; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_broadcast(
+    TmeServer *server,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    uint32_t flags,
+    TmeBroadcast *outcome);
+
+/**
+ * Queues a message for every peer but one.
+ *
+ * Parameters: `except`, a peer, connected or not; the others as tme_server_broadcast.
+ * Returns: as tme_server_broadcast.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_broadcast_except(
+    TmeServer *server,
+    TmePeer except,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    uint32_t flags,
+    TmeBroadcast *outcome);
+
+/**
+ * Queues a message for every peer, with options: a key, and whom to leave out.
+ *
+ * Parameters: `options`, NULL for none; the others as tme_server_broadcast.
+ * Returns: as tme_server_broadcast; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_broadcast_with(
+    TmeServer *server,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    const TmeSendOptions *options,
+    TmeBroadcast *outcome);
+
+/**
+ * Hands a message over for every peer, without a copy.
+ *
+ * Parameters: `message`; the others as tme_server_broadcast_with.
+ * Ownership: on success, TME_PARTIAL included, the message is the library's; on failure it is still the caller's, but no
+ * longer writable.
+ * Returns: as tme_server_broadcast_with.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_broadcast_message(
+    TmeServer *server,
+    uint32_t channel,
+    TmeMessage *message,
+    const TmeSendOptions *options,
+    TmeBroadcast *outcome);
+
+/**
+ * Queues a message for the peers named; it is stored once.
+ *
+ * Parameters: `peers`, an array of `peer_count`; `options`, NULL for none; the others as tme_server_broadcast. An id that
+ * names nobody is counted in `outcome`.
+ * Returns: as tme_server_broadcast_with.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_multicast(
+    TmeServer *server,
+    const TmePeer *peers,
+    uint32_t peer_count,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    const TmeSendOptions *options,
+    TmeBroadcast *outcome);
+
+/**
+ * Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.
+ *
+ * TME_EVENT_DISCONNECTED follows.
+ *
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_disconnect(TmeServer *server, TmePeer peer);
+
+/**
+ * Ends the connection to a peer like tme_server_disconnect, with a code and bytes of the game's own.
+ *
+ * Parameters: `code`; `detail` of `length` bytes, at most 512. The client finds them in its TME_EVENT_DISCONNECTED.
+ * Returns: as tme_server_disconnect; TME_ERROR_TOO_LARGE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_disconnect_with(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * Throws a peer out at once, with a code and bytes of the game's own.
+ *
+ * Parameters: as tme_server_disconnect_with.
+ * Returns: as tme_server_disconnect_with.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_kick(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * Lists the peers that are connected.
+ *
+ * Parameters: `peers`, an array of `capacity`, gets as many ids as fit; `count` gets how many peers there are, also if
+ * they do not fit. NULL with capacity 0 asks for the count.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL if there are more; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_LENGTH.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peers(
+    const TmeServer *server,
+    TmePeer *peers,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Tells who a peer is.
+ *
+ * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_info(
+    const TmeServer *server,
+    TmePeer peer,
+    TmePeerInfo *info,
+    size_t struct_size);
+
+/**
+ * Finds the peer with a number, for engines whose ids have 32 bits.
+ *
+ * Parameters: `number`; `peer` gets its id, or 0.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_by_number(
+    const TmeServer *server,
+    uint32_t number,
+    TmePeer *peer);
+
+/**
+ * Figures of one peer, at most 100 ms older than its last datagram.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_statistics(
+    const TmeServer *server,
+    TmePeer peer,
+    TmePeerStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Figures of one channel towards a peer: queue depth, queue time, resent, expired.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NO_FIGURES; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_channel_statistics(
+    const TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    TmeChannelStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Figures of the whole server.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_statistics(
+    const TmeServer *server,
+    TmeEngineStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Switches modelled network conditions towards a peer on, changes them, or off. They end with the connection.
+ *
+ * Parameters: `direction`, TME_DIRECTION_...; `conditions`, NULL to switch off.
+ * Returns: TME_OK; TME_ERROR_CONDITIONS; TME_ERROR_UNKNOWN_PEER; TME_ERROR_ENUM; TME_ERROR_FLAGS; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_conditions(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t direction,
+    const TmeConditions *conditions);
+
+/**
+ * What modelled network conditions towards a peer have done.
+ *
+ * Parameters: `direction`, TME_DIRECTION_...; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_NO_FIGURES while none are switched on; TME_ERROR_UNKNOWN_PEER; TME_ERROR_ENUM;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_condition_statistics(
+    const TmeServer *server,
+    TmePeer peer,
+    uint32_t direction,
+    TmeConditionStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * The address the server listens on, with the real port if port 0 was asked for.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_local_address(
+    const TmeServer *server,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * The port the server listens on.
+ *
+ * Returns: the port; 0 if `server` is not a server.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint16_t tme_server_port(const TmeServer *server);
+
+/**
+ * The key that clients pin, 64 hexadecimal digits.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets 65.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_public_key(
+    const TmeServer *server,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/* ---- Version: which library was loaded ------------------------------------------------------- */
+
+/**
+ * The loaded library's version, which may be newer than that of the header a program was built with.
  *
  * Returns: major x 1,000,000 + minor x 1,000 + patch.
  * Threads: any.
  * Since: 0.1
  */
 TME_C_API uint32_t tme_version(void);
+
+/**
+ * The loaded library's version as text, such as "0.1.0".
+ *
+ * Returns: a text that never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_version_string(void);
 
 #ifdef __cplusplus
 }

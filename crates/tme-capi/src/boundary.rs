@@ -16,7 +16,7 @@ use crate::result::{
 };
 
 /// No struct of this interface will ever be larger; a size beyond it was never a `sizeof`.
-pub const STRUCT_BYTES_MAX: usize = 4_096;
+const STRUCT_BYTES_MAX: usize = 4_096;
 
 /// What stands where the magic number stood once a handle is destroyed. Only a chance to notice, no promise.
 const DEAD: u64 = 0xDEAD_DEAD_DEAD_DEAD;

@@ -13,7 +13,7 @@ use crate::message::TmeMessageId;
 use crate::result::{TME_ERROR_SYSTEM, TME_ERROR_TOO_MANY_RETAINED, TME_ERROR_UNKNOWN_MESSAGE};
 
 /// Most events that one poll gives: the index of a message id has 12 bits.
-pub const EVENTS_PER_POLL_MAX: usize = 1 << INDEX_BITS;
+pub(crate) const EVENTS_PER_POLL_MAX: usize = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 12;
 const SERIAL_BITS: u32 = 32;
 /// Most handles at a time: what is left of 64 bits.
