@@ -54,115 +54,78 @@ typedef struct TmeServer TmeServer;
 
 /** Done. */
 #define TME_OK 0
-
 /** Done, but some peers could not take the message; the outcome says how many. */
 #define TME_PARTIAL 1
-
 /** An address does not parse. */
 #define TME_ERROR_ADDRESS (-1)
-
 /** The channels cannot form a table: an id twice, too many, a bad setting. */
 #define TME_ERROR_CHANNELS (-2)
-
 /** A key is not 64 hexadecimal digits. */
 #define TME_ERROR_KEY (-3)
-
 /** A file cannot be read or written, or its content is not what it should be. */
 #define TME_ERROR_FILE (-4)
-
 /** A setting is out of range or contradicts another. */
 #define TME_ERROR_CONFIG (-5)
-
 /** Network conditions that cannot be. */
 #define TME_ERROR_CONDITIONS (-6)
-
 /** This process has a log sink already. */
 #define TME_ERROR_ALREADY_INSTALLED (-7)
-
 /** The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later. */
 #define TME_ERROR_BIND (-101)
-
 /** The system refuses what an engine needs: file handles, threads, randomness. Retry later. */
 #define TME_ERROR_SYSTEM (-103)
-
 /** Waiting for the network failed; the engine has stopped. Make a new one. */
 #define TME_ERROR_WAIT (-104)
-
 /** The socket no longer works; the engine has stopped. Make a new one. */
 #define TME_ERROR_SOCKET (-105)
-
 /** The engine was closed, and all its events were taken. Make a new one. */
 #define TME_ERROR_CLOSED (-106)
-
 /** An internal error stopped this engine earlier; only destroy works. */
 #define TME_ERROR_POISONED (-107)
-
 /** The channel table has no such channel. */
 #define TME_ERROR_UNKNOWN_CHANNEL (-201)
-
 /** The message is larger than the channel, its mode or the other side takes. No retry helps: split it. */
 #define TME_ERROR_TOO_LARGE (-202)
-
 /** The send queue is full; nothing was queued. Retry after TME_EVENT_WRITABLE. */
 #define TME_ERROR_WOULD_BLOCK (-203)
-
 /** The reliable-latest channel has used up its keys. Use one it knows. */
 #define TME_ERROR_TOO_MANY_KEYS (-204)
-
 /** A message key was given for a channel that has none. */
 #define TME_ERROR_KEY_NOT_ALLOWED (-205)
-
 /** The peer is not connected, or not yet. Retry after TME_EVENT_CONNECTED. */
 #define TME_ERROR_NOT_CONNECTED (-206)
-
 /** A pointer is NULL that must not be. */
 #define TME_ERROR_NULL (-301)
-
 /** The pointer is not a handle of this kind: a client where a server belongs. */
 #define TME_ERROR_HANDLE (-302)
-
 /** struct_size is below that of the first version, or larger than any struct will be. */
 #define TME_ERROR_STRUCT_SIZE (-303)
-
 /** A field this library is too old to know is not zero. Retry with a newer library. */
 #define TME_ERROR_STRUCT_TAIL (-304)
-
 /** A text is not UTF-8. */
 #define TME_ERROR_UTF8 (-305)
-
 /** A flag this library does not know. */
 #define TME_ERROR_FLAGS (-306)
-
 /** A value this library does not know. */
 #define TME_ERROR_ENUM (-307)
-
 /** A length or count that no buffer can have. */
 #define TME_ERROR_LENGTH (-308)
-
 /** The result does not fit. Retry with the size that was told. */
 #define TME_ERROR_BUFFER_TOO_SMALL (-309)
-
 /** Another argument is out of its range; tme_last_error says which. */
 #define TME_ERROR_ARGUMENT (-310)
-
 /** Another thread is in update, poll or shutdown of this engine. Retry when it is out. */
 #define TME_ERROR_BUSY (-401)
-
 /** Nobody has this id, any more or yet. Ids are never used twice. */
 #define TME_ERROR_UNKNOWN_PEER (-402)
-
 /** The event's data is gone: its engine was polled again, or destroyed. */
 #define TME_ERROR_UNKNOWN_MESSAGE (-403)
-
 /** The engine's limit of retained messages is reached. Retry after a release. */
 #define TME_ERROR_TOO_MANY_RETAINED (-404)
-
 /** The message came from the network or was handed to a send. Make a new one. */
 #define TME_ERROR_NOT_WRITABLE (-405)
-
 /** Nothing has been measured yet. Retry some 100 ms later. */
 #define TME_ERROR_NO_FIGURES (-406)
-
 /** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
 #define TME_ERROR_INTERNAL (-501)
 
@@ -194,22 +157,16 @@ TME_C_API TmeResult tme_last_error(char *buffer, size_t capacity, size_t *needed
 
 /** May be lost or reordered, never delivered twice. */
 #define TME_CHANNEL_UNRELIABLE 1u
-
 /** Newest wins: a message older than the last delivered one is dropped. */
 #define TME_CHANNEL_SEQUENCED 2u
-
 /** Every message once, in any order. */
 #define TME_CHANNEL_RELIABLE_UNORDERED 3u
-
 /** Every message once, in the order of sending. */
 #define TME_CHANNEL_RELIABLE_ORDERED 4u
-
 /** Per key only the newest value is guaranteed. */
 #define TME_CHANNEL_RELIABLE_LATEST 5u
-
 /** The channel's id is `id`, not its position in the table. */
 #define TME_CHANNEL_FLAG_ID 1u
-
 /** Most channels of a table. */
 #define TME_CHANNELS_MAX 32u
 
@@ -223,7 +180,7 @@ typedef struct TmeChannelConfig {
     const char *name;
     /** TME_CHANNEL_...; there is no default. */
     uint32_t mode;
-    /** TME_CHANNEL_FLAG_.... */
+    /** TME_CHANNEL_FLAG_... */
     uint32_t flags;
     /** 0-255, with TME_CHANNEL_FLAG_ID. Default: the position in the table. */
     uint32_t id;
@@ -249,25 +206,18 @@ typedef struct TmeChannelConfig {
 
 /** What this handle receives. */
 #define TME_DIRECTION_INCOMING 1u
-
 /** What this handle sends. */
 #define TME_DIRECTION_OUTGOING 2u
-
 /** From a client to its server. */
 #define TME_PATH_UP 1u
-
 /** From a server to its client. */
 #define TME_PATH_DOWN 2u
-
 /** Every datagram takes the same time. */
 #define TME_JITTER_NONE 0u
-
 /** Uniform in delay +- `jitter_us`. */
 #define TME_JITTER_UNIFORM 1u
-
 /** An extra delay with the median `jitter_us`, the 99th percentile `jitter_p99_us` and the maximum `jitter_max_us`. */
 #define TME_JITTER_SKEWED 2u
-
 /** Every datagram has its own jitter and may overtake. Without it jitter keeps the order. */
 #define TME_CONDITIONS_JITTER_REORDERS 1u
 
@@ -278,7 +228,7 @@ typedef struct TmeChannelConfig {
 typedef struct TmeConditions {
     /** Size of the struct as the caller knows it. */
     uint32_t struct_size;
-    /** TME_CONDITIONS_.... */
+    /** TME_CONDITIONS_... */
     uint32_t flags;
     /** Probability that a datagram is lost, independently of the others. */
     double loss;
@@ -292,7 +242,7 @@ typedef struct TmeConditions {
     double burst_loss_bad;
     /** One-way delay in microseconds, at most 60 s. */
     uint64_t delay_us;
-    /** TME_JITTER_.... */
+    /** TME_JITTER_... */
     uint32_t jitter_kind;
     /** Header bytes that rate, queue and MTU count per datagram. Default 28 (IPv4 and UDP). */
     uint32_t header_bytes;
@@ -424,31 +374,22 @@ TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_
 
 /** A peer is connected: messages can be sent and will come. */
 #define TME_EVENT_CONNECTED 1u
-
 /** A message came. */
 #define TME_EVENT_MESSAGE 2u
-
 /** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
 #define TME_EVENT_WRITABLE 3u
-
 /** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
 #define TME_EVENT_INTERRUPTED 4u
-
 /** The peer is heard again. */
 #define TME_EVENT_RESUMED 5u
-
 /** The connection is over, or was never made. The peer's id names nobody from now on. */
 #define TME_EVENT_DISCONNECTED 6u
-
 /** CONNECTED: the other side has a key, which the peer's info tells. */
 #define TME_EVENT_FLAG_HAS_KEY 1u
-
 /** CONNECTED at a client with known hosts: this server was not known before. */
 #define TME_EVENT_FLAG_FIRST_USE 2u
-
 /** DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did. */
 #define TME_EVENT_FLAG_REMOTE 4u
-
 /** DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server. */
 #define TME_EVENT_FLAG_UNAUTHENTICATED 8u
 
@@ -462,7 +403,7 @@ typedef uint64_t TmePeer;
  * Skip kinds you do not know: newer libraries have more.
  */
 typedef struct TmeEvent {
-    /** TME_EVENT_.... */
+    /** TME_EVENT_... */
     uint32_t type;
     /** TME_EVENT_FLAG_..., by kind. */
     uint32_t flags;
@@ -520,13 +461,10 @@ typedef struct TmePeerInfo {
 
 /** A network thread does the input and output: connections survive a game that is busy for long. */
 #define TME_CONFIG_THREADED 1u
-
 /** Neither encrypted nor authenticated. Both sides must ask for it. For development. */
 #define TME_CONFIG_PLAINTEXT 2u
-
 /** Server: only clients that prove an identity key are admitted. */
 #define TME_CONFIG_REQUIRE_IDENTITY 4u
-
 /** Everything queued leaves at once. */
 #define TME_SEND_FLUSH 1u
 
@@ -534,7 +472,7 @@ typedef struct TmePeerInfo {
 typedef struct TmeClientConfig {
     /** Size of the struct as the caller knows it. */
     uint32_t struct_size;
-    /** TME_CONFIG_.... Default: inline and encrypted. */
+    /** TME_CONFIG_... Default: inline and encrypted. */
     uint32_t flags;
     /** The server, "host:port"; names are looked up without blocking. Default "localhost:7777". */
     const char *address;
@@ -592,7 +530,7 @@ typedef struct TmeClientConfig {
 typedef struct TmeSendOptions {
     /** Size of the struct as the caller knows it. */
     uint32_t struct_size;
-    /** TME_SEND_.... */
+    /** TME_SEND_... */
     uint32_t flags;
     /** Key of a reliable-latest channel. 0 on other channels. */
     uint32_t key;
@@ -606,7 +544,7 @@ typedef struct TmeSendOptions {
 typedef struct TmeServerConfig {
     /** Size of the struct as the caller knows it. */
     uint32_t struct_size;
-    /** TME_CONFIG_.... Default: inline and encrypted. */
+    /** TME_CONFIG_... Default: inline and encrypted. */
     uint32_t flags;
     /**
      * Address and port to listen on; port 0 lets the system choose, "[::]:7777" takes IPv6 and IPv4. Default
@@ -1171,28 +1109,20 @@ TME_C_API TmeResult tme_key_public(
 
 /** No lines. */
 #define TME_LOG_OFF 0u
-
 /** What went wrong. */
 #define TME_LOG_ERROR 1u
-
 /** What somebody should look at. */
 #define TME_LOG_WARN 2u
-
 /** What an operator wants to know. */
 #define TME_LOG_INFO 3u
-
 /** What helps to find a bug. */
 #define TME_LOG_DEBUG 4u
-
 /** Everything. */
 #define TME_LOG_TRACE 5u
-
 /** Standard error. */
 #define TME_LOG_SINK_CONSOLE 1u
-
 /** The rotating file. */
 #define TME_LOG_SINK_FILE 2u
-
 /** The host's function. */
 #define TME_LOG_SINK_CALLBACK 3u
 
@@ -1253,7 +1183,7 @@ TME_C_API TmeResult tme_log_init(const TmeLogConfig *config);
 /**
  * Changes which lines a sink takes. Nothing happens if it was not installed.
  *
- * Parameters: `sink`, TME_LOG_SINK_...; `level`, TME_LOG_....
+ * Parameters: `sink`, TME_LOG_SINK_...; `level`, TME_LOG_...
  * Returns: TME_OK; TME_ERROR_ENUM.
  * Threads: any.
  * Since: 0.1
@@ -1273,82 +1203,56 @@ TME_C_API uint64_t tme_log_lost_lines(void);
 
 /** No protocol version in common. */
 #define TME_REASON_VERSION 1u
-
 /** The server runs another game. */
 #define TME_REASON_APPLICATION 2u
-
 /** Too many handshakes at the moment. */
 #define TME_REASON_BUSY 3u
-
 /** No cipher in common, or only one side allows plaintext. */
 #define TME_REASON_SUITES 4u
-
 /** The server takes only clients with an identity key. */
 #define TME_REASON_IDENTITY_REQUIRED 5u
-
 /** The channel tables differ. */
 #define TME_REASON_CHANNEL_TABLE 6u
-
 /** The server is full. */
 #define TME_REASON_FULL 7u
-
 /** The player is banned. */
 #define TME_REASON_BANNED 8u
-
 /** The game refused. */
 #define TME_REASON_DENIED 9u
-
 /** The connect token is missing, invalid, expired or used. */
 #define TME_REASON_TOKEN 10u
-
 /** The server did not understand a critical extension. */
 #define TME_REASON_EXTENSION 11u
-
 /** A parameter is outside its range. */
 #define TME_REASON_PARAMETERS 12u
-
 /** A schema both sides have differs. */
 #define TME_REASON_SCHEMA 13u
-
 /** The application closed the connection. */
 #define TME_REASON_CLOSED 100u
-
 /** The server shut down. */
 #define TME_REASON_SHUTDOWN 101u
-
 /** The player was kicked. */
 #define TME_REASON_KICKED 102u
-
 /** A newer connection of the same identity took over. */
 #define TME_REASON_REPLACED 103u
-
 /** The other side broke the protocol. */
 #define TME_REASON_PROTOCOL_VIOLATION 104u
-
 /** The other side sent more than it was granted. */
 #define TME_REASON_FLOW_CONTROL 105u
-
 /** Too many forged packets for one key. */
 #define TME_REASON_KEY_EXHAUSTED 106u
-
 /** The other side lost the connection's state, for instance by a restart. */
 #define TME_REASON_RESET 107u
-
 /** Nothing was heard for the idle time-out. */
 #define TME_REASON_TIMED_OUT 108u
-
 /** An internal error. */
 #define TME_REASON_INTERNAL 109u
-
 /** No answer while connecting. */
 #define TME_REASON_CONNECT_TIMED_OUT 110u
-
 /** Given up on this side before the connection was established. */
 #define TME_REASON_ABORTED 111u
-
 /** The server's name could not be turned into an address. */
 #define TME_REASON_UNRESOLVED 112u
-
 /** Only a server answered whose key is not trusted. */
 #define TME_REASON_UNTRUSTED_KEY 113u
 

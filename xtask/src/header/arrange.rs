@@ -102,8 +102,22 @@ impl<'a> Writer<'a> {
                 self.write(other);
             }
         }
-        self.blocks.push(text(declaration));
+        let text = text(declaration);
+        match self.blocks.last_mut() {
+            Some(last) if is_short_constant(last) && is_short_constant(&text) => {
+                last.push('\n');
+                last.push_str(&text);
+            }
+            _ => self.blocks.push(text),
+        }
     }
+}
+
+/// Whether a block ends in a constant with no comment or one of a line: such ones stand together.
+fn is_short_constant(block: &str) -> bool {
+    let mut lines = block.lines().rev();
+    lines.next().is_some_and(|line| line.starts_with("#define"))
+        && lines.next().is_none_or(|line| line.starts_with("/** ") || line.starts_with("#define"))
 }
 
 #[cfg(test)]
@@ -150,6 +164,22 @@ mod tests {
             "TME_C_API TmeA tme_b(void);",
             "/* ---- A",
             "TME_C_API TmeB tme_a(void);",
+        ];
+        assert_eq!(arranged(raw, &texts), expected);
+    }
+
+    #[test]
+    fn constants_with_short_comments_stand_together() {
+        let raw = "/**\n * One.\n */\n#define TME_A 1\n\n#define TME_B 2\n\n/**\n * Three,\n * at length.\n */\n\
+            #define TME_C 3\n";
+        let texts = [(
+            "a.rs",
+            "//! A.\npub const TME_A: u8 = 1;\npub const TME_B: u8 = 2;\npub const TME_C: u8 = 3;\n",
+        )];
+        let expected = [
+            "/* ---- A",
+            "/** One. */\n#define TME_A 1\n#define TME_B 2",
+            "/**\n * Three,\n * at length.\n */\n#define TME_C 3",
         ];
         assert_eq!(arranged(raw, &texts), expected);
     }

@@ -42,7 +42,11 @@ impl Declaration {
 /// The declarations of a text in which empty lines, and nothing else, separate them.
 pub fn read(text: &str) -> Result<Vec<Declaration>, String> {
     let blocks = text.split("\n\n").map(str::trim).filter(|block| !block.is_empty());
-    blocks.filter(|block| !block.starts_with(LEFT_OUT)).map(one).collect()
+    let mut declarations =
+        blocks.filter(|block| !block.starts_with(LEFT_OUT)).map(one).collect::<Result<Vec<_>, _>>()?;
+    // cbindgen takes every `pub const`, of private modules too.
+    declarations.retain(|Declaration { kind, name, .. }| *kind != Kind::Constant || name.starts_with("TME_"));
+    Ok(declarations)
 }
 
 fn one(block: &str) -> Result<Declaration, String> {
@@ -117,6 +121,12 @@ mod tests {
         assert_eq!(read[0].comment, ["One.", "", "  - two"]);
         assert_eq!(read[0].code, "#define TME_ONE TME_TWO");
         assert_eq!(read[0].names(), ["TME_TWO", "define"].into());
+    }
+
+    #[test]
+    fn constants_for_use_inside_the_crate_are_left_out() {
+        let names = |text| read(text).unwrap().into_iter().map(|one| one.name).collect::<Vec<_>>();
+        assert_eq!(names("#define LIMIT 5\n\n#define TME_LIMIT 5\n"), ["TME_LIMIT"]);
     }
 
     #[test]
