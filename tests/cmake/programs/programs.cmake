@@ -1,0 +1,12 @@
+# Each program in both languages, with the shared and with the static library, as tests.
+foreach(program IN ITEMS version)
+    foreach(language IN ITEMS c cpp)
+        foreach(library IN ITEMS tme tme_static)
+            set(name ${program}_${language}_${library})
+            add_executable(${name} "${CMAKE_CURRENT_LIST_DIR}/${program}.${language}")
+            target_link_libraries(${name} PRIVATE TME::${library})
+            add_test(NAME ${name} COMMAND ${name})
+            set_tests_properties(${name} PROPERTIES TIMEOUT 60)
+        endforeach()
+    endforeach()
+endforeach()
