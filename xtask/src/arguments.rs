@@ -18,6 +18,7 @@ usage: cargo xtask <chore>
             with CI=true, a step that is skipped although it should run counts as a failure
   header    make include/tme.h from crates/tme-capi
               --check        compare instead of writing
+  headers   compile the C and C++ headers in every standard they promise
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
   vectors   let the independent Python reader check the golden vectors
@@ -34,6 +35,8 @@ pub enum Chore {
     Test(TestOptions),
     /// Write or check the C header.
     Header(Mode),
+    /// Compile the headers.
+    Headers,
     /// Check the dependency graph.
     Policy,
     /// Check the minimum supported Rust version.
@@ -72,6 +75,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("help" | "--help" | "-h") => Ok(Chore::Help),
         Some("test") => parse_test(words),
         Some("header") => Ok(Chore::Header(mode(words)?)),
+        Some("headers") => alone(words, Chore::Headers),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
         Some("vectors") => alone(words, Chore::Vectors),

@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod command;
 mod deny;
 mod group;
 mod header;
+mod headers;
+mod library;
 mod licence;
 mod metadata;
 mod msrv;
@@ -58,6 +61,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         }
         Chore::Test(options) => run::test(&root, &options),
         Chore::Header(mode) => header::run(&root, mode),
+        Chore::Headers => headers::check(&root),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
         Chore::Vectors => vectors::check(&root),

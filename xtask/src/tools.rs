@@ -64,6 +64,27 @@ pub const TOOLS: &[Tool] = &[
         when_missing: WhenMissing::SkipSteps,
     },
     Tool {
+        name: "gcc",
+        probe: &["gcc", "--version"],
+        package: Some("gcc"),
+        advice: "the GNU C compiler",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "g++",
+        probe: &["g++", "--version"],
+        package: Some("g++"),
+        advice: "the GNU C++ compiler",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "clang",
+        probe: &["clang++", "--version"],
+        package: Some("clang"),
+        advice: "clang with its C++ compiler and its sanitizers' run-time library",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
         name: "cargo-deny",
         probe: &["cargo", "deny", "--version"],
         package: None,
