@@ -19,6 +19,9 @@ usage: cargo xtask <chore>
   header    make include/tme.h from crates/tme-capi
               --check        compare instead of writing
   headers   compile the C and C++ headers in every standard they promise
+  symbols   compare what libtme exports and needs with the header and with what is promised
+  static-libs  ask rustc what a program that links libtme.a needs, for CMake and pkg-config
+              --check        compare instead of writing
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
   vectors   let the independent Python reader check the golden vectors
@@ -37,6 +40,10 @@ pub enum Chore {
     Header(Mode),
     /// Compile the headers.
     Headers,
+    /// Check what the shared library shows to the outside.
+    Symbols,
+    /// Write or check what the static library needs.
+    StaticLibs(Mode),
     /// Check the dependency graph.
     Policy,
     /// Check the minimum supported Rust version.
@@ -76,6 +83,8 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("test") => parse_test(words),
         Some("header") => Ok(Chore::Header(mode(words)?)),
         Some("headers") => alone(words, Chore::Headers),
+        Some("symbols") => alone(words, Chore::Symbols),
+        Some("static-libs") => Ok(Chore::StaticLibs(mode(words)?)),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
         Some("vectors") => alone(words, Chore::Vectors),

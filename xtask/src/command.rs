@@ -15,6 +15,12 @@ pub fn command(program: impl AsRef<OsStr>, directory: &Path) -> Command {
     command
 }
 
+/// Runs it with its output where ours goes; an error says which command failed.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("cannot run {}: {error}", words(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{status}: {}", words(command))) }
+}
+
 /// Runs it for its standard output; an error has all it wrote.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("cannot run {}: {error}", words(command)))?;
@@ -56,5 +62,7 @@ mod tests {
         assert!(output(command("cargo", here).arg("--version")).unwrap().starts_with("cargo "));
         let error = output(command("cargo", here).arg("no-such-command-of-tme")).unwrap_err();
         assert!(error.contains(": cargo no-such-command-of-tme\n"), "{error}");
+        let error = run(&mut command("no-such-program-of-tme", here)).unwrap_err();
+        assert!(error.starts_with("cannot run no-such-program-of-tme: "), "{error}");
     }
 }

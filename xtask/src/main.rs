@@ -16,7 +16,9 @@ mod process;
 mod progress;
 mod report;
 mod run;
+mod static_libs;
 mod steps;
+mod symbols;
 mod tally;
 mod tools;
 mod vectors;
@@ -62,6 +64,8 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Test(options) => run::test(&root, &options),
         Chore::Header(mode) => header::run(&root, mode),
         Chore::Headers => headers::check(&root),
+        Chore::Symbols => symbols::check(&root),
+        Chore::StaticLibs(mode) => static_libs::run(&root, mode),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
         Chore::Vectors => vectors::check(&root),

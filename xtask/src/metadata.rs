@@ -33,6 +33,16 @@ pub fn packages(root: &Path) -> Result<Vec<Package>, String> {
     parse(output(cargo.args(["metadata", "--format-version", "1", "--all-features"]))?.as_bytes())
 }
 
+/// A text in the section `workspace.metadata.tme` of the root's manifest.
+pub fn workspace_setting(root: &Path, key: &str) -> Result<String, String> {
+    let mut cargo = command("cargo", root);
+    let text = output(cargo.args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: Value =
+        serde_json::from_str(&text).map_err(|error| format!("cargo metadata is not JSON: {error}"))?;
+    let value = metadata["metadata"]["tme"][key].as_str().map(str::to_owned);
+    value.ok_or_else(|| format!("Cargo.toml has no {key} in workspace.metadata.tme"))
+}
+
 fn parse(json: &[u8]) -> Result<Vec<Package>, String> {
     let metadata: Value =
         serde_json::from_slice(json).map_err(|error| format!("cargo metadata is not JSON: {error}"))?;

@@ -181,6 +181,16 @@ pub const STEPS: &[Step] = &[
         needs: &["cc"],
         ..STEP
     },
+    // From here on all share the library that `symbols` builds, and its target directory.
+    Step {
+        name: "symbols",
+        shows: "libtme exports what tme.h declares, and needs no newer glibc and no more libraries than we say",
+        command: &["xtask", "symbols"],
+        budget: Duration::from_secs(240),
+        needs: &["cc", "binutils"],
+        echo: Echo::Everything,
+        ..STEP
+    },
 ];
 
 /// The steps as `--list` prints them.

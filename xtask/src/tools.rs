@@ -85,6 +85,13 @@ pub const TOOLS: &[Tool] = &[
         when_missing: WhenMissing::SkipSteps,
     },
     Tool {
+        name: "binutils",
+        probe: &["readelf", "--version"],
+        package: Some("binutils"),
+        advice: "nm, objdump and readelf of GNU binutils",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
         name: "cargo-deny",
         probe: &["cargo", "deny", "--version"],
         package: None,
