@@ -22,6 +22,8 @@ usage: cargo xtask <chore>
   symbols   compare what libtme exports and needs with the header and with what is promised
   static-libs  ask rustc what a program that links libtme.a needs, for CMake and pkg-config
               --check        compare instead of writing
+  cmake     let outside projects use TME: installed, moved, with pkg-config, built along
+  native    build and run the C and C++ tests: plain, with sanitizers, under valgrind
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
   vectors   let the independent Python reader check the golden vectors
@@ -44,6 +46,10 @@ pub enum Chore {
     Symbols,
     /// Write or check what the static library needs.
     StaticLibs(Mode),
+    /// Check that outside projects can use the library.
+    Cmake,
+    /// Run the C and C++ tests.
+    Native,
     /// Check the dependency graph.
     Policy,
     /// Check the minimum supported Rust version.
@@ -85,6 +91,8 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("headers") => alone(words, Chore::Headers),
         Some("symbols") => alone(words, Chore::Symbols),
         Some("static-libs") => Ok(Chore::StaticLibs(mode(words)?)),
+        Some("cmake") => alone(words, Chore::Cmake),
+        Some("native") => alone(words, Chore::Native),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
         Some("vectors") => alone(words, Chore::Vectors),

@@ -11,6 +11,8 @@ mod library;
 mod licence;
 mod metadata;
 mod msrv;
+mod native;
+mod outside;
 mod policy;
 mod process;
 mod progress;
@@ -66,6 +68,8 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Headers => headers::check(&root),
         Chore::Symbols => symbols::check(&root),
         Chore::StaticLibs(mode) => static_libs::run(&root, mode),
+        Chore::Cmake => outside::check(&root),
+        Chore::Native => native::check(&root),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
         Chore::Vectors => vectors::check(&root),

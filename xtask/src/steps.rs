@@ -191,6 +191,24 @@ pub const STEPS: &[Step] = &[
         echo: Echo::Everything,
         ..STEP
     },
+    Step {
+        name: "cmake",
+        shows: "outside projects find, link and run TME: CMake, pkg-config, shared, static, moved, built along",
+        command: &["xtask", "cmake"],
+        budget: Duration::from_secs(240),
+        needs: &["cc", "gcc", "g++", "binutils", "cmake", "ninja", "make", "pkg-config"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
+        name: "native",
+        shows: "the C and C++ tests pass: as released, with sanitizers, and under valgrind",
+        command: &["xtask", "native"],
+        budget: Duration::from_secs(300),
+        needs: &["cc", "gcc", "g++", "clang", "cmake", "ninja", "valgrind"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
 ];
 
 /// The steps as `--list` prints them.
