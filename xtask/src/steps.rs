@@ -205,7 +205,7 @@ pub const STEPS: &[Step] = &[
         shows: "the C and C++ tests pass: as released, with sanitizers, and under valgrind",
         command: &["xtask", "native"],
         budget: Duration::from_secs(300),
-        needs: &["cc", "gcc", "g++", "clang", "cmake", "ninja", "valgrind"],
+        needs: &["cc", "gcc", "g++", "clang", "clang-rt", "cmake", "ninja", "valgrind"],
         echo: Echo::TestResults,
         ..STEP
     },
