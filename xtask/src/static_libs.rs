@@ -10,6 +10,9 @@ use crate::header::Mode;
 
 /// Where the answers are kept.
 const FILE: &str = "cmake/TMEStaticLibs.cmake";
+/// Where people read them, for the system that is shown there.
+const PAGE: &str = "docs/BUILDING_C.md";
+const SHOWN: &str = "linux_gnu";
 /// How a line of it begins; a target's system follows.
 const PREFIX: &str = "set(TME_STATIC_LIBS_";
 
@@ -43,11 +46,18 @@ pub fn run(root: &Path, mode: Mode) -> Result<(), String> {
         lines.insert((*system).to_owned(), libraries);
     }
     let expected = text(&lines);
+    check_page(root, lines.get(SHOWN).map_or("", String::as_str))?;
     match mode {
         Mode::Write => fs::write(&path, expected).map_err(|error| format!("{FILE}: {error}")),
         Mode::Check if found == expected => Ok(()),
         Mode::Check => Err(format!("{FILE} should be (cargo xtask static-libs):\n{expected}")),
     }
+}
+
+/// The page shows the line for those who use neither CMake nor pkg-config.
+fn check_page(root: &Path, libraries: &str) -> Result<(), String> {
+    let page = fs::read_to_string(root.join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
+    if page.contains(libraries) { Ok(()) } else { Err(format!("{PAGE} should show {libraries}")) }
 }
 
 /// Whether rustc has a standard library for the target, and ring a C compiler.
