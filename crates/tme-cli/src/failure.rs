@@ -83,7 +83,6 @@ impl From<Error> for Failure {
             Error::Address { .. } | Error::Config(_) | Error::Key(_) | Error::Channels(_) => {
                 ExitReason::Usage
             }
-            Error::Engine(EngineError::Config(_)) => ExitReason::Usage,
             _ => ExitReason::Other,
         };
         Self::new(reason, error)

@@ -17,6 +17,14 @@ mod workers;
 use target::Target;
 use workers::Workers;
 
+/// Checks that a text is `host:port`, without asking anybody whether the host exists.
+///
+/// # Errors
+/// [`ResolveError`] says what is wrong with it.
+pub fn check(host_port: &str) -> Result<(), ResolveError> {
+    Target::parse(host_port).map(drop)
+}
+
 /// Names asked for and not yet reported, at most; literal addresses count until they are reported.
 pub const PENDING_MAX: usize = 32;
 

@@ -172,6 +172,8 @@ impl ClientBuilder {
 
     fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Client, Error> {
         self.settings.check()?;
+        tme_transport::resolve::check(&self.target)
+            .map_err(|error| Error::Address { text: self.target.clone(), problem: error.to_string() })?;
         let (trust, known_hosts) = self.load_trust()?;
         // The endpoint chooses the real id; any will do here.
         let any_id = ConnectionId::new(1).unwrap_or_else(|| unreachable!("1 is not 0"));

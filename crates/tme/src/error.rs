@@ -14,12 +14,12 @@ use tme_transport::engine::EngineError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address to listen on does not parse.
+    /// An address, to listen on or to connect to, does not parse.
     Address {
         /// What was given.
         text: String,
-        /// What is expected.
-        expected: &'static str,
+        /// What is wrong with it, and what is expected.
+        problem: String,
     },
     /// The channel table cannot be.
     Channels(ChannelTableError),
@@ -67,9 +67,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address { text, expected } => {
-                write!(f, "address {text:?} does not parse; expected {expected}")
-            }
+            Self::Address { problem, .. } => f.write_str(problem),
             Self::Channels(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
             Self::File { path, why } => write!(f, "{}: {why}", path.display()),
@@ -107,8 +105,12 @@ impl From<KeyParseError> for Error {
 }
 
 impl From<EngineError> for Error {
+    /// A setting that the engine finds wrong is as wrong as one that the facade does.
     fn from(error: EngineError) -> Self {
-        Self::Engine(error)
+        match error {
+            EngineError::Config(text) => Self::Config(text),
+            error => Self::Engine(error),
+        }
     }
 }
 

@@ -138,8 +138,13 @@ impl ServerBuilder {
     }
 
     fn listen_address(&self) -> Result<SocketAddr, Error> {
-        let expected = "an address and a port such as 0.0.0.0:7777 or [::]:7777";
-        self.listen.parse().map_err(|_| Error::Address { text: self.listen.clone(), expected })
+        self.listen.parse().map_err(|_| Error::Address {
+            text: self.listen.clone(),
+            problem: format!(
+                "address {:?} does not parse; expected an address and a port such as 0.0.0.0:7777 or [::]:7777",
+                self.listen
+            ),
+        })
     }
 
     fn load_key(&self) -> Result<KeyPair, Error> {

@@ -265,8 +265,9 @@ fn configuration_errors_come_before_anything_starts() {
         let error = result.expect_err(&expected).to_string();
         assert!(error.contains(&expected), "{error} lacks {expected}");
     }
-    let no_port = Client::builder().connect("localhost").start().unwrap_err().to_string();
-    assert!(no_port.contains("localhost"), "{no_port}");
+    let no_port = Client::builder().connect("localhost").start().unwrap_err();
+    assert!(matches!(no_port, Error::Address { .. }), "{no_port:?}");
+    assert!(no_port.to_string().contains("\"localhost\" has no port"), "{no_port}");
 }
 
 #[test]
