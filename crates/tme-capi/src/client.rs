@@ -7,7 +7,7 @@ use std::time::Duration;
 use tme::{Client, ClientBuilder, ClientHandle, Error};
 
 use crate::boundary::{
-    Kind, Owner, clear, destroy, enter, guard, input_bytes, must_not_be_null, output_text, required_text,
+    Kind, Owner, destroy, enter, guard, input_bytes, must_not_be_null, output_text, put, required_text,
     write_struct,
 };
 use crate::channel::channel_id;
@@ -92,7 +92,7 @@ unsafe fn create(
     client: *mut *mut TmeClient,
     start: impl FnOnce(Plan<ClientBuilder>) -> Result<Client, Error>,
 ) -> TmeResult {
-    clear(client, null_mut());
+    put(client, null_mut());
     guard(|| {
         must_not_be_null(client, "there is no place for the client")?;
         let plan = match config.is_null() {
@@ -107,7 +107,7 @@ unsafe fn create(
             address: started.local_addr().to_string(),
             pump: Pump::new(started, retained_max)?,
         };
-        client.write(Owner::into_handle(guest));
+        put(client, Owner::into_handle(guest));
         Ok(TME_OK)
     })
 }
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn tme_client_poll(
     capacity: u32,
     count: *mut u32,
 ) -> TmeResult {
-    clear(count, 0);
+    put(count, 0);
     enter(client, |guest: &Guest| guest.pump.poll(events, capacity, count))
 }
 
@@ -317,7 +317,7 @@ pub unsafe extern "C" fn tme_client_channel_by_name(
     name: *const c_char,
     channel: *mut u32,
 ) -> TmeResult {
-    clear(channel, 0);
+    put(channel, 0);
     enter(client, |guest: &Guest| {
         must_not_be_null(channel, "there is no place for the channel")?;
         let name = required_text(name, "the name is NULL")?;
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn tme_client_channel_by_name(
         let entry = table.entries().iter().find(|entry| entry.name == name);
         let unknown =
             || Failure::text(TME_ERROR_UNKNOWN_CHANNEL, format_args!("no channel is called {name:?}"));
-        channel.write(u32::from(entry.ok_or_else(unknown)?.id.0));
+        put(channel, u32::from(entry.ok_or_else(unknown)?.id.0));
         Ok(TME_OK)
     })
 }
@@ -474,7 +474,7 @@ pub unsafe extern "C" fn tme_client_local_address(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     enter(client, |guest: &Guest| output_text(&guest.address, buffer, capacity, needed))
 }
 
