@@ -41,7 +41,7 @@ fn random<T: Copy>(misuser: &mut Misuser<'_>) -> T {
 impl Misuser<'_> {
     /// A text: a good one, or one that is none. Lives as long as `kept`.
     fn text(&mut self, kept: &mut Kept, good: &[&str]) -> *const c_char {
-        let bytes = match self.chance.below(40) {
+        let bytes = match self.chance.below(200) {
             0 => vec![b'a', 0xFF, 0xFE, b'z'],
             1 => b"\xED\xA0\x80".to_vec(),
             2 => Vec::new(),
@@ -73,9 +73,9 @@ impl Misuser<'_> {
     }
 
     fn setting(&mut self, good: &[u32]) -> u32 {
-        match self.chance.below(40) {
+        match self.chance.below(100) {
             0 => self.chance.edgy(),
-            1..16 => self.chance.pick(good),
+            1..30 => self.chance.pick(good),
             _ => 0,
         }
     }
@@ -98,7 +98,7 @@ impl Misuser<'_> {
     }
 
     fn channel_config(&mut self, kept: &mut Kept, index: u32) -> TmeChannelConfig {
-        let is_random = self.chance.one_in(100);
+        let is_random = self.chance.one_in(300);
         let mut channel: TmeChannelConfig = if is_random {
             random(self)
         } else {
@@ -137,7 +137,7 @@ impl Misuser<'_> {
             // SAFETY: zero is a value of every field.
             let zeroed: TmeServerConfig = unsafe { std::mem::zeroed() };
             TmeServerConfig {
-                flags: self.setting(&[1, 1, 1, 2, 3, 4, 8]),
+                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8]),
                 max_peers: self.setting(&[1, 2, 100, 524_287]),
                 retained_messages_max: self.setting(&[1, 3]),
                 idle_timeout_ms: self.setting(&[1_000, 3_600_000]),
@@ -161,8 +161,12 @@ impl Misuser<'_> {
         let listen =
             ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "192.0.2.1:0", "127.0.0.1"];
         config.listen = if self.chance.one_in(30) { null() } else { self.text(kept, &listen) };
-        config.application = self.text_or_null(kept, &["game", "", "other game"]);
-        config.key = if self.chance.one_in(4) { self.text(kept, &KEYS) } else { null() };
+        config.application = self.text_or_null(kept, &["", "", "", "game"]);
+        config.key = if self.chance.one_in(4) {
+            self.text(kept, &[KEYS[0], KEYS[0], KEYS[0], KEYS[1], KEYS[2], KEYS[3]])
+        } else {
+            null()
+        };
         let files = ["key", "garbage", "missing", "nowhere/key", ""];
         config.key_file = if self.chance.one_in(8) { self.path(kept, &files) } else { null() };
         self.keep_struct(kept, &config)
@@ -183,7 +187,7 @@ impl Misuser<'_> {
             // SAFETY: zero is a value of every field.
             let zeroed: TmeClientConfig = unsafe { std::mem::zeroed() };
             TmeClientConfig {
-                flags: self.setting(&[1, 1, 1, 2, 3, 4]),
+                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4]),
                 user_data_bytes: self.setting(&[1, 100, 512, 513]),
                 connect_timeout_ms: self.setting(&[1, 50, 10_000]),
                 retained_messages_max: self.setting(&[1, 3]),
@@ -227,10 +231,14 @@ impl Misuser<'_> {
         config.application = self.text_or_null(kept, &["", "", "", "game"]);
         let pins = format!("{},{}", KEYS[0], KEYS[1]);
         config.server_key =
-            if self.chance.one_in(12) { self.text(kept, &[KEYS[0], KEYS[2], &pins]) } else { null() };
+            if self.chance.one_in(20) { self.text(kept, &[KEYS[0], KEYS[2], &pins]) } else { null() };
         let files = ["known", "known", "nowhere/known", "garbage", ""];
-        config.known_hosts = if self.chance.one_in(6) { self.path(kept, &files) } else { null() };
-        config.identity = if self.chance.one_in(4) { self.text(kept, &KEYS) } else { null() };
+        config.known_hosts = if self.chance.one_in(12) { self.path(kept, &files) } else { null() };
+        config.identity = if self.chance.one_in(4) {
+            self.text(kept, &[KEYS[0], KEYS[1], KEYS[1], KEYS[1], KEYS[2]])
+        } else {
+            null()
+        };
         let binds = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "192.0.2.1:0", "nobody"];
         config.bind = if self.chance.one_in(4) { self.text(kept, &binds) } else { null() };
         self.keep_struct(kept, &config)
@@ -367,6 +375,9 @@ pub fn witness_channels() -> Vec<TmeChannelConfig> {
     };
     let ids = [(0, 4), (1, 1), (2, 2), (3, 3), (4, 5), (TALK_CHANNEL, 4)];
     let mut channels: Vec<_> = ids.map(of).into();
+    // Soon full, and soon out of keys.
+    channels[3].queue_messages_max = 4;
+    channels[4].keys_max = 2;
     // Names have to differ.
     let names = [c"ordered", c"unreliable", c"sequenced", c"unordered", c"latest", c"talk"];
     for (channel, name) in channels.iter_mut().zip(names) {

@@ -8,7 +8,7 @@ use tme_capi::{
     TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo, TmePeerStatistics,
 };
 
-use super::{Call, message, poll};
+use super::{Call, LIVES, message, poll};
 use crate::misuser::{Fate, Given, Guise, Intent, Misuser, ask, call};
 use crate::place::Place;
 use crate::settings::Kept;
@@ -63,6 +63,9 @@ fn create_as(m: &mut Misuser<'_>, kind: Kind) {
     let slots: Vec<_> = world.slots.iter().filter(|slot| slot.kind == kind && !slot.is_witness()).collect();
     let slot = m.chance.pick(&slots);
     let Some(mut place) = slot.handle.try_write() else { return };
+    if place.is_some() && !m.chance.one_in(LIVES) {
+        return;
+    }
     if let Some(live) = place.take() {
         let result = call!(m, tme_client_destroy(live.pointer.cast()));
         m.must(result == TME_OK, format_args!("destroying a client gave {result}"));
@@ -92,6 +95,9 @@ fn destroy(m: &mut Misuser<'_>) {
     }
     let result = call!(m, tme_client_destroy(null_mut()));
     m.must(result == TME_OK, format_args!("destroying nothing gave {result}"));
+    if !m.chance.one_in(LIVES) {
+        return;
+    }
     let world = m.world;
     let slots: Vec<_> =
         world.slots.iter().filter(|slot| slot.kind != Kind::Server && !slot.is_witness()).collect();
@@ -139,6 +145,9 @@ fn wake(m: &mut Misuser<'_>) {
 }
 
 fn close(m: &mut Misuser<'_>) {
+    if !m.chance.one_in(LIVES) {
+        return;
+    }
     let given = m.client(Intent::Ending);
     let patience = m.chance.below(20) as u32;
     let result = call!(m, tme_client_close(handle(&given), patience));

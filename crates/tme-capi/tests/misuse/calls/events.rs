@@ -13,7 +13,7 @@ use tme_capi::{
 
 use super::message::adopt;
 use super::talk;
-use crate::misuser::{Given, Misuser, bytes_at, call};
+use crate::misuser::{EVENT, Given, Misuser, bytes_at, call};
 use crate::place::Place;
 use crate::world::{Held, Live, Slot, State, TALK_CHANNEL, WITNESS_SERVER};
 
@@ -98,6 +98,7 @@ pub fn poll<'w>(
         // SAFETY: that many were written.
         let event = unsafe { events.add(index).read() };
         check(m, &event);
+        *m.tally.entry((EVENT, Some(event.r#type as i32))).or_default() += 1;
         note(m, live, &event);
         if alone.is_some() {
             look(m, slot, &event);

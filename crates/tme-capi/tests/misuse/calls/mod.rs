@@ -14,6 +14,9 @@ pub use events::poll;
 /// A misdeed, and how many times as often as the rarest it is done.
 pub type Call = (u32, fn(&mut Misuser<'_>));
 
+/// One in so many calls that would end a handle does, so that most handles get to know somebody before.
+pub const LIVES: usize = 8;
+
 /// All of them, each as often as it is to be chosen.
 pub fn lots() -> Vec<fn(&mut Misuser<'_>)> {
     let all = [server::CALLS, client::CALLS, message::CALLS, plain::CALLS, talk::CALLS];

@@ -10,14 +10,14 @@ use tme_capi::{
     TmePeerInfo, TmePeerStatistics, TmeServer,
 };
 
-use super::{Call, message, poll};
+use super::{Call, LIVES, message, poll};
 use crate::misuser::{Fate, Given, Guise, Intent, Misuser, ask, call};
 use crate::place::Place;
 use crate::settings::Kept;
 use crate::world::{Kind, Live, WITNESS_SERVER};
 
 pub const CALLS: &[Call] = &[
-    (1, create),
+    (2, create),
     (1, destroy),
     (20, update),
     (24, poll_server),
@@ -65,6 +65,9 @@ fn create(m: &mut Misuser<'_>) {
     let skipped = m.chance.below(2);
     let Some(slot) = slots.nth(skipped) else { return };
     let Some(mut place) = slot.handle.try_write() else { return };
+    if place.is_some() && !m.chance.one_in(LIVES) {
+        return;
+    }
     if let Some(live) = place.take() {
         let result = call!(m, tme_server_destroy(live.pointer.cast()));
         m.must(result == TME_OK, format_args!("destroying a server gave {result}"));
@@ -93,6 +96,9 @@ fn destroy(m: &mut Misuser<'_>) {
     }
     let result = call!(m, tme_server_destroy(null_mut()));
     m.must(result == TME_OK, format_args!("destroying nothing gave {result}"));
+    if !m.chance.one_in(LIVES) {
+        return;
+    }
     let world = m.world;
     let slot = &world.slots[1 + m.chance.below(2)];
     let live = slot.handle.try_write().and_then(|mut place| place.take());
@@ -139,6 +145,9 @@ fn wake(m: &mut Misuser<'_>) {
 }
 
 fn shutdown(m: &mut Misuser<'_>) {
+    if !m.chance.one_in(LIVES) {
+        return;
+    }
     let given = m.server(Intent::Ending);
     let patience = m.chance.below(20) as u32;
     let result = call!(m, tme_server_shutdown(handle(&given), patience));

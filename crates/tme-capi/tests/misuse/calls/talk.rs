@@ -7,9 +7,9 @@ use tme_capi::{TME_DIRECTION_INCOMING, TME_DIRECTION_OUTGOING, TME_ERROR_WOULD_B
 
 use super::{Call, client, server};
 use crate::misuser::{Misuser, call};
-use crate::world::{Direction, Slot, TALK_CHANNEL, WITNESS_CLIENT, WITNESS_ECHO, WITNESS_SERVER};
+use crate::world::{Direction, Kind, Slot, TALK_CHANNEL, WITNESS_CLIENT, WITNESS_ECHO, WITNESS_SERVER};
 
-pub const CALLS: &[Call] = &[(10, say_something)];
+pub const CALLS: &[Call] = &[(10, say_something), (8, let_all_work)];
 
 const DIRECTIONS: [Direction; 3] = [Direction::Up, Direction::Down, Direction::Echo];
 /// A conversation that takes longer to come to its end has broken off.
@@ -18,6 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn say_something(m: &mut Misuser<'_>) {
     let direction = m.chance.pick(&DIRECTIONS);
     say(m, direction);
+}
+
+/// Lets every handle do its work, as a sane program would: else hardly anybody is ever connected.
+fn let_all_work(m: &mut Misuser<'_>) {
+    let world = m.world;
+    for slot in &world.slots {
+        let Some(guard) = slot.handle.try_read_recursive() else { continue };
+        let Some(live) = guard.as_ref() else { continue };
+        if slot.kind == Kind::Server {
+            call!(m, tme_server_update(live.pointer.cast(), 0));
+        } else {
+            call!(m, tme_client_update(live.pointer.cast(), 0));
+        }
+    }
 }
 
 /// The `number`-th message: as long as it happens to be, and different from all others.
