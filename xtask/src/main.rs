@@ -7,6 +7,7 @@ mod group;
 mod header;
 mod licence;
 mod metadata;
+mod misuse;
 mod msrv;
 mod policy;
 mod process;
@@ -60,6 +61,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Header(mode) => header::run(&root, mode),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
+        Chore::Misuse(options) => misuse::run(&root, &options),
         Chore::Vectors => vectors::check(&root),
     }
 }
