@@ -844,8 +844,10 @@ TME_C_API TmeResult tme_client_update(TmeClient *client, uint32_t timeout_ms);
  *
  * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
  * waits. The data of events taken earlier ends here.
- * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED after close, when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET;
- * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is not aligned.
+ * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (once, at a threaded client that is not
+ * updated; the connection goes on, and the next call takes the events); TME_ERROR_BUSY; TME_ERROR_CLOSED after close,
+ * when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_LENGTH if the array is not aligned.
  * Threads: one at a time.
  * Since: 0.1
  */
