@@ -197,8 +197,8 @@ pub unsafe extern "C" fn tme_client_close(client: *mut TmeClient, patience_ms: u
 ///
 /// Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
 /// Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
-/// TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
-/// TME_ERROR_HANDLE.
+/// TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a reliable-latest channel, where this is key
+/// 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -218,8 +218,7 @@ pub unsafe extern "C" fn tme_client_send(
 /// Queues a message for the server, with options. The bytes are copied.
 ///
 /// Parameters: as tme_client_send; `options`, NULL for none.
-/// Returns: as tme_client_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
-/// TME_ERROR_STRUCT_TAIL.
+/// Returns: as tme_client_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

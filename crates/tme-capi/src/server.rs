@@ -203,8 +203,9 @@ pub unsafe extern "C" fn tme_server_shutdown(server: *mut TmeServer, patience_ms
 ///
 /// Parameters: `peer`; `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
 /// Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_UNKNOWN_PEER; TME_ERROR_NOT_CONNECTED
-/// for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS;
-/// TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a
+/// reliable-latest channel, where this is key 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+/// TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -225,8 +226,7 @@ pub unsafe extern "C" fn tme_server_send(
 /// Queues a message for a peer, with options. The bytes are copied.
 ///
 /// Parameters: as tme_server_send; `options`, NULL for none.
-/// Returns: as tme_server_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
-/// TME_ERROR_STRUCT_TAIL.
+/// Returns: as tme_server_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
