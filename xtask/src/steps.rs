@@ -147,7 +147,16 @@ pub const STEPS: &[Step] = &[
         name: "sim",
         shows: "the simulated worlds, at release speed",
         command: &["cargo", "test", "--release", "--package", "tme-sim", "--no-fail-fast"],
-        budget: Duration::from_secs(1_000),
+        budget: Duration::from_secs(800),
+        needs: &["cc"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
+        name: "misuse",
+        shows: "no misuse of the C interface goes beyond a documented error",
+        command: &["xtask", "misuse", "--seconds", "60"],
+        budget: Duration::from_secs(240),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
