@@ -283,7 +283,7 @@ typedef struct TmeConditions {
 TME_C_API TmeResult tme_conditions_init(TmeConditions *conditions, size_t struct_size);
 
 /**
- * Fills in the conditions of a kind of network: "lan", "wifi", "bad-wifi", "mobile-4g", "satellite" or "terrible".
+ * Fills in the conditions of a kind of network: "lan", "wifi", "wifi_bad", "lte", "transatlantic" or "satellite".
  *
  * Parameters: `preset`; `path`, TME_PATH_UP or TME_PATH_DOWN: a client sends up and receives down, a server the other way
  * round; `conditions` of `struct_size` bytes.

@@ -18,6 +18,12 @@ usage: cargo xtask <chore>
             with CI=true, a step that is skipped although it should run counts as a failure
   header    make include/tme.h from crates/tme-capi
               --check        compare instead of writing
+  headers   compile the C and C++ headers in every standard they promise
+  symbols   compare what libtme exports and needs with the header and with what is promised
+  static-libs  ask rustc what a program that links libtme.a needs, for CMake and pkg-config
+              --check        compare instead of writing
+  cmake     let outside projects use TME: installed, moved, with pkg-config, built along
+  native    build and run the C and C++ tests: plain, with sanitizers, under valgrind
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
   misuse    misuse the C interface at random, for longer than the tests do
@@ -38,6 +44,16 @@ pub enum Chore {
     Test(TestOptions),
     /// Write or check the C header.
     Header(Mode),
+    /// Compile the headers.
+    Headers,
+    /// Check what the shared library shows to the outside.
+    Symbols,
+    /// Write or check what the static library needs.
+    StaticLibs(Mode),
+    /// Check that outside projects can use the library.
+    Cmake,
+    /// Run the C and C++ tests.
+    Native,
     /// Check the dependency graph.
     Policy,
     /// Check the minimum supported Rust version.
@@ -98,6 +114,11 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("help" | "--help" | "-h") => Ok(Chore::Help),
         Some("test") => parse_test(words),
         Some("header") => Ok(Chore::Header(mode(words)?)),
+        Some("headers") => alone(words, Chore::Headers),
+        Some("symbols") => alone(words, Chore::Symbols),
+        Some("static-libs") => Ok(Chore::StaticLibs(mode(words)?)),
+        Some("cmake") => alone(words, Chore::Cmake),
+        Some("native") => alone(words, Chore::Native),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
         Some("misuse") => Ok(Chore::Misuse(parse_misuse(words)?)),

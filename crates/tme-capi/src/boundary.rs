@@ -145,6 +145,14 @@ pub fn check_flags(flags: u32, known: u32) -> Result<(), Failure> {
     Err(Failure::text(TME_ERROR_FLAGS, format_args!("flags {unknown:#x} are not known")))
 }
 
+/// Checks a field that is kept for later versions.
+pub fn check_reserved(reserved: u32) -> Result<(), Failure> {
+    if reserved == 0 {
+        return Ok(());
+    }
+    Err(Failure::with(TME_ERROR_STRUCT_TAIL, "a reserved field is not zero"))
+}
+
 /// A caller's array.
 pub unsafe fn input_slice<'a, T>(pointer: *const T, count: usize) -> Result<&'a [T], Failure> {
     if count == 0 {

@@ -10,7 +10,9 @@ use tme::{
 };
 use tme::{ServerBuilder, Trust};
 
-use crate::boundary::{Versioned, check_flags, init_struct, input_bytes, input_text, read_struct};
+use crate::boundary::{
+    Versioned, check_flags, check_reserved, init_struct, input_bytes, input_text, read_struct,
+};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::event::TmePeer;
 use crate::failure::Failure;
@@ -304,13 +306,6 @@ impl SendSettings {
         settings.except = (given.except != 0).then(|| tme::PeerId::from_u64(given.except));
         Ok(settings)
     }
-}
-
-fn check_reserved(reserved: u32) -> Result<(), Failure> {
-    if reserved == 0 {
-        return Ok(());
-    }
-    Err(Failure::with(crate::result::TME_ERROR_STRUCT_TAIL, "a reserved field is not zero"))
 }
 
 /// What both kinds of handle are told in the same words.
