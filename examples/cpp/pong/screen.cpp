@@ -171,7 +171,7 @@ std::string status(const View& view, Colors colors) {
                                  : "w/s or up/down: move   q: leave";
     std::string line = "  " + keys;
     line.append(screen_columns - 2 - line.size() - std::string_view(network).size(), ' ');
-    line += network;
+    line += std::string(network) + "  ";
     return colors == Colors::ansi ? dim + line + plain : line;
 }
 
