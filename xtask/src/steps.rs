@@ -138,7 +138,7 @@ pub const STEPS: &[Step] = &[
         name: "test",
         shows: "unit, integration and documentation tests of every crate",
         command: &["cargo", "test", "--workspace", "--no-fail-fast"],
-        budget: Duration::from_secs(1_200),
+        budget: Duration::from_secs(1_000),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -147,7 +147,7 @@ pub const STEPS: &[Step] = &[
         name: "sim",
         shows: "the simulated worlds, at release speed",
         command: &["cargo", "test", "--release", "--package", "tme-sim", "--no-fail-fast"],
-        budget: Duration::from_secs(1_000),
+        budget: Duration::from_secs(800),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -195,7 +195,7 @@ pub const STEPS: &[Step] = &[
         name: "cmake",
         shows: "outside projects find, link and run TME: CMake, pkg-config, shared, static, moved, built along",
         command: &["xtask", "cmake"],
-        budget: Duration::from_secs(240),
+        budget: Duration::from_secs(300),
         needs: &["cc", "gcc", "g++", "binutils", "cmake", "ninja", "make", "pkg-config"],
         echo: Echo::TestResults,
         ..STEP
@@ -204,7 +204,7 @@ pub const STEPS: &[Step] = &[
         name: "native",
         shows: "the C and C++ tests pass: as released, with sanitizers, and under valgrind",
         command: &["xtask", "native"],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(700),
         needs: &["cc", "gcc", "g++", "clang", "clang-rt", "cmake", "ninja", "valgrind"],
         echo: Echo::TestResults,
         ..STEP
