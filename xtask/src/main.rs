@@ -10,6 +10,7 @@ mod headers;
 mod library;
 mod licence;
 mod metadata;
+mod misuse;
 mod msrv;
 mod native;
 mod outside;
@@ -72,6 +73,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Native => native::check(&root),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
+        Chore::Misuse(options) => misuse::run(&root, &options),
         Chore::Vectors => vectors::check(&root),
     }
 }

@@ -23,7 +23,7 @@ const RUNS: [Run; 3] = [
         // A process that leaks or misuses memory ends with a code that no test has.
         options: &[
             "-DTME_TEST_LAUNCHER=valgrind;--quiet;--leak-check=full;--show-leak-kinds=definite,indirect;\
-             --errors-for-leak-kinds=definite,indirect;--error-exitcode=99",
+             --errors-for-leak-kinds=definite,indirect;--error-exitcode=99;--suppressions=@ROOT@/tests/valgrind.supp",
             "-DTME_TEST_TIMEOUT=240",
         ],
     },
@@ -41,7 +41,8 @@ pub fn check(root: &Path) -> Result<(), String> {
         println!("--- {name}");
         let directory = scratch_directory(root, "native").join(programs);
         let mut configure = command("cmake", root);
-        configure.args(["--fresh", "-S", ".", "-G", "Ninja", "-B"]).arg(&directory).args(*options);
+        configure.args(["--fresh", "-S", ".", "-G", "Ninja", "-B"]).arg(&directory);
+        configure.args(options.iter().map(|option| option.replace("@ROOT@", &root.display().to_string())));
         // With lines for valgrind to name.
         configure.args(["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-g", "-DCMAKE_CXX_FLAGS=-g"]);
         configure.arg(format!("-DCMAKE_C_COMPILER={c}")).arg(format!("-DCMAKE_CXX_COMPILER={cpp}"));

@@ -112,7 +112,7 @@ pub const STEPS: &[Step] = &[
         name: "vectors",
         shows: "a reader written from the protocol's page alone decodes the golden vectors",
         command: &["xtask", "vectors"],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(200),
         needs: &["python3"],
         echo: Echo::TestResults,
         ..STEP
@@ -121,7 +121,7 @@ pub const STEPS: &[Step] = &[
         name: "clippy",
         shows: "no warning from rustc or clippy, in any target",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        budget: Duration::from_secs(500),
+        budget: Duration::from_secs(460),
         needs: &["clippy", "cc"],
         ..STEP
     },
@@ -153,6 +153,15 @@ pub const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
+        name: "misuse",
+        shows: "no misuse of the C interface goes beyond a documented error",
+        command: &["xtask", "misuse", "--seconds", "60"],
+        budget: Duration::from_secs(240),
+        needs: &["cc"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
         name: "demo",
         shows: "the demo runs, encrypted over loopback, and loses nothing reliable",
         command: &[
@@ -169,7 +178,7 @@ pub const STEPS: &[Step] = &[
             "2",
             "--json",
         ],
-        budget: Duration::from_secs(400),
+        budget: Duration::from_secs(300),
         needs: &["cc"],
         ..STEP
     },
