@@ -1,8 +1,9 @@
 //! Tests of the repository as a whole: who may depend on whom, what the sources may name, whether the
-//! documents hold together, and what must not be in the tree at all.
+//! documents and headers hold together, and what must not be in the tree at all.
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod cpp_wrapper;
 mod dependencies;
 mod documents;
 mod tree;
