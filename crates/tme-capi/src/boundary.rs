@@ -353,9 +353,9 @@ mod tests {
     #[test]
     fn a_panic_is_caught_with_its_words() {
         let texts = [
-            std::panic::catch_unwind(|| panic!("constant")),
-            std::panic::catch_unwind(|| panic!("made of {}", 2)),
-            std::panic::catch_unwind(|| std::panic::panic_any(3)),
+            catch_unwind(|| panic!("constant")),
+            catch_unwind(|| panic!("made of {}", 2)),
+            catch_unwind(|| std::panic::panic_any(3)),
         ];
         let words = texts.map(|panic| words_of(panic.unwrap_err()));
         assert_eq!(words, ["constant", "made of 2", "it said nothing"]);
