@@ -138,8 +138,10 @@ pub unsafe fn destroy<T: Kind>(handle: *mut T::Public) -> TmeResult {
     })
 }
 
-/// Sets what a function gives back to a safe value before anything can fail.
-pub unsafe fn clear<T>(out: *mut T, value: T) {
+/// Writes what a function gives back to where the caller wants it, which need not be aligned. NULL: it is not wanted.
+///
+/// Also how outputs get a safe value before anything can fail.
+pub unsafe fn put<T>(out: *mut T, value: T) {
     if !out.is_null() {
         out.write_unaligned(value);
     }
@@ -211,7 +213,7 @@ pub unsafe fn required_text<'a>(text: *const c_char, what: &'static str) -> Resu
 /// Hands a text out: whole or not at all, with the size it needs.
 pub unsafe fn output_text(text: &str, buffer: *mut c_char, capacity: usize, needed: *mut usize) -> Outcome {
     let bytes = text.as_bytes();
-    clear(needed, bytes.len() + 1);
+    put(needed, bytes.len() + 1);
     if buffer.is_null() || capacity <= bytes.len() {
         if !buffer.is_null() && capacity > 0 {
             buffer.write(0);
@@ -334,6 +336,18 @@ mod tests {
         }
         assert_eq!(place[16..24], [0; 8]);
         assert!(place[24..].iter().all(|&byte| byte == 0xA5));
+    }
+
+    #[test]
+    fn results_find_their_place_without_alignment() {
+        let mut place = [0xA5u8; 16];
+        // SAFETY: eight bytes from the first on are within the array.
+        unsafe {
+            put(place.as_mut_ptr().add(1).cast::<u64>(), 7);
+            put(std::ptr::null_mut::<u64>(), 7);
+        }
+        assert_eq!(place[1..9], 7u64.to_ne_bytes());
+        assert_eq!((place[0], place[9]), (0xA5, 0xA5));
     }
 
     #[test]
