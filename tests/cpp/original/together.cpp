@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
+#include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
