@@ -10,10 +10,7 @@ static TmeClient *client;
 static TmePeer peer;
 
 static TmeEvent events[4];
-static TmePeerInfo info;
-static TmePeerStatistics peer_statistics;
 static TmeChannelStatistics channel_statistics;
-static TmeEngineStatistics engine_statistics;
 static TmeConditionStatistics condition_statistics;
 static TmeBroadcast outcome;
 static TmeMessage *message;
@@ -67,24 +64,24 @@ static void null_pointers_are_refused(void)
         ROW(tme_server_kick(server, peer, 1, NULL, 3)),
         ROW(tme_server_peers(server, NULL, 4, &count)),
         ROW(tme_server_peers(server, &peer, 1, NULL)),
-        ROW(tme_server_peer_info(server, peer, NULL, sizeof info)),
+        ROW(tme_server_peer_info(server, peer, NULL, sizeof(TmePeerInfo))),
         ROW(tme_server_peer_by_number(server, 2, NULL)),
-        ROW(tme_server_peer_statistics(server, peer, NULL, sizeof peer_statistics)),
+        ROW(tme_server_peer_statistics(server, peer, NULL, sizeof(TmePeerStatistics))),
         ROW(tme_server_channel_statistics(server, peer, 0, NULL, sizeof channel_statistics)),
-        ROW(tme_server_statistics(server, NULL, sizeof engine_statistics)),
+        ROW(tme_server_statistics(server, NULL, sizeof(TmeEngineStatistics))),
         ROW(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, NULL, sizeof condition_statistics)),
         ROW(tme_client_poll(client, NULL, 4, &count)),
         ROW(tme_client_poll(client, events, 4, NULL)),
         ROW(tme_client_send(client, 0, NULL, 3, 0)),
         ROW(tme_client_send_with(client, 0, NULL, 3, NULL)),
         ROW(tme_client_send_message(client, 0, NULL, NULL)),
-        ROW(tme_client_server_info(client, NULL, sizeof info)),
+        ROW(tme_client_server_info(client, NULL, sizeof(TmePeerInfo))),
         ROW(tme_client_channel_by_name(client, NULL, &count)),
         ROW(tme_client_channel_by_name(client, "name", NULL)),
         ROW(tme_client_disconnect(client, 1, NULL, 3)),
-        ROW(tme_client_statistics(client, NULL, sizeof peer_statistics)),
+        ROW(tme_client_statistics(client, NULL, sizeof(TmePeerStatistics))),
         ROW(tme_client_channel_statistics(client, 0, NULL, sizeof channel_statistics)),
-        ROW(tme_client_engine_statistics(client, NULL, sizeof engine_statistics)),
+        ROW(tme_client_engine_statistics(client, NULL, sizeof(TmeEngineStatistics))),
         ROW(tme_client_condition_statistics(client, TME_DIRECTION_INCOMING, NULL, sizeof condition_statistics)),
 #undef ROW
     };

@@ -136,10 +136,10 @@ static unsigned load_play_and_unload(const char *path, unsigned loads, void (*pl
         CHECK_UINT(open_descriptors(), descriptors_before);
         unmapped += !is_mapped(file);
         if (i == loads / 2)
-            warm = resident_bytes();
+            warm = allocated_bytes();
     }
-    printf("%u loads, gone after %u of them; %zu KiB after half of them, %zu KiB at the end\n", loads, unmapped,
-           warm >> 10, resident_bytes() >> 10);
+    printf("%u loads, gone after %u of them; %zu bytes after half of them, %zu at the end\n", loads, unmapped, warm,
+           allocated_bytes());
     return unmapped;
 }
 

@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,15 +32,13 @@ unsigned threads(void)
     return entries("/proc/self/task");
 }
 
-size_t resident_bytes(void)
+size_t allocated_bytes(void)
 {
-    unsigned long total;
-    unsigned long resident;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL);
-    CHECK_INT(fscanf(file, "%lu %lu", &total, &resident), 2);
-    fclose(file);
-    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    return mallinfo2().uordblks;
+#else
+    return 0;
+#endif
 }
 
 int find_descriptor(int from, const char *kind)

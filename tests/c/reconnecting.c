@@ -67,11 +67,11 @@ static void cycles_leave_nothing_behind(uint32_t flags)
     size_t warm = 0;
     for (unsigned number = 0; number < cycles; number++) {
         if (number == cycles / 2)
-            warm = resident_bytes();
+            warm = allocated_bytes();
         one_cycle(&world, number);
     }
-    size_t end = resident_bytes();
-    printf("%u cycles: %zu KiB after half of them, %zu KiB at the end\n", cycles, warm >> 10, end >> 10);
+    size_t end = allocated_bytes();
+    printf("%u cycles: %zu bytes after half of them, %zu at the end\n", cycles, warm, end);
     CHECK(end < warm + GROWTH_BYTES_MAX);
 
     TmeEngineStatistics statistics;

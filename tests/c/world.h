@@ -59,7 +59,7 @@ TmeEvent client_event(World *world, unsigned client);
 /* Whether there was one, without waiting. */
 int take_server_event(World *world, TmeEvent *event);
 int take_client_event(World *world, unsigned client, TmeEvent *event);
-/* The next event, which must be of this kind. */
+/* The next event, which must be of this kind; INTERRUPTED and RESUMED are passed over if they are not. */
 TmeEvent expect_server_event(World *world, uint32_t type);
 TmeEvent expect_client_event(World *world, unsigned client, uint32_t type);
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod c_interface;
 mod cpp_wrapper;
 mod dependencies;
 mod documents;

@@ -1,7 +1,12 @@
 //! Compiles the C and C++ headers as programs of every supported standard see them.
 
 use std::fs;
+use std::iter;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use crate::command::{command, output};
 use crate::header::HEADER;
@@ -41,7 +46,8 @@ const CPP17: Language = Language { standards: &["c++17", "c++20"], ..CPP };
 const WARNINGS: [&str; 7] =
     ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Wconversion", "-Werror"];
 
-/// Macros that `<windows.h>`, X11, the Linux kernel's and Apple's headers are known to leave behind.
+/// Macros that `<windows.h>`, Apple's headers and engines are known to leave behind. Not those of X11: the original
+/// engine's interface has an enumerator `Success`.
 const POLLUTION: &str = "\
 #define min(a, b) (((a) < (b)) ? (a) : (b))
 #define max(a, b) (((a) > (b)) ? (a) : (b))
@@ -56,11 +62,6 @@ const POLLUTION: &str = "\
 #define interface struct
 #define IN
 #define OUT
-#define Status int
-#define None 0L
-#define Bool int
-#define Always 2
-#define Success 0
 ";
 
 /// A program around a header.
@@ -73,32 +74,33 @@ struct Program {
 /// `cargo xtask headers`.
 pub fn check(root: &Path) -> Result<(), String> {
     let header = fs::read_to_string(root.join(HEADER)).map_err(|error| format!("{HEADER}: {error}"))?;
-    let mut compiler = Compiler::new(root)?;
+    let mut compilations = Compilations::new(root)?;
     let programs = programs("tme.h", &uses(&header));
-    compiler.compile_all(&C, &programs, &[])?;
-    compiler.compile_all(&CPP, &programs, &[])?;
+    compilations.add(&C, &programs, &[])?;
+    compilations.add(&CPP, &programs, &[])?;
+    compilations.add_for_windows(&C, "tme.h")?;
+    compilations.add_for_windows(&CPP, "tme.h")?;
     for name in cpp_headers(root)? {
         let programs = self::programs(&name, "");
-        compiler.compile_all(&CPP17, &programs, &[])?;
+        compilations.add(&CPP17, &programs, &[])?;
         if name == PLAIN_CPP {
-            compiler.compile_all(&CPP17, &programs, &["-fno-exceptions", "-fno-rtti"])?;
+            compilations.add(&CPP17, &programs, &["-fno-exceptions", "-fno-rtti"])?;
+            compilations.add_for_windows(&CPP17, &name)?;
         }
     }
-    compiler.compile_for_windows()?;
-    println!("{} compilations without a warning", compiler.count);
+    let count = compilations.commands.len();
+    compilations.run()?;
+    println!("{count} compilations without a warning");
     Ok(())
 }
 
-/// Programs that include a header alone, after macros, and twice; each then does what `uses` says.
-fn programs(header: &str, uses: &str) -> Vec<Program> {
+/// Programs that include a header alone, and twice after macros; each then does what `uses` says.
+fn programs(header: &str, uses: &str) -> [Program; 2] {
     let include = format!("#include <{header}>\n");
     let end = format!("{uses}int main(void) {{ return 0; }}\n");
-    let program =
-        |name: &str, start: String| Program { name: format!("{header}-{name}"), text: start + &end };
-    vec![
-        program("alone", include.clone()),
-        program("polluted", format!("{POLLUTION}{include}")),
-        program("twice", format!("{include}{include}")),
+    [
+        Program { name: format!("{header} alone"), text: format!("{include}{end}") },
+        Program { name: format!("{header} polluted"), text: format!("{POLLUTION}{include}{include}{end}") },
     ]
 }
 
@@ -113,7 +115,7 @@ fn uses(header: &str) -> String {
 }
 
 /// The C++ headers there are, as programs include them.
-fn cpp_headers(root: &Path) -> Result<Vec<String>, String> {
+pub fn cpp_headers(root: &Path) -> Result<Vec<String>, String> {
     let directory = root.join(INCLUDE[1]);
     let mut names = Vec::new();
     if directory.is_dir() {
@@ -128,7 +130,9 @@ fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()
     for entry in fs::read_dir(directory).map_err(explain)? {
         let path = entry.map_err(explain)?.path();
         let name = format!("{prefix}{}", path.file_name().unwrap_or_default().to_string_lossy());
-        if path.is_dir() {
+        if name.ends_with("/detail") {
+            // Not for programs to include; what includes it is compiled.
+        } else if path.is_dir() {
             collect(&path, &format!("{name}/"), names)?;
         } else if name.ends_with(".hpp") {
             names.push(name);
@@ -137,76 +141,76 @@ fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()
     Ok(())
 }
 
-/// Compiles and counts.
-struct Compiler<'a> {
+/// What is to be compiled.
+struct Compilations<'a> {
     root: &'a Path,
     directory: PathBuf,
-    count: u32,
+    commands: Vec<Command>,
 }
 
-impl<'a> Compiler<'a> {
+impl<'a> Compilations<'a> {
     fn new(root: &'a Path) -> Result<Self, String> {
         let directory = library::scratch_directory(root, "headers");
         fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        Ok(Self { root, directory, count: 0 })
+        Ok(Self { root, directory, commands: Vec::new() })
     }
 
-    fn compile_all(
-        &mut self,
-        language: &Language,
-        programs: &[Program],
-        flags: &[&str],
-    ) -> Result<(), String> {
+    fn add(&mut self, language: &Language, programs: &[Program], flags: &[&str]) -> Result<(), String> {
         for program in programs {
             for compiler in language.compilers {
-                for standard in language.standards {
-                    self.compile(compiler, language, standard, program, flags)?;
-                }
+                self.add_standards(compiler, language, program, flags)?;
             }
-            let Language { name, compilers, standards, .. } = language;
-            println!(
-                "{name} {}: {} {} {}",
-                program.name,
-                compilers.join(", "),
-                standards.join(", "),
-                flags.join(" ")
-            );
         }
         Ok(())
     }
 
-    fn compile(
+    fn add_standards(
         &mut self,
         compiler: &str,
         language: &Language,
-        standard: &str,
         program: &Program,
         flags: &[&str],
     ) -> Result<(), String> {
-        let file = self.directory.join(program.name.replace('/', "-")).with_extension(language.extension);
+        let Language { name, extension, standards, warnings, .. } = language;
+        let file = self.directory.join(format!("{}.{extension}", program.name.replace(['/', ' '], "-")));
         fs::write(&file, &program.text).map_err(|error| format!("{}: {error}", file.display()))?;
-        let mut command = command(compiler, self.root);
-        command.arg(format!("-std={standard}")).args(WARNINGS).args(language.warnings).args(flags);
-        command.args(INCLUDE.map(|directory| format!("-I{directory}"))).arg("-fsyntax-only").arg(file);
-        self.count += 1;
-        output(&mut command).map(drop)
+        for standard in *standards {
+            let mut command = command(compiler, self.root);
+            command.arg(format!("-std={standard}")).args(WARNINGS).args(*warnings).args(flags);
+            command.args(INCLUDE.map(|directory| format!("-I{directory}"))).arg("-fsyntax-only").arg(&file);
+            self.commands.push(command);
+        }
+        println!("{name} {}: {compiler} {} {}", program.name, standards.join(", "), flags.join(" "));
+        Ok(())
     }
 
-    /// With the real `<windows.h>`, where the cross compiler is there.
-    fn compile_for_windows(&mut self) -> Result<(), String> {
-        for (language, compiler) in [(&C, "x86_64-w64-mingw32-gcc"), (&CPP, "x86_64-w64-mingw32-g++")] {
-            if output(command(compiler, self.root).arg("--version")).is_err() {
-                println!("{compiler} is not there; {} after <windows.h> was not tried", language.name);
-                continue;
-            }
-            let text = "#include <windows.h>\n#include <tme.h>\nint main(void) { return 0; }\n";
-            let program = Program { name: "tme.h-windows".to_owned(), text: text.to_owned() };
-            for standard in language.standards {
-                self.compile(compiler, language, standard, &program, &[])?;
-            }
-            println!("{} {}: {compiler} {}", language.name, program.name, language.standards.join(", "));
+    /// After the real `<windows.h>`, where the cross compiler is there.
+    fn add_for_windows(&mut self, language: &Language, header: &str) -> Result<(), String> {
+        let compiler =
+            if language.name == C.name { "x86_64-w64-mingw32-gcc" } else { "x86_64-w64-mingw32-g++" };
+        if output(command(compiler, self.root).arg("--version")).is_err() {
+            println!("{} {header} after <windows.h>: not tried, {compiler} is not there", language.name);
+            return Ok(());
         }
-        Ok(())
+        let text = format!("#include <windows.h>\n#include <{header}>\nint main(void) {{ return 0; }}\n");
+        let program = Program { name: format!("{header} after windows.h"), text };
+        self.add_standards(compiler, language, &program, &[])
+    }
+
+    /// Runs all, as many at a time as there are processors; an error has what each failed one said.
+    fn run(self) -> Result<(), String> {
+        let waiting = Mutex::new(self.commands);
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let work = || {
+            let commands = iter::from_fn(next);
+            commands.filter_map(|mut command| output(&mut command).err()).collect::<Vec<_>>()
+        };
+        let count = thread::available_parallelism().map_or(1, NonZero::get);
+        let errors: Vec<String> = thread::scope(|scope| {
+            let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+        });
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
     }
 }
 
@@ -226,8 +230,8 @@ mod tests {
     #[test]
     fn a_header_is_included_in_every_way() {
         let programs = programs("TME/All.hpp", "");
-        assert_eq!(programs.len(), 3);
         assert!(programs[1].text.starts_with(POLLUTION));
-        assert_eq!(programs[2].text.matches("#include <TME/All.hpp>\n").count(), 2);
+        assert_eq!(programs[0].text.matches("#include <TME/All.hpp>\n").count(), 1);
+        assert_eq!(programs[1].text.matches("#include <TME/All.hpp>\n").count(), 2);
     }
 }

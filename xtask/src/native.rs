@@ -8,40 +8,43 @@ use crate::library::{scratch_directory, target_directory};
 /// One way to run the tests.
 struct Run {
     name: &'static str,
-    configuration: &'static str,
+    /// Runs with the same compilers and flags have the same programs, which are built once.
+    programs: &'static str,
     compilers: [&'static str; 2],
     options: &'static [&'static str],
 }
 
-/// What becomes of a test's process that leaks or misuses memory is an exit code that no test has.
 const RUNS: [Run; 3] = [
-    Run { name: "release", configuration: "Release", compilers: ["cc", "c++"], options: &[] },
-    Run {
-        name: "sanitize",
-        configuration: "Release",
-        compilers: ["clang", "clang++"],
-        options: &["-DTME_SANITIZE=address,undefined", "-DTME_TEST_TIMEOUT=120"],
-    },
+    Run { name: "release", programs: "plain", compilers: ["cc", "c++"], options: &[] },
     Run {
         name: "valgrind",
-        configuration: "RelWithDebInfo",
+        programs: "plain",
         compilers: ["cc", "c++"],
+        // A process that leaks or misuses memory ends with a code that no test has.
         options: &[
             "-DTME_TEST_LAUNCHER=valgrind;--quiet;--leak-check=full;--show-leak-kinds=definite,indirect;\
-             --errors-for-leak-kinds=definite,indirect;--error-exitcode=99",
+             --errors-for-leak-kinds=definite,indirect;--error-exitcode=99;--suppressions=@ROOT@/tests/valgrind.supp",
             "-DTME_TEST_TIMEOUT=240",
         ],
+    },
+    Run {
+        name: "sanitizers",
+        programs: "sanitized",
+        compilers: ["clang", "clang++"],
+        options: &["-DTME_SANITIZE=address,undefined", "-DTME_TEST_TIMEOUT=120"],
     },
 ];
 
 /// `cargo xtask native`.
 pub fn check(root: &Path) -> Result<(), String> {
-    for Run { name, configuration, compilers: [c, cpp], options } in &RUNS {
+    for Run { name, programs, compilers: [c, cpp], options } in &RUNS {
         println!("--- {name}");
-        let directory = scratch_directory(root, "native").join(name);
+        let directory = scratch_directory(root, "native").join(programs);
         let mut configure = command("cmake", root);
-        configure.args(["--fresh", "-S", ".", "-G", "Ninja", "-B"]).arg(&directory).args(*options);
-        configure.arg(format!("-DCMAKE_BUILD_TYPE={configuration}"));
+        configure.args(["--fresh", "-S", ".", "-G", "Ninja", "-B"]).arg(&directory);
+        configure.args(options.iter().map(|option| option.replace("@ROOT@", &root.display().to_string())));
+        // With lines for valgrind to name.
+        configure.args(["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-g", "-DCMAKE_CXX_FLAGS=-g"]);
         configure.arg(format!("-DCMAKE_C_COMPILER={c}")).arg(format!("-DCMAKE_CXX_COMPILER={cpp}"));
         configure.arg(format!("-DTME_CARGO_TARGET_DIR={}", target_directory(root).display()));
         run(&mut configure)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::{command, output, run};
+use crate::headers::cpp_headers;
 use crate::library::{scratch_directory, target_directory};
 use crate::native::test;
 
@@ -14,6 +15,7 @@ const PROJECTS: &str = "tests/cmake";
 pub fn check(root: &Path) -> Result<(), String> {
     let outside = Outside::new(root)?;
     outside.install()?;
+    outside.check_headers()?;
     outside.check_paths()?;
     outside.find("found", &["-DWANTED_VERSION=0.1"])?;
     outside.is_refused("0.2")?;
@@ -68,6 +70,15 @@ impl<'a> Outside<'a> {
     /// The option by which cargo builds where it always does: one library for all checks.
     fn cargo_builds_here(&self) -> String {
         format!("-DTME_CARGO_TARGET_DIR={}", target_directory(self.root).display())
+    }
+
+    /// Every header that programs include is installed under the name they include it by.
+    fn check_headers(&self) -> Result<(), String> {
+        let names = [vec!["tme.h".to_owned()], cpp_headers(self.root)?].concat();
+        match names.iter().find(|name| !self.prefix.join("include").join(name).is_file()) {
+            None => Ok(()),
+            Some(name) => Err(format!("{name} is not installed")),
+        }
     }
 
     /// What is installed must not remember where it was made, or it could not be moved.

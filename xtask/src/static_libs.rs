@@ -30,20 +30,39 @@ const TARGETS: [Target; 2] = [
     Target { triple: "x86_64-pc-windows-gnu", system: "windows_gnu", compiler: "x86_64-w64-mingw32-gcc" },
 ];
 
-/// `cargo xtask static-libs [--check]`.
+/// `cargo xtask static-libs [--check]`: for every target that can be asked about here.
 pub fn run(root: &Path, mode: Mode) -> Result<(), String> {
+    let mut targets = Vec::new();
+    for target in &TARGETS {
+        if is_installed(root, target)? {
+            targets.push(target);
+        } else {
+            let Target { triple, compiler, .. } = target;
+            println!("{triple}: not asked; its standard library or {compiler} is missing");
+        }
+    }
+    compare(root, &targets, mode)
+}
+
+/// Checks what is kept for this system: another one's library would have to be built first.
+pub fn check_host(root: &Path) -> Result<(), String> {
+    let mut targets = Vec::new();
+    for target in &TARGETS {
+        if is_host(root, target)? {
+            targets.push(target);
+        }
+    }
+    compare(root, &targets, Mode::Check)
+}
+
+fn compare(root: &Path, targets: &[&Target], mode: Mode) -> Result<(), String> {
     let path = root.join(FILE);
     let found = fs::read_to_string(&path).unwrap_or_default();
     let mut lines = lines(&found);
-    for target in &TARGETS {
-        let Target { triple, system, compiler } = target;
-        if !is_installed(root, target)? {
-            println!("{triple}: not asked; its standard library or {compiler} is missing");
-            continue;
-        }
+    for target in targets {
         let libraries = ask(root, target)?;
-        println!("{triple}: {libraries}");
-        lines.insert((*system).to_owned(), libraries);
+        println!("{}: {libraries}", target.triple);
+        lines.insert(target.system.to_owned(), libraries);
     }
     let expected = text(&lines);
     check_page(root, lines.get(SHOWN).map_or("", String::as_str))?;

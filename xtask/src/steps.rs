@@ -112,7 +112,7 @@ pub const STEPS: &[Step] = &[
         name: "vectors",
         shows: "a reader written from the protocol's page alone decodes the golden vectors",
         command: &["xtask", "vectors"],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(200),
         needs: &["python3"],
         echo: Echo::TestResults,
         ..STEP
@@ -121,7 +121,7 @@ pub const STEPS: &[Step] = &[
         name: "clippy",
         shows: "no warning from rustc or clippy, in any target",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        budget: Duration::from_secs(500),
+        budget: Duration::from_secs(460),
         needs: &["clippy", "cc"],
         ..STEP
     },
@@ -138,7 +138,7 @@ pub const STEPS: &[Step] = &[
         name: "test",
         shows: "unit, integration and documentation tests of every crate",
         command: &["cargo", "test", "--workspace", "--no-fail-fast"],
-        budget: Duration::from_secs(1_200),
+        budget: Duration::from_secs(1_000),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -178,7 +178,7 @@ pub const STEPS: &[Step] = &[
             "2",
             "--json",
         ],
-        budget: Duration::from_secs(400),
+        budget: Duration::from_secs(300),
         needs: &["cc"],
         ..STEP
     },
@@ -204,7 +204,7 @@ pub const STEPS: &[Step] = &[
         name: "cmake",
         shows: "outside projects find, link and run TME: CMake, pkg-config, shared, static, moved, built along",
         command: &["xtask", "cmake"],
-        budget: Duration::from_secs(240),
+        budget: Duration::from_secs(300),
         needs: &["cc", "gcc", "g++", "binutils", "cmake", "ninja", "make", "pkg-config"],
         echo: Echo::TestResults,
         ..STEP
@@ -213,7 +213,7 @@ pub const STEPS: &[Step] = &[
         name: "native",
         shows: "the C and C++ tests pass: as released, with sanitizers, and under valgrind",
         command: &["xtask", "native"],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(700),
         needs: &["cc", "gcc", "g++", "clang", "clang-rt", "cmake", "ninja", "valgrind"],
         echo: Echo::TestResults,
         ..STEP

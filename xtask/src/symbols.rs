@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::command::{command, output};
-use crate::header::{HEADER, Mode};
+use crate::header::HEADER;
 use crate::library;
 use crate::metadata;
 use crate::static_libs;
@@ -40,7 +40,7 @@ pub fn check(root: &Path) -> Result<(), String> {
     if !page.contains(&sentence) {
         return Err(format!("{PAGE} does not say {sentence:?}"));
     }
-    static_libs::run(root, Mode::Check)
+    static_libs::check_host(root)
 }
 
 /// The functions that the header declares.

@@ -3,6 +3,7 @@
 //! Everything here is `unsafe` for one reason: the pointers come from C. What can be checked is; the rest is the
 //! caller's promise in `docs/C_API.md`.
 
+use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,10 +84,25 @@ pub fn guard(body: impl FnOnce() -> Outcome) -> TmeResult {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => failure::remember(error),
         Err(panic) => {
-            // Whatever was thrown may panic again when it is dropped.
-            std::mem::forget(panic);
-            log::error!("a panic was caught at the border of the C interface");
+            log::error!("a panic was caught at the border of the C interface: {}", words_of(panic));
             failure::remember(Failure::new(TME_ERROR_INTERNAL))
+        }
+    }
+}
+
+/// What a panic said, which is what its reporter can tell us.
+#[cold]
+fn words_of(panic: Box<dyn Any + Send>) -> String {
+    let panic = match panic.downcast::<&'static str>() {
+        Ok(words) => return (*words).to_owned(),
+        Err(panic) => panic,
+    };
+    match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(panic) => {
+            // Anything else may panic again when it is dropped.
+            std::mem::forget(panic);
+            "it said nothing".to_owned()
         }
     }
 }
@@ -332,6 +348,18 @@ mod tests {
         }
         assert_eq!(place[1..9], 7u64.to_ne_bytes());
         assert_eq!((place[0], place[9]), (0xA5, 0xA5));
+    }
+
+    #[test]
+    fn a_panic_is_caught_with_its_words() {
+        let texts = [
+            catch_unwind(|| panic!("constant")),
+            catch_unwind(|| panic!("made of {}", 2)),
+            catch_unwind(|| std::panic::panic_any(3)),
+        ];
+        let words = texts.map(|panic| words_of(panic.unwrap_err()));
+        assert_eq!(words, ["constant", "made of 2", "it said nothing"]);
+        assert_eq!(guard(|| panic!("inside")), TME_ERROR_INTERNAL);
     }
 
     #[test]
