@@ -42,8 +42,8 @@
 #include <version>
 #endif
 #endif
-#if defined(__cpp_lib_ranges)
-#include <ranges>
+#if defined(__cpp_lib_span)
+#include <span>
 #endif
 
 #if defined(TME_ENABLE_EXCEPTIONS) && !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
@@ -409,7 +409,7 @@ public:
     }
 
     /// The code of the error; `ok` if there is a value.
-    [[nodiscard]] ErrorCode code() const noexcept { return error().code(); }
+    [[nodiscard]] ErrorCode code() const noexcept { return *this ? ErrorCode::ok : error().code(); }
 
 private:
     template <class Self>
@@ -444,7 +444,7 @@ public:
     [[nodiscard]] const Error& error() const noexcept { return error_ ? *error_ : detail::no_error(); }
 
     /// The code of the error; `ok` if done.
-    [[nodiscard]] ErrorCode code() const noexcept { return error().code(); }
+    [[nodiscard]] ErrorCode code() const noexcept { return *this ? ErrorCode::ok : error().code(); }
 
 private:
     std::optional<Error> error_;
@@ -2118,7 +2118,7 @@ inline constexpr std::uint32_t header_version = TME_VERSION;
 
 } // namespace tme
 
-#if defined(__cpp_lib_ranges)
+#if defined(__cpp_lib_span)
 // Views do not own what they see, so that a temporary one may become a std::span.
 template <>
 inline constexpr bool std::ranges::enable_borrowed_range<tme::Bytes> = true;
