@@ -14,6 +14,10 @@
 #ifndef TME_HPP
 #define TME_HPP
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "tme.hpp needs C++17: -std=c++17, or /std:c++17"
+#endif
+
 #include <tme.h>
 
 #include <algorithm>
