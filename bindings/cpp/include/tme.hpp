@@ -14,6 +14,10 @@
 #ifndef TME_HPP
 #define TME_HPP
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "tme.hpp needs C++17: -std=c++17, or /std:c++17"
+#endif
+
 #include <tme.h>
 
 #include <algorithm>
@@ -384,7 +388,8 @@ inline const Error& no_error() {
 /// A value, or why there is none. True if there is one.
 ///
 /// `*`, `->` and `value()` of a failed one end the process with the error's message, or throw `Exception` with
-/// TME_ENABLE_EXCEPTIONS; they never go on with garbage.
+/// TME_ENABLE_EXCEPTIONS; they never go on with garbage. A temporary one gives its value away, not a reference into
+/// itself: `for (auto peer : *server.peers())` is safe.
 template <class T>
 class Result {
 public:
@@ -395,10 +400,10 @@ public:
 
     [[nodiscard]] T& value() & { return checked(*this); }
     [[nodiscard]] const T& value() const& { return checked(*this); }
-    [[nodiscard]] T&& value() && { return std::move(checked(*this)); }
+    [[nodiscard]] T value() && { return std::move(checked(*this)); }
     [[nodiscard]] T& operator*() & { return checked(*this); }
     [[nodiscard]] const T& operator*() const& { return checked(*this); }
-    [[nodiscard]] T&& operator*() && { return std::move(checked(*this)); }
+    [[nodiscard]] T operator*() && { return std::move(checked(*this)); }
     [[nodiscard]] T* operator->() { return &checked(*this); }
     [[nodiscard]] const T* operator->() const { return &checked(*this); }
 

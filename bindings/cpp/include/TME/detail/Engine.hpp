@@ -93,6 +93,7 @@ public:
         }
         Pump();
         if (m_server) {
+            m_lastError = "a server runs already; ShutDown ends it";
             return ErrorCodes::AlreadyInitialized;
         }
         const TmeResult result = Server::Start(port, m_settings, m_server);
@@ -117,6 +118,7 @@ public:
         }
         Pump();
         if (m_client && m_client->CurrentStage() != Client::Stage::Over) {
+            m_lastError = "there is a connection already; ShutDown ends it";
             return ErrorCodes::AlreadyInitialized;
         }
         m_client.reset();
