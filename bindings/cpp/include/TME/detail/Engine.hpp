@@ -122,6 +122,8 @@ public:
             return ErrorCodes::AlreadyInitialized;
         }
         m_client.reset();
+        // Another thread may still wait for the connection that was here.
+        const uint64_t run = ++m_clientRun;
         if (address.empty()) {
             // Systems resolve it to anything from an error to themselves.
             m_lastError = "the address is empty";
@@ -133,7 +135,7 @@ public:
             const bool isAddress = result == TME_ERROR_ADDRESS || result == TME_ERROR_UTF8;
             return isAddress ? ErrorCodes::AddrInfoFailed : ErrorCodes::ConnectFailed;
         }
-        return AwaitConnection(lock, ++m_clientRun);
+        return AwaitConnection(lock, run);
     }
 
     bool IsClientConnected() {
