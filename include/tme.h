@@ -781,7 +781,7 @@ typedef struct TmeBroadcast {
     uint32_t sent;
     /** Peers whose queue is full; TME_EVENT_WRITABLE follows for each. */
     uint32_t would_block;
-    /** Ids that name nobody. */
+    /** Peers that are being disconnected, and ids that name nobody. */
     uint32_t gone;
     /** Peers that will not take it later either: larger than they allow, or one key too many. */
     uint32_t refused;

@@ -1290,7 +1290,7 @@ struct Broadcast {
     std::uint32_t sent = 0;
     /// Their queue is full; `Writable` follows for each.
     std::uint32_t would_block = 0;
-    /// Ids that name nobody.
+    /// They are being disconnected, or their ids name nobody.
     std::uint32_t gone = 0;
     /// They will not take it later either: larger than they allow, or one key too many.
     std::uint32_t refused = 0;
