@@ -2034,7 +2034,7 @@ private:
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity. 64 hexadecimal digits.
 ///
-/// Errors: `config` if the system has no randomness.
+/// Errors: `system` if the system has no randomness.
 [[nodiscard]] inline Result<std::string> key_generate() {
     return detail::text_of(tme_key_generate);
 }
