@@ -1071,7 +1071,7 @@ TME_C_API TmeResult tme_client_local_address(
 /**
  * The port the client sends from.
  *
- * Returns: the port; 0 if `client` is not a client.
+ * Returns: the port; 0 if `client` is not a client, or poisoned.
  * Threads: any.
  * Since: 0.1
  */
@@ -1086,7 +1086,7 @@ TME_C_API uint16_t tme_client_port(const TmeClient *client);
  * Makes a secret key from the system's randomness: a server's, or a player's identity.
  *
  * Parameters: `buffer` of `capacity` bytes gets 64 hexadecimal digits; `needed` (may be NULL) gets 65. Keep it secret.
- * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_CONFIG if the system has no randomness.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_SYSTEM if the system has no randomness.
  * Threads: any.
  * Since: 0.1
  */
@@ -1130,8 +1130,9 @@ TME_C_API TmeResult tme_key_public(
 /**
  * A host's function for log lines.
  *
- * It is called on whichever thread logs, by several at once, and must return soon. It must not call the library. The texts
- * are UTF-8 without control characters, except line feeds that are followed by an indent; they live until it returns.
+ * It is called on whichever thread logs, by several at once, and must return soon. It must neither call the library nor
+ * throw. The texts are UTF-8 without control characters, except line feeds that are followed by an indent; they live until
+ * it returns.
  */
 typedef void (*TmeLogCallback)(uint32_t level, const char *target, const char *text, void *user_data);
 
@@ -1660,7 +1661,7 @@ TME_C_API TmeResult tme_server_local_address(
 /**
  * The port the server listens on.
  *
- * Returns: the port; 0 if `server` is not a server.
+ * Returns: the port; 0 if `server` is not a server, or poisoned.
  * Threads: any.
  * Since: 0.1
  */

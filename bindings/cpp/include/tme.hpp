@@ -988,9 +988,9 @@ private:
 
 /// The waiting events of a server or client, for one loop: `for (auto& event : server.events())`.
 ///
-/// **An event and its bytes live until the loop moves on to the next one**, or polls by `tme.h`: beyond that they are
-/// gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps the bytes without a
-/// copy, `bytes.to_vector()` copies them.
+/// **An event and its bytes live until the loop moves on to the next one**, polls by `tme.h`, or destroys the server:
+/// beyond that they are gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps
+/// the bytes without a copy, `bytes.to_vector()` copies them.
 ///
 /// In the loop everything is allowed: sending, disconnecting, shutting down, moving the server, destroying it (which
 /// ends the loop at the next step), `break` (the rest is visited by the next loop). A second range of the same handle
@@ -2039,7 +2039,7 @@ private:
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity. 64 hexadecimal digits.
 ///
-/// Errors: `config` if the system has no randomness.
+/// Errors: `system` if the system has no randomness.
 [[nodiscard]] inline Result<std::string> key_generate() {
     return detail::text_of(tme_key_generate);
 }

@@ -481,7 +481,7 @@ pub unsafe extern "C" fn tme_client_local_address(
 
 /// The port the client sends from.
 ///
-/// Returns: the port; 0 if `client` is not a client.
+/// Returns: the port; 0 if `client` is not a client, or poisoned.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -37,7 +37,7 @@ pub struct Inbox {
 
 #[derive(Debug, Default)]
 struct Batch {
-    /// Which poll with data this was. Ids of earlier polls do not match it.
+    /// How many polls gave data before this one. Their ids do not match it.
     serial: u32,
     payloads: Vec<Payload>,
 }
@@ -106,8 +106,11 @@ impl Inbox {
         out: &mut [std::mem::MaybeUninit<TmeEvent>],
     ) -> usize {
         let mut batch = self.batch.lock();
-        batch.payloads.clear();
-        batch.serial = batch.serial.wrapping_add(1);
+        if !batch.payloads.is_empty() {
+            // Else nobody has an id of it, and a busy loop of empty polls would be back at an old one within minutes.
+            batch.payloads.clear();
+            batch.serial = batch.serial.wrapping_add(1);
+        }
         let base =
             u64::from(self.number) << (SERIAL_BITS + INDEX_BITS) | u64::from(batch.serial) << INDEX_BITS;
         let mut count = 0;
@@ -189,6 +192,18 @@ mod tests {
         for gone in [newer[0].message, 0, u64::MAX] {
             assert_eq!(Inbox::find(gone).unwrap_err().result, TME_ERROR_UNKNOWN_MESSAGE);
         }
+    }
+
+    #[test]
+    fn empty_polls_end_the_data_and_use_up_no_ids() {
+        let inbox = Inbox::register(8).unwrap();
+        let first = poll(&inbox, vec![message("one")])[0].message;
+        for _ in 0..100 {
+            poll(&inbox, vec![]);
+            assert_eq!(Inbox::find(first).unwrap_err().result, TME_ERROR_UNKNOWN_MESSAGE);
+        }
+        let second = poll(&inbox, vec![message("two")])[0].message;
+        assert_eq!(second, first + (1 << INDEX_BITS));
     }
 
     #[test]

@@ -50,8 +50,17 @@ drive!(Client);
 
 /// See the module.
 pub struct Pump<T> {
+    /// Held by whoever updates, polls or closes, and never waited for: a second one there is turned away.
+    turn: Mutex<()>,
+    /// Held meanwhile, and by a flush for its own short time: that is nobody's turn and turns nobody away.
     engine: Mutex<Engine<T>>,
     inbox: Arc<Inbox>,
+}
+
+/// The right to update, poll or close.
+struct Turn<'a, T> {
+    engine: MutexGuard<'a, Engine<T>>,
+    _turn: MutexGuard<'a, ()>,
 }
 
 struct Engine<T> {
@@ -65,15 +74,17 @@ impl<T: Drive> Pump<T> {
     pub fn new(drive: T, retained_max: usize) -> Result<Self, Failure> {
         let inbox = Inbox::register(retained_max)?;
         let engine = Mutex::new(Engine { drive, has_ended: false, polls_since_update: 0 });
-        Ok(Self { engine, inbox })
+        Ok(Self { turn: Mutex::new(()), engine, inbox })
     }
 
-    fn enter(&self) -> Result<MutexGuard<'_, Engine<T>>, Failure> {
-        self.engine.try_lock().ok_or_else(|| Failure::new(TME_ERROR_BUSY))
+    fn enter(&self) -> Result<Turn<'_, T>, Failure> {
+        let turn = self.turn.try_lock().ok_or_else(|| Failure::new(TME_ERROR_BUSY))?;
+        Ok(Turn { engine: self.engine.lock(), _turn: turn })
     }
 
     pub fn update(&self, timeout_ms: u32) -> Outcome {
-        let mut engine = self.enter()?;
+        let mut turn = self.enter()?;
+        let engine = &mut *turn.engine;
         engine.polls_since_update = 0;
         engine.update(Duration::from_millis(u64::from(timeout_ms)))?;
         Ok(TME_OK)
@@ -90,7 +101,8 @@ impl<T: Drive> Pump<T> {
 
     /// Ends the engine by `close`. Events of its last moments can still be polled.
     pub fn close(&self, close: impl FnOnce(&mut T)) -> Outcome {
-        let mut engine = self.enter()?;
+        let mut turn = self.enter()?;
+        let engine = &mut *turn.engine;
         close(&mut engine.drive);
         engine.has_ended = true;
         Ok(TME_OK)
@@ -107,7 +119,8 @@ impl<T: Drive> Pump<T> {
         if !events.is_aligned() {
             return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
         }
-        let mut engine = self.enter()?;
+        let mut turn = self.enter()?;
+        let engine = &mut *turn.engine;
         engine.before_poll()?;
         let mut taken = engine.drive.events();
         let out = match capacity {

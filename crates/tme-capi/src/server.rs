@@ -31,7 +31,7 @@ pub struct TmeServer {
     _opaque: [u8; 0],
 }
 
-/// What stands behind a `TmeServer`. Dropped in this order: the engine last, with its threads.
+/// What stands behind a `TmeServer`.
 pub(crate) struct Host {
     handle: ServerHandle,
     pump: Pump<Server>,
@@ -685,7 +685,7 @@ pub unsafe extern "C" fn tme_server_local_address(
 
 /// The port the server listens on.
 ///
-/// Returns: the port; 0 if `server` is not a server.
+/// Returns: the port; 0 if `server` is not a server, or poisoned.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
