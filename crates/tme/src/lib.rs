@@ -55,6 +55,7 @@ pub use settings::Security;
 
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
+    Redundancy,
 };
 pub use tme_core::connection::{
     ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
