@@ -23,7 +23,7 @@
 
 /**
  * Stands before every function. Define TME_STATIC where the static library is linked, as the CMake
- * target TME::tme_static and `pkg-config --static` do by themselves.
+ * target TME::tme_static and the pkg-config package tme-static do by themselves.
  */
 #if defined(TME_STATIC)
 #define TME_C_API
@@ -480,7 +480,8 @@ typedef struct TmeClientConfig {
     const char *application;
     /**
      * The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
-     * `known_hosts` any server is believed, with a warning in the log.
+     * `known_hosts` any server is believed, with a warning in the log. A wrong key is told when `connect_timeout_ms` ends:
+     * the right server may yet answer.
      */
     const char *server_key;
     /**
@@ -933,7 +934,7 @@ TME_C_API TmeResult tme_client_send_message(
     const TmeSendOptions *options);
 
 /**
- * Tells whether the server is connected.
+ * Tells whether the server is connected. Compare with 1: what is not a client is neither.
  *
  * Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
@@ -1284,7 +1285,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 TME_C_API TmeResult tme_server_create(const TmeServerConfig *config, TmeServer **server);
 
 /**
- * Ends a server. Its connections end at once; tme_server_shutdown before it does so politely.
+ * Ends a server. Its connections end at once, with TME_REASON_CLOSED; tme_server_shutdown before it does so politely, with
+ * TME_REASON_SHUTDOWN.
  *
  * Parameters: `server`; NULL does nothing. Retained messages stay.
  * Returns: TME_OK; TME_ERROR_HANDLE.
@@ -1513,7 +1515,10 @@ TME_C_API TmeResult tme_server_disconnect_with(
     size_t length);
 
 /**
- * Throws a peer out at once, with a code and bytes of the game's own.
+ * Throws a peer out at once, with a code and bytes of the game's own. Nothing it sends is taken any more.
+ *
+ * TME_EVENT_DISCONNECTED follows when the client has acknowledged, or some 5 s later; until then the peer is listed and
+ * sends to it get TME_ERROR_NOT_CONNECTED.
  *
  * Parameters: as tme_server_disconnect_with.
  * Returns: as tme_server_disconnect_with.

@@ -13,8 +13,8 @@ use crate::failure::{Failure, Outcome};
 use crate::inbox::{EVENTS_PER_POLL_MAX, Inbox};
 use crate::result::{TME_ERROR_BUSY, TME_ERROR_CLOSED, TME_ERROR_LENGTH, TME_OK};
 
-/// Polls of an inline engine without an update after which the log says so, once.
-const POLLS_WITHOUT_UPDATE: u32 = 1_000;
+/// Polls in vain of an inline engine without an update after which the log says so, once.
+const POLLS_WITHOUT_UPDATE: u32 = 100;
 
 /// What a server and a client have in common here.
 pub trait Drive {
@@ -133,6 +133,9 @@ impl<T: Drive> Pump<T> {
         if is_empty && engine.has_ended {
             return Err(Failure::new(TME_ERROR_CLOSED));
         }
+        if is_empty {
+            engine.note_vain_poll();
+        }
         put(count, filled as u32);
         Ok(TME_OK)
     }
@@ -146,6 +149,17 @@ impl<T: Drive> Engine<T> {
         result
     }
 
+    /// An inline engine that nobody updates has no news, and says why.
+    fn note_vain_poll(&mut self) {
+        self.polls_since_update = self.polls_since_update.saturating_add(1);
+        if self.polls_since_update == POLLS_WITHOUT_UPDATE && !self.drive.is_threaded() {
+            log::warn!(
+                "polled {POLLS_WITHOUT_UPDATE} times without an update: an inline engine does nothing without it \
+                 (or set TME_CONFIG_THREADED)"
+            );
+        }
+    }
+
     /// A threaded engine has its news brought here; an inline one without updates has none.
     fn before_poll(&mut self) -> Result<(), Failure> {
         if self.drive.is_threaded() {
@@ -153,10 +167,6 @@ impl<T: Drive> Engine<T> {
                 Err(Error::Engine(EngineError::Closed)) | Ok(()) => Ok(()),
                 Err(error) => Err(error.into()),
             };
-        }
-        self.polls_since_update = self.polls_since_update.saturating_add(1);
-        if self.polls_since_update == POLLS_WITHOUT_UPDATE && !self.has_ended {
-            log::warn!("polled {POLLS_WITHOUT_UPDATE} times without an update: an inline engine needs both");
         }
         Ok(())
     }

@@ -423,11 +423,13 @@ impl Driver {
             }
             match &event {
                 Event::Connected { peer, info } => {
+                    log::info!("{peer} connected from {} as number {}", info.remote, info.number);
                     if let Some(connection) = self.endpoint.connection(*peer) {
                         outbox.lock().insert_peer(connection, info);
                     }
                 }
-                Event::Disconnected { peer, .. } => {
+                Event::Disconnected { peer, reason } => {
+                    log::info!("{peer} disconnected: {reason}");
                     if let Some(remote) = outbox.lock().remove_peer(*peer) {
                         self.conditions.remove(remote);
                     }
@@ -521,6 +523,12 @@ impl Driver {
     pub fn cut_flushes_short(&mut self) -> Result<(), EngineError> {
         self.endpoint.cut_flushes_short();
         self.flush(self.clock.now())
+    }
+
+    /// Ends the connections whose other side has not answered the goodbye: the game hears of the end of each.
+    pub fn abandon_closing(&mut self) {
+        self.endpoint.abandon_closing();
+        self.collect_events(self.clock.now());
     }
 
     /// Whether every connection has ended.
