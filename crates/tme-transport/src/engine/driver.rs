@@ -191,8 +191,15 @@ impl Driver {
             self.shared.commands_due_at(self.gathering),
             self.refresh_at,
         ];
-        let next = deadlines.into_iter().flatten().min().map(|at| at.saturating_since(now));
-        [next, timeout].into_iter().flatten().min()
+        // An instant that is not there must not be compared, not even beside its absence: valgrind, which those who link us
+        // use, would take every wait for a decision on undefined memory.
+        const NEVER: Instant = Instant::from_micros(u64::MAX);
+        let next = deadlines.into_iter().fold(NEVER, |next, at| next.min(at.unwrap_or(NEVER)));
+        let next = (next != NEVER).then(|| next.saturating_since(now));
+        match (next, timeout) {
+            (Some(next), Some(timeout)) => Some(next.min(timeout)),
+            (next, timeout) => next.or(timeout),
+        }
     }
 
     // ---- commands ----
