@@ -14,6 +14,10 @@
 #ifndef TME_HPP
 #define TME_HPP
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "tme.hpp needs C++17: -std=c++17, or /std:c++17"
+#endif
+
 #include <tme.h>
 
 // <windows.h> defines these as macros, after which libstdc++ does not compile. They are back at the end.
@@ -390,7 +394,8 @@ inline const Error& no_error() {
 /// A value, or why there is none. True if there is one.
 ///
 /// `*`, `->` and `value()` of a failed one end the process with the error's message, or throw `Exception` with
-/// TME_ENABLE_EXCEPTIONS; they never go on with garbage.
+/// TME_ENABLE_EXCEPTIONS; they never go on with garbage. A temporary one gives its value away, not a reference into
+/// itself: `for (auto peer : *server.peers())` is safe.
 template <class T>
 class Result {
 public:
@@ -401,10 +406,10 @@ public:
 
     [[nodiscard]] T& value() & { return checked(*this); }
     [[nodiscard]] const T& value() const& { return checked(*this); }
-    [[nodiscard]] T&& value() && { return std::move(checked(*this)); }
+    [[nodiscard]] T value() && { return std::move(checked(*this)); }
     [[nodiscard]] T& operator*() & { return checked(*this); }
     [[nodiscard]] const T& operator*() const& { return checked(*this); }
-    [[nodiscard]] T&& operator*() && { return std::move(checked(*this)); }
+    [[nodiscard]] T operator*() && { return std::move(checked(*this)); }
     [[nodiscard]] T* operator->() { return &checked(*this); }
     [[nodiscard]] const T* operator->() const { return &checked(*this); }
 
@@ -989,9 +994,9 @@ private:
 
 /// The waiting events of a server or client, for one loop: `for (auto& event : server.events())`.
 ///
-/// **An event and its bytes live until the loop moves on to the next one**, or polls by `tme.h`: beyond that they are
-/// gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps the bytes without a
-/// copy, `bytes.to_vector()` copies them.
+/// **An event and its bytes live until the loop moves on to the next one**, polls by `tme.h`, or destroys the server:
+/// beyond that they are gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps
+/// the bytes without a copy, `bytes.to_vector()` copies them.
 ///
 /// In the loop everything is allowed: sending, disconnecting, shutting down, moving the server, destroying it (which
 /// ends the loop at the next step), `break` (the rest is visited by the next loop). A second range of the same handle
@@ -1291,7 +1296,7 @@ struct Broadcast {
     std::uint32_t sent = 0;
     /// Their queue is full; `Writable` follows for each.
     std::uint32_t would_block = 0;
-    /// Ids that name nobody.
+    /// They are being disconnected, or their ids name nobody.
     std::uint32_t gone = 0;
     /// They will not take it later either: larger than they allow, or one key too many.
     std::uint32_t refused = 0;
@@ -2040,7 +2045,7 @@ private:
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity. 64 hexadecimal digits.
 ///
-/// Errors: `config` if the system has no randomness.
+/// Errors: `system` if the system has no randomness.
 [[nodiscard]] inline Result<std::string> key_generate() {
     return detail::text_of(tme_key_generate);
 }
