@@ -15,4 +15,5 @@ pub mod link;
 pub mod payload;
 pub mod random;
 pub mod time;
+pub mod token;
 pub mod wire;

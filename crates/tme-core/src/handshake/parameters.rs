@@ -24,7 +24,7 @@ const EXTENSION_SCHEMA_HASHES: u64 = 5;
 const SCHEMA_HASH_BYTES: usize = 12;
 
 /// At most `MAX` bytes.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BoundedBytes<const MAX: usize>(Vec<u8>);
 
 /// Bytes the game adds to its side of the handshake; the protocol does not look at them.
