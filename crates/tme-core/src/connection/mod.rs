@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{SendError, SendOptions};
-pub use event::{Connected, Disconnected, Event, Origin, PeerId};
+pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use statistics::{
     ChannelStatistics, ConnectionStatistics, LossMeter, PacketDrop, PacketDrops, RateMeter,
 };
@@ -129,6 +129,8 @@ pub struct Connection {
     reset_token: Option<ResetToken>,
     /// Taken when the connection opens.
     info: Option<Box<Connected>>,
+    /// The application was told of the end before the other side was.
+    is_end_reported: bool,
     idle_timeout: Duration,
     datagram_bytes: usize,
     protection: PacketProtection,
@@ -240,6 +242,7 @@ impl Connection {
             modes,
             reset_token: negotiated.reset_token,
             info: Some(negotiated.info),
+            is_end_reported: false,
             idle_timeout: local.shared_idle_timeout(&remote),
             datagram_bytes,
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
@@ -346,6 +349,11 @@ impl Connection {
     /// Whether the application was told that it is over (or was never told that it had begun).
     const fn has_ended(&self) -> bool {
         matches!(self.state, State::Draining | State::Closed)
+    }
+
+    /// Whether the application was told of the connection, and not yet of its end.
+    const fn is_heard_of(&self) -> bool {
+        self.info.is_none() && !self.is_end_reported
     }
 
     /// Whether nothing will come or go any more.
@@ -484,7 +492,9 @@ impl Connection {
         }
         if self.timers.take_expired(Timer::Interrupted, now) {
             self.is_interrupted = true;
-            workspace.events.push_back(Event::Interrupted { peer: self.peer });
+            if self.is_heard_of() {
+                workspace.events.push_back(Event::Interrupted { peer: self.peer });
+            }
         }
         if self.timers.take_expired(Timer::Idle, now) {
             self.end(Origin::Local, Farewell::new(Reason::TimedOut), workspace);

@@ -77,13 +77,7 @@ impl Endpoint {
         let handshake = ClientHandshake::new(config, now, random).map_err(StartError::Config)?;
         let path = Path { remote, local: None };
         let connecting = Connecting { handshake, path };
-        self.slots.insert(Peer {
-            state: PeerState::Connecting(Box::new(connecting)),
-            is_ready: false,
-            is_changed: false,
-            is_counted: false,
-            attempt: None,
-        });
+        self.slots.insert(Peer::new(PeerState::Connecting(Box::new(connecting))));
         self.connecting.push(place.index);
         self.make_ready(place.index);
         Ok(place.peer)
@@ -134,6 +128,7 @@ impl Endpoint {
                 key: Some(established.server_key),
                 is_first_use: established.is_first_use,
                 user_data: Payload::from(established.user_data.into_bytes()),
+                token: None,
             }),
         };
         let connection =

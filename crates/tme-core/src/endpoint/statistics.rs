@@ -9,6 +9,16 @@ use crate::handshake::server::HandshakeStatistics;
 pub struct EndpointStatistics {
     /// Peers connected (or accepted and about to be).
     pub peers: usize,
+    /// Of these, accepted and not heard of since.
+    pub unconfirmed: usize,
+    /// Clients about whom the game is being asked.
+    pub applicants: usize,
+    /// Peers accepted that gave way to others at a full server, because they had not been heard of.
+    pub unconfirmed_evicted: u64,
+    /// Peers that a newer connection of the same identity has replaced.
+    pub peers_replaced: u64,
+    /// Clients refused because the game did not decide in time.
+    pub undecided: u64,
     /// Datagrams taken in, whatever became of them.
     pub datagrams_received: u64,
     /// Their bytes of UDP payload.

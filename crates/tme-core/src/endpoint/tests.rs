@@ -1,5 +1,7 @@
 //! A server's endpoint and clients' endpoints, wired by hand on a virtual clock.
 
+mod admission;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -82,6 +84,8 @@ impl Net {
     fn run_for(&mut self, duration: Duration) {
         let until = self.now + duration;
         while self.now < until {
+            let unix_time = self.unix_time();
+            self.nodes.iter_mut().for_each(|node| node.endpoint.handle_unix_time(unix_time));
             self.deliver();
             for node in &mut self.nodes {
                 if node.endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -113,6 +117,22 @@ impl Net {
             let next = self.nodes.iter().filter_map(|node| node.endpoint.poll_timeout());
             let next = next.chain(self.flying.front().map(|flying| flying.0)).min().unwrap_or(until);
             self.now = next.clamp(self.now + Duration::from_micros(1), until);
+        }
+    }
+
+    /// What the wall clocks of all nodes say.
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::from_secs(1_700_000_000) + self.now.saturating_since(Instant::ZERO)
+    }
+
+    /// Lets a client send something with its first packet.
+    fn send_when_connected(&mut self, client: usize) {
+        while self.nodes[client].connected().is_empty() && self.nodes[client].disconnected().is_empty() {
+            self.run_for(Duration::from_micros(500));
+        }
+        for peer in self.nodes[client].connected() {
+            // The other one may have been closed meanwhile.
+            let _ = self.send(client, peer, "hello");
         }
     }
 

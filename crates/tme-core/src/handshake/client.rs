@@ -256,6 +256,7 @@ impl ClientHandshake {
         let parameters = ClientParameters {
             connection_id: self.config.connection_id,
             limits: self.config.limits,
+            token: self.config.token.clone(),
             user_data: self.config.user_data.clone(),
             schema_hashes: self.config.schema_hashes.clone(),
         };
