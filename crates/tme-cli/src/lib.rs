@@ -18,6 +18,7 @@ mod network;
 mod process;
 pub mod sim;
 mod sparkline;
+pub mod token;
 mod view;
 
 pub use arguments::{Arguments, Command, DemoOptions};
@@ -37,6 +38,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Bench(options) => bench::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Keygen(options) => keys::run(&options),
+        Command::Token(command) => token::run(&command),
         Command::BenchServer(options) => bench::child::run(&options),
     }
 }

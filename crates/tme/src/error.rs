@@ -8,6 +8,7 @@ use tme_core::channel::ChannelTableError;
 use tme_core::connection::SendError;
 use tme_core::crypto::keys::KeyParseError;
 use tme_core::link::ConditionsError;
+use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
 
 /// Why a server or client could not start, or stopped.
@@ -40,6 +41,10 @@ pub enum Error {
     Send(SendError),
     /// Network conditions that cannot be.
     Conditions(ConditionsError),
+    /// Something that cannot be a connect token.
+    Token(TokenError),
+    /// A text that is not a sealed token.
+    TokenText(TokenTextError),
 }
 
 impl Error {
@@ -54,6 +59,8 @@ impl Error {
             Self::File { .. } => 4,
             Self::Config(_) => 5,
             Self::Conditions(_) => 6,
+            Self::Token(_) => 7,
+            Self::TokenText(_) => 8,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
         }
@@ -75,6 +82,8 @@ impl fmt::Display for Error {
             Self::Engine(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
             Self::Conditions(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::TokenText(error) => error.fmt(f),
         }
     }
 }
@@ -87,6 +96,8 @@ impl std::error::Error for Error {
             Self::Engine(error) => Some(error),
             Self::Send(error) => Some(error),
             Self::Conditions(error) => Some(error),
+            Self::Token(error) => Some(error),
+            Self::TokenText(error) => Some(error),
             Self::Address { .. } | Self::File { .. } | Self::Config(_) => None,
         }
     }
@@ -123,6 +134,18 @@ impl From<SendError> for Error {
 impl From<ConditionsError> for Error {
     fn from(error: ConditionsError) -> Self {
         Self::Conditions(error)
+    }
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<TokenTextError> for Error {
+    fn from(error: TokenTextError) -> Self {
+        Self::TokenText(error)
     }
 }
 

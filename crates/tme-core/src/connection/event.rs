@@ -9,7 +9,7 @@ use crate::crypto::keys::PublicKey;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::UnixTime;
-use crate::token::{Token, TokenUserData, UserId};
+use crate::token::{Token, TokenProblem, TokenUserData, UserId};
 
 /// Names a peer of an endpoint. Never 0, below 2^53 (exact in a JavaScript number), and never used again for
 /// another peer in the endpoint's life: the id of a peer that left names nobody.
@@ -83,6 +83,14 @@ pub struct Disconnected {
     pub code: u32,
     /// The application's own bytes, or a text that explains the reason.
     pub detail: Payload,
+}
+
+impl Disconnected {
+    /// What was wrong with the connect token, if that is the reason and the server said so.
+    #[must_use]
+    pub fn token_problem(&self) -> Option<TokenProblem> {
+        if self.reason == Reason::Token { TokenProblem::from_detail(&self.detail) } else { None }
+    }
 }
 
 impl fmt::Display for Disconnected {
