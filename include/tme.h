@@ -283,7 +283,7 @@ typedef struct TmeConditions {
 TME_C_API TmeResult tme_conditions_init(TmeConditions *conditions, size_t struct_size);
 
 /**
- * Fills in the conditions of a kind of network: "lan", "wifi", "bad-wifi", "mobile-4g", "satellite" or "terrible".
+ * Fills in the conditions of a kind of network: "lan", "wifi", "wifi_bad", "lte", "transatlantic" or "satellite".
  *
  * Parameters: `preset`; `path`, TME_PATH_UP or TME_PATH_DOWN: a client sends up and receives down, a server the other way
  * round; `conditions` of `struct_size` bytes.
@@ -844,8 +844,10 @@ TME_C_API TmeResult tme_client_update(TmeClient *client, uint32_t timeout_ms);
  *
  * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
  * waits. The data of events taken earlier ends here.
- * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED after close, when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET;
- * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is not aligned.
+ * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (once, at a threaded client that is not
+ * updated; the connection goes on, and the next call takes the events); TME_ERROR_BUSY; TME_ERROR_CLOSED after close,
+ * when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_LENGTH if the array is not aligned.
  * Threads: one at a time.
  * Since: 0.1
  */
@@ -888,8 +890,8 @@ TME_C_API TmeResult tme_client_close(TmeClient *client, uint32_t patience_ms);
  *
  * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
  * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
- * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
- * TME_ERROR_HANDLE.
+ * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a reliable-latest channel, where this is key
+ * 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
  */
@@ -904,8 +906,7 @@ TME_C_API TmeResult tme_client_send(
  * Queues a message for the server, with options. The bytes are copied.
  *
  * Parameters: as tme_client_send; `options`, NULL for none.
- * Returns: as tme_client_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
- * TME_ERROR_STRUCT_TAIL.
+ * Returns: as tme_client_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
  */
@@ -1351,8 +1352,9 @@ TME_C_API TmeResult tme_server_shutdown(TmeServer *server, uint32_t patience_ms)
  *
  * Parameters: `peer`; `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
  * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_UNKNOWN_PEER; TME_ERROR_NOT_CONNECTED
- * for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS;
- * TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a
+ * reliable-latest channel, where this is key 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
  */
@@ -1368,8 +1370,7 @@ TME_C_API TmeResult tme_server_send(
  * Queues a message for a peer, with options. The bytes are copied.
  *
  * Parameters: as tme_server_send; `options`, NULL for none.
- * Returns: as tme_server_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
- * TME_ERROR_STRUCT_TAIL.
+ * Returns: as tme_server_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
  */

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use tme::SecretKey;
 
-use crate::boundary::{clear, guard, output_text, required_text};
+use crate::boundary::{guard, output_text, put, required_text};
 use crate::result::TmeResult;
 
 /// Bytes that the text of a key takes: 64 hexadecimal digits and a NUL.
@@ -22,7 +22,7 @@ pub unsafe extern "C" fn tme_key_generate(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     guard(|| output_text(&tme::generate_key()?.to_hex(), buffer, capacity, needed))
 }
 
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn tme_key_public(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     guard(|| {
         let secret = SecretKey::from_hex(required_text(secret, "the secret key is NULL")?)?;
         output_text(&secret.public_key().to_string(), buffer, capacity, needed)

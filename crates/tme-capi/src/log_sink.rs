@@ -6,7 +6,7 @@ use std::ptr::null;
 
 use tme::logging::{self, FileSink, LevelFilter, LogBuilder, LogError};
 
-use crate::boundary::{Versioned, guard, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_reserved, guard, init_struct, input_text, read_struct};
 use crate::failure::Failure;
 use crate::result::{
     TME_ERROR_ALREADY_INSTALLED, TME_ERROR_CONFIG, TME_ERROR_ENUM, TME_ERROR_FILE, TME_OK, TmeResult,
@@ -118,6 +118,7 @@ pub unsafe extern "C" fn tme_log_config_init(config: *mut TmeLogConfig, struct_s
 pub unsafe extern "C" fn tme_log_init(config: *const TmeLogConfig) -> TmeResult {
     guard(|| {
         let config = read_struct(config)?;
+        check_reserved(config.reserved)?;
         let mut builder = LogBuilder::new();
         let levels = [config.console_level, config.file_level, config.callback_level];
         let [console, file, callback] = levels.map(level);
@@ -197,4 +198,18 @@ fn failure(error: LogError) -> Failure {
         _ => TME_ERROR_CONFIG,
     };
     Failure::text(result, format_args!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::TME_ERROR_STRUCT_TAIL;
+
+    #[test]
+    fn a_reserved_field_that_is_set_is_refused() {
+        let size = size_of::<TmeLogConfig>() as u32;
+        let config = TmeLogConfig { struct_size: size, reserved: 1, ..TmeLogConfig::defaults() };
+        // SAFETY: the struct has the size it tells.
+        assert_eq!(unsafe { tme_log_init(&raw const config) }, TME_ERROR_STRUCT_TAIL);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tme::{Client, EngineError, Error, Events, Server};
 
-use crate::boundary::{clear, must_not_be_null};
+use crate::boundary::{must_not_be_null, put};
 use crate::event::TmeEvent;
 use crate::failure::{Failure, Outcome};
 use crate::inbox::{EVENTS_PER_POLL_MAX, Inbox};
@@ -97,7 +97,7 @@ impl<T: Drive> Pump<T> {
     }
 
     pub unsafe fn poll(&self, events: *mut TmeEvent, capacity: u32, count: *mut u32) -> Outcome {
-        clear(count, 0);
+        put(count, 0);
         must_not_be_null(count, "there is no place for the count")?;
         // A poll takes at most this many, whatever the caller has room for.
         let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
@@ -120,7 +120,7 @@ impl<T: Drive> Pump<T> {
         if is_empty && engine.has_ended {
             return Err(Failure::new(TME_ERROR_CLOSED));
         }
-        count.write(filled as u32);
+        put(count, filled as u32);
         Ok(TME_OK)
     }
 }

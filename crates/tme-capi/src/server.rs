@@ -7,7 +7,7 @@ use std::time::Duration;
 use tme::{PeerId, SendError, Server, ServerHandle};
 
 use crate::boundary::{
-    Kind, Owner, clear, destroy, enter, guard, input_bytes, input_slice, must_not_be_null, output_text,
+    Kind, Owner, destroy, enter, guard, input_bytes, input_slice, must_not_be_null, output_text, put,
     write_struct,
 };
 use crate::channel::channel_id;
@@ -82,7 +82,7 @@ fn unknown(peer: PeerId) -> Failure {
 
 unsafe fn outcome(result: Result<tme::Broadcast, SendError>, out: *mut TmeBroadcast) -> Outcome {
     let broadcast = result?;
-    clear(out, broadcast.into());
+    put(out, broadcast.into());
     let is_whole = broadcast.would_block == 0 && broadcast.gone == 0 && broadcast.refused == 0;
     Ok(if is_whole { TME_OK } else { TME_PARTIAL })
 }
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn tme_server_create(
     config: *const TmeServerConfig,
     server: *mut *mut TmeServer,
 ) -> TmeResult {
-    clear(server, null_mut());
+    put(server, null_mut());
     guard(|| {
         must_not_be_null(server, "there is no place for the server")?;
         let plan = match config.is_null() {
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn tme_server_create(
             public_key: started.public_key().to_string(),
             pump: Pump::new(started, plan.retained_max)?,
         };
-        server.write(Owner::into_handle(host));
+        put(server, Owner::into_handle(host));
         Ok(TME_OK)
     })
 }
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn tme_server_poll(
     capacity: u32,
     count: *mut u32,
 ) -> TmeResult {
-    clear(count, 0);
+    put(count, 0);
     enter(server, |host: &Host| host.pump.poll(events, capacity, count))
 }
 
@@ -203,8 +203,9 @@ pub unsafe extern "C" fn tme_server_shutdown(server: *mut TmeServer, patience_ms
 ///
 /// Parameters: `peer`; `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
 /// Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_UNKNOWN_PEER; TME_ERROR_NOT_CONNECTED
-/// for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS;
-/// TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a
+/// reliable-latest channel, where this is key 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+/// TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -225,8 +226,7 @@ pub unsafe extern "C" fn tme_server_send(
 /// Queues a message for a peer, with options. The bytes are copied.
 ///
 /// Parameters: as tme_server_send; `options`, NULL for none.
-/// Returns: as tme_server_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
-/// TME_ERROR_STRUCT_TAIL.
+/// Returns: as tme_server_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn tme_server_broadcast(
     flags: u32,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::from_flags(flags)?;
         broadcast(host, channel, input_bytes(data, length)?, &settings, outcome)
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn tme_server_broadcast_except(
     flags: u32,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let mut settings = SendSettings::from_flags(flags)?;
         settings.except = Some(PeerId::from_u64(except));
@@ -344,7 +344,7 @@ pub unsafe extern "C" fn tme_server_broadcast_with(
     options: *const TmeSendOptions,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::read(options)?;
         broadcast(host, channel, input_bytes(data, length)?, &settings, outcome)
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn tme_server_broadcast_message(
     options: *const TmeSendOptions,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::read(options)?;
         hand_over(message, |payload| broadcast(host, channel, payload, &settings, outcome))
@@ -406,7 +406,7 @@ pub unsafe extern "C" fn tme_server_multicast(
     options: *const TmeSendOptions,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::read(options)?;
         let channel = channel_id(channel)?;
@@ -492,7 +492,7 @@ pub unsafe extern "C" fn tme_server_peers(
     capacity: u32,
     count: *mut u32,
 ) -> TmeResult {
-    clear(count, 0);
+    put(count, 0);
     enter(server, |host: &Host| {
         must_not_be_null(count, "there is no place for the count")?;
         // Checks the array as any other; nothing is read from it.
@@ -501,7 +501,7 @@ pub unsafe extern "C" fn tme_server_peers(
         for (index, info) in connected.iter().take(capacity as usize).enumerate() {
             peers.add(index).write(info.peer.as_u64());
         }
-        count.write(u32::try_from(connected.len()).unwrap_or(u32::MAX));
+        put(count, u32::try_from(connected.len()).unwrap_or(u32::MAX));
         if connected.len() > capacity as usize {
             let text = format_args!("{} peers, room for {capacity}", connected.len());
             return Err(Failure::text(TME_ERROR_BUFFER_TOO_SMALL, text));
@@ -542,12 +542,12 @@ pub unsafe extern "C" fn tme_server_peer_by_number(
     number: u32,
     peer: *mut TmePeer,
 ) -> TmeResult {
-    clear(peer, 0);
+    put(peer, 0);
     enter(server, |host: &Host| {
         must_not_be_null(peer, "there is no place for the peer")?;
         let unknown =
             || Failure::text(TME_ERROR_UNKNOWN_PEER, format_args!("nobody has the number {number}"));
-        peer.write(host.handle.peer_by_number(number).ok_or_else(unknown)?.peer.as_u64());
+        put(peer, host.handle.peer_by_number(number).ok_or_else(unknown)?.peer.as_u64());
         Ok(TME_OK)
     })
 }
@@ -679,7 +679,7 @@ pub unsafe extern "C" fn tme_server_local_address(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     enter(server, |host: &Host| output_text(&host.address, buffer, capacity, needed))
 }
 
@@ -711,6 +711,6 @@ pub unsafe extern "C" fn tme_server_public_key(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     enter(server, |host: &Host| output_text(&host.public_key, buffer, capacity, needed))
 }

@@ -64,6 +64,14 @@ impl Connection {
         self.info = info.or(self.info.take());
     }
 
+    /// Goes on to CLOSE although what was to go through first has not. Gives whether it was waiting for that.
+    pub fn cut_flush_short(&mut self) -> bool {
+        let State::Flushing(farewell) = &self.state else { return false };
+        let farewell = farewell.clone();
+        self.begin_closing(farewell);
+        true
+    }
+
     /// Goes on to CLOSE once everything reliable was acknowledged.
     pub(super) fn finish_flush(&mut self) {
         if let State::Flushing(farewell) = &self.state

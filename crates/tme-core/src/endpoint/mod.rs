@@ -281,6 +281,17 @@ impl Endpoint {
         true
     }
 
+    /// Says goodbye, with the words they were given, to all peers that still wait for reliable messages to go through
+    /// first: for an end that can wait no longer.
+    pub fn cut_flushes_short(&mut self) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if self.connection_mut(index).is_some_and(Connection::cut_flush_short) {
+                self.make_ready(index);
+            }
+        }
+    }
+
     /// Opens or closes the door for new peers: while closed they are refused as `Full`.
     pub fn set_admitting(&mut self, is_admitting: bool) {
         self.is_admitting = is_admitting;

@@ -536,6 +536,13 @@ impl Driver {
         self.flush(now)
     }
 
+    /// Tells those peers of their end at once that were to hear of it when all messages had gone through: one that never
+    /// hears of it waits for its idle time-out.
+    pub fn cut_flushes_short(&mut self) -> Result<(), EngineError> {
+        self.endpoint.cut_flushes_short();
+        self.flush(self.clock.now())
+    }
+
     /// Whether every connection has ended.
     pub fn is_deserted(&self) -> bool {
         self.endpoint.connection_count() == 0

@@ -422,6 +422,8 @@ fn wind_down(driver: &mut Driver, request: &StopRequest) -> Result<(), EngineErr
         // Taken aside, so that their presence does not keep the driver from sleeping.
         events.append(driver.events_mut());
     }
+    driver.cut_flushes_short()?;
+    events.append(driver.events_mut());
     *driver.events_mut() = events;
     Ok(())
 }
