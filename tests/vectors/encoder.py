@@ -119,6 +119,17 @@ def cookie_datagram(nonce, version, server_key, cookie):
     return b"TMED\x02" + u64(nonce) + u16(version) + server_key + cookie
 
 
+def info_query(nonce):
+    return (b"TMED\x07" + u64(nonce)).ljust(600, b"\0")
+
+
+def info_answer(nonce=0x1122334455667788, versions=(1,), application=0xA11CE5, peers=3, peers_max=64, flags=0, information=b""):
+    raw = b"TMED\x08" + u64(nonce) + u8(len(versions)) + b"".join(map(u16, versions)) + u64(application)
+    return raw + u32(peers) + u32(peers_max) + u8(flags) + information, {
+        "nonce": nonce, "versions": list(versions), "application_id": application, "peers": peers,
+        "peers_max": peers_max, "flags": flags, "information": information.hex()}
+
+
 def split_parts(message):
     return [message[at:at + 1100] for at in range(0, len(message), 1100)]
 

@@ -19,7 +19,7 @@ from encoder import (
     AES, ALL, CHACHA, CLIENT, CLIENT_EPHEMERAL, LATEST, MODES, ORDERED, PLAIN, SEQUENCED, SERVER,
     SERVER_EPHEMERAL, SUITE_NAMES, TABLE, UNORDERED, UNRELIABLE,
     accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, close, connect_datagrams, connect_token,
-    connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello,
+    connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello, info_answer, info_query,
     join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, ping, provokes, refusal,
     reset_token, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
     token_key_id, u16, u24, u32, u64, u8, varint)
@@ -79,6 +79,14 @@ def datagram_vectors():
         data = b"TMED\x05" + u64(nonce) + u16(reason) + u8(len(versions)) + b"".join(map(u16, versions))
         yield good(f"REFUSE with reason {reason}", data, "refuse", nonce=nonce, reason=reason, versions=list(versions))
     yield good("RESET", b"TMED\x06" + fixed("token", 16), "reset", token=fixed("token", 16).hex())
+    yield good("INFO_QUERY", info_query(nonce), "info_query", nonce=nonce)
+    for name, arguments in (
+            ("INFO_ANSWER without information", {}),
+            ("INFO_ANSWER of 557 bytes", {"versions": tuple(range(7, 0, -1)), "peers": 2**32 - 1, "peers_max": 2**32 - 1,
+                                          "flags": 7, "information": fixed("information", 512)}),
+            ("INFO_ANSWER that requires a token", {"flags": 2, "information": b"map=dust2"})):
+        data, shape = info_answer(**arguments)
+        yield good(name, data, "info_answer", **shape)
     yield from malformed_datagrams(raw, cookie, part, long_part)
     for name, data, kind in (("STUN binding request", bytes.fromhex("000100002112a442") + bytes(12), "foreign"),
                              ("first byte 03", b"\x03", "foreign"), ("the magic alone", b"TMED", "handshake"),
@@ -128,7 +136,16 @@ def malformed_datagrams(raw, cookie, part, long_part):
     yield bad("REFUSE cut inside a version", refuse + u8(2) + u16(1) + b"\0")
     yield bad("RESET of 20 bytes", b"TMED\x06" + bytes(15))
     yield bad("RESET of 22 bytes", b"TMED\x06" + bytes(17))
-    for kind in (0, 7, 8, 9, 10, 11, 255):
+    query, answer_info = info_query(1), info_answer()[0]
+    yield bad("INFO_QUERY of 599 bytes", query[:-1])
+    yield bad("INFO_QUERY of 601 bytes", query + b"\0")
+    yield bad("INFO_QUERY with a non-zero padding byte", query[:-1] + b"\x01")
+    yield bad("INFO_ANSWER cut inside the flags", answer_info[:-1])
+    yield bad("INFO_ANSWER with a reserved flag", info_answer(flags=8)[0])
+    yield bad("INFO_ANSWER without versions", info_answer(versions=())[0])
+    yield bad("INFO_ANSWER with eight versions", info_answer(versions=tuple(range(8)))[0])
+    yield bad("INFO_ANSWER with 513 bytes of information", info_answer(information=bytes(513))[0])
+    for kind in (0, 9, 10, 11, 255):
         yield bad(f"handshake datagram of type {kind}", b"TMED" + u8(kind) + bytes(62))
     yield bad("the magic alone", b"TMED")
     yield bad("another magic", b"TMEE" + answer[4:])

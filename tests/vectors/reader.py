@@ -39,6 +39,8 @@ INSTALL_HINT = (
 
 MAGIC = b"TMED"
 HELLO_BYTES = 1200
+INFO_QUERY_BYTES = 600
+INFORMATION_BYTES_MAX = 512
 VERSIONS_MAX = 7
 PART_BYTES_MAX = 1100
 CELL_BYTES = 1100
@@ -260,7 +262,29 @@ def read_reset(cursor):
     return {"datagram": "reset", "token": cursor.take(16).hex()}
 
 
-HANDSHAKE_READERS = {1: read_hello, 2: read_cookie, 3: read_connect, 4: read_accept, 5: read_refuse, 6: read_reset}
+def read_info_query(cursor):
+    require(len(cursor.data) == INFO_QUERY_BYTES, f"INFO_QUERY of {len(cursor.data)} bytes")
+    nonce = cursor.uint(8)
+    require(not any(cursor.rest()), "padding of INFO_QUERY is not zero")
+    return {"datagram": "info_query", "nonce": nonce}
+
+
+def read_info_answer(cursor):
+    answer = {"datagram": "info_answer", "nonce": cursor.uint(8)}
+    count = cursor.uint(1)
+    require(1 <= count <= VERSIONS_MAX, f"{count} versions in INFO_ANSWER")
+    answer["versions"] = [cursor.uint(2) for _ in range(count)]
+    answer["application_id"] = cursor.uint(8)
+    answer["peers"], answer["peers_max"] = cursor.uint(4), cursor.uint(4)
+    answer["flags"] = cursor.uint(1)
+    require(not answer["flags"] & 0xF8, f"flags 0x{answer['flags']:02x}")
+    information = cursor.rest()
+    require(len(information) <= INFORMATION_BYTES_MAX, f"information of {len(information)} bytes")
+    return {**answer, "information": information.hex()}
+
+
+HANDSHAKE_READERS = {1: read_hello, 2: read_cookie, 3: read_connect, 4: read_accept, 5: read_refuse, 6: read_reset,
+                     7: read_info_query, 8: read_info_answer}
 
 
 def read_handshake_datagram(datagram):

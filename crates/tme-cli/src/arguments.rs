@@ -40,6 +40,8 @@ pub enum Command {
     Serve(ServeOptions),
     /// Connects to a chat server
     Connect(ConnectOptions),
+    /// Asks servers what they are, without connecting
+    Query(QueryOptions),
     /// Measures throughput and latency between two processes
     Bench(BenchOptions),
     /// Runs simulated worlds and checks that every promise is kept
@@ -199,6 +201,28 @@ pub struct ConnectOptions {
     /// Where log lines go.
     #[command(flatten)]
     pub logs: LogOptions,
+}
+
+const QUERY_EXAMPLES: &str = "\
+What a server says here is not authenticated. Servers limit how many queries they answer.
+
+Examples:
+  tme query game.example:7777
+  tme query 192.0.2.1:7777 192.0.2.2:7777 [2001:db8::1]:7777 --json";
+
+/// Options of `tme query`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = QUERY_EXAMPLES)]
+pub struct QueryOptions {
+    /// The servers: each a name or address, and a port
+    #[arg(value_name = "HOST:PORT", required = true)]
+    pub servers: Vec<String>,
+    /// How long each has to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub timeout: u32,
+    /// Print one JSON object for each
+    #[arg(long)]
+    pub json: bool,
 }
 
 const BENCH_EXAMPLES: &str = "\

@@ -86,6 +86,7 @@ impl From<Error> for Failure {
             | Error::Channels(_)
             | Error::Token(_)
             | Error::TokenText(_) => ExitReason::Usage,
+            Error::Query(_) => ExitReason::Unreachable,
             _ => ExitReason::Other,
         };
         Self::new(reason, error)

@@ -16,6 +16,7 @@ mod latency;
 mod logs;
 mod network;
 mod process;
+pub mod query;
 pub mod sim;
 mod sparkline;
 pub mod token;
@@ -35,6 +36,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(options) => demo::run(&options),
         Command::Serve(options) => chat::serve::run(&options),
         Command::Connect(options) => chat::connect::run(&options),
+        Command::Query(options) => query::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Keygen(options) => keys::run(&options),

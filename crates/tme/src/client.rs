@@ -416,6 +416,13 @@ macro_rules! client_methods {
             handle.server().is_some_and(|peer| handle.disconnect(peer, CloseMode::Flush, farewell))
         }
 
+        /// Sets how many bytes of UDP payload may leave in a second, at least 1,200; `None` leaves it to the path. `false`:
+        /// there is no connection.
+        pub fn set_rate_cap(&self, bytes_per_second: Option<u64>) -> bool {
+            let handle = self.raw();
+            handle.server().is_some_and(|peer| handle.set_rate_cap(peer, bytes_per_second))
+        }
+
         /// Figures of the connection, at most 100 ms older than its last datagram.
         #[must_use]
         pub fn statistics(&self) -> Option<ConnectionStatistics> {

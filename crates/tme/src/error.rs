@@ -10,6 +10,7 @@ use tme_core::crypto::keys::KeyParseError;
 use tme_core::link::ConditionsError;
 use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
+use tme_transport::query::QueryError;
 
 /// Why a server or client could not start, or stopped.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub enum Error {
     Token(TokenError),
     /// A text that is not a sealed token.
     TokenText(TokenTextError),
+    /// A server that could not be asked what it is, or did not answer.
+    Query(QueryError),
 }
 
 impl Error {
@@ -61,6 +64,7 @@ impl Error {
             Self::Conditions(_) => 6,
             Self::Token(_) => 7,
             Self::TokenText(_) => 8,
+            Self::Query(_) => 9,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
         }
@@ -84,6 +88,7 @@ impl fmt::Display for Error {
             Self::Conditions(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
             Self::TokenText(error) => error.fmt(f),
+            Self::Query(error) => error.fmt(f),
         }
     }
 }
@@ -98,6 +103,7 @@ impl std::error::Error for Error {
             Self::Conditions(error) => Some(error),
             Self::Token(error) => Some(error),
             Self::TokenText(error) => Some(error),
+            Self::Query(error) => Some(error),
             Self::Address { .. } | Self::File { .. } | Self::Config(_) => None,
         }
     }
@@ -134,6 +140,12 @@ impl From<SendError> for Error {
 impl From<ConditionsError> for Error {
     fn from(error: ConditionsError) -> Self {
         Self::Conditions(error)
+    }
+}
+
+impl From<QueryError> for Error {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
     }
 }
 

@@ -39,6 +39,7 @@
 //!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
 //! - [`token`]: a backend's word for a player, which servers can require; [`ServerBuilder::ask_before_admitting`] lets the
 //!   game decide about each client.
+//! - [`query`]: what servers say of themselves to those who only ask, many at a time.
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -47,6 +48,7 @@
 mod client;
 mod error;
 mod known_hosts;
+pub mod query;
 mod server;
 mod settings;
 pub mod token;

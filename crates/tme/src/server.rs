@@ -12,6 +12,7 @@ use tme_core::connection::{
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
+use tme_core::handshake::datagram::Information;
 use tme_core::handshake::parameters::{DETAIL_BYTES_MAX, Detail, Refusal, UserData};
 use tme_core::handshake::reason::Reason;
 use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement};
@@ -38,6 +39,8 @@ pub struct ServerBuilder {
     identity: IdentityPolicy,
     tokens: TokenPolicy,
     admission: AdmissionPolicy,
+    queries_per_second: u32,
+    information: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -164,6 +167,21 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets what the game tells those who only ask what this server is, at most 512 bytes: a name, a map, a mode. Anybody can
+    /// read it. [`Server::set_information`] changes it later. See [`query`](crate::query).
+    #[must_use]
+    pub fn information(mut self, information: impl Into<Vec<u8>>) -> Self {
+        self.information = information.into();
+        self
+    }
+
+    /// Sets how many such questions are answered in a second; 0 answers none. Default 1,000.
+    #[must_use]
+    pub fn queries_per_second(mut self, queries: u32) -> Self {
+        self.queries_per_second = queries;
+        self
+    }
+
     /// Starts a server whose input and output happen in [`Server::update`].
     ///
     /// # Errors
@@ -218,6 +236,8 @@ impl ServerBuilder {
         let mut setup = ServerSetup::new(handshake);
         setup.peers_max = self.peers_max;
         setup.admission = self.admission;
+        setup.queries_per_second = self.queries_per_second;
+        setup.information = information(self.information.clone())?;
         Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 })
     }
 
@@ -247,6 +267,10 @@ impl ServerBuilder {
             }
         }
     }
+}
+
+fn information(bytes: Vec<u8>) -> Result<Information, Error> {
+    Information::new(bytes).map_err(|error| Error::Config(format!("information: {error}")))
 }
 
 /// What a client is told that the game does not let in.
@@ -292,6 +316,8 @@ impl Server {
             identity: IdentityPolicy::Optional,
             tokens: TokenPolicy::default(),
             admission: AdmissionPolicy::default(),
+            queries_per_second: 1_000,
+            information: Vec::new(),
         }
     }
 
@@ -490,6 +516,21 @@ macro_rules! server_methods {
             let detail = detail.get(..DETAIL_BYTES_MAX).unwrap_or(detail);
             let detail = Detail::new(detail).unwrap_or_default();
             self.raw().refuse(peer, Refusal { reason: reason.reason(), detail })
+        }
+
+        /// Changes what the game tells those who only ask what this server is, at most 512 bytes.
+        ///
+        /// # Errors
+        /// [`Error::Config`]: there are more; nothing is changed.
+        pub fn set_information(&self, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
+            self.raw().set_information(information(bytes.into())?);
+            Ok(())
+        }
+
+        /// Sets how many bytes of UDP payload may leave for a peer in a second, at least 1,200; `None` leaves it to the path.
+        /// `false`: nobody has this id (any more).
+        pub fn set_rate_cap(&self, peer: PeerId, bytes_per_second: Option<u64>) -> bool {
+            self.raw().set_rate_cap(peer, bytes_per_second)
         }
 
         /// Peers that are connected.

@@ -101,6 +101,9 @@ enum State {
     Closed,
 }
 
+/// The lowest cap: a datagram a second, so that a connection always makes progress.
+const RATE_MIN: u64 = 1_200;
+
 /// How long a server waits for the first packet of a client it has accepted.
 const UNCONFIRMED_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -401,7 +404,7 @@ impl Connection {
             probe_timeouts: counters.probe_timeouts,
             congestion_window: self.congestion.window_bytes(),
             bytes_in_flight: self.sent.bytes_in_flight(),
-            pacing_rate: self.congestion.pacing_rate(self.rtt.smoothed()),
+            pacing_rate: self.pacing_rate(),
             datagram_bytes: self.datagram_bytes,
             queued_bytes: self.channels.queued_bytes(),
             drops: counters.drops,
@@ -443,7 +446,27 @@ impl Connection {
         self.timers.next()
     }
 
+    /// Bytes per second that data may leave at: what the path carries, and no more than the application wants.
+    fn pacing_rate(&self) -> u64 {
+        self.congestion.pacing_rate(self.rtt.smoothed()).min(self.rate_max())
+    }
+
+    fn rate_max(&self) -> u64 {
+        self.config.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
+    }
+
+    /// Whether the application wants less than the path carries.
+    fn is_capped(&self) -> bool {
+        self.rate_max() < self.congestion.pacing_rate(self.rtt.smoothed())
+    }
+
     // ---- what the application wants ----
+
+    /// Sets how many bytes of UDP payload may leave in a second; `None` leaves it to the path. See
+    /// [`ConnectionConfig::rate_max`].
+    pub fn set_rate_max(&mut self, rate: Option<u64>) {
+        self.config.rate_max = rate;
+    }
 
     /// Queues a message. Nothing is sent before [`poll_transmit`](Self::poll_transmit).
     pub fn send(

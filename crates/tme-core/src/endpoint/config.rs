@@ -1,6 +1,7 @@
 //! How an endpoint is set up.
 
 use crate::connection::ConnectionConfig;
+use crate::handshake::datagram::Information;
 use crate::handshake::server::ServerHandshakeConfig;
 use crate::time::Duration;
 
@@ -25,6 +26,10 @@ pub struct ServerSetup {
     pub peers_max: usize,
     /// Who is let in, and who decides it.
     pub admission: AdmissionPolicy,
+    /// Queries for server information that are answered in a second; 0 answers none. Default 1,000.
+    pub queries_per_second: u32,
+    /// The game's part of those answers, until [`Endpoint::set_information`](super::Endpoint::set_information) changes it.
+    pub information: Information,
 }
 
 /// Who decides whether a client is let in.
@@ -96,7 +101,13 @@ impl Default for AdmissionPolicy {
 impl ServerSetup {
     /// A server for 64 peers.
     #[must_use]
-    pub const fn new(handshake: ServerHandshakeConfig) -> Self {
-        Self { handshake, peers_max: 64, admission: AdmissionPolicy::DEFAULT }
+    pub fn new(handshake: ServerHandshakeConfig) -> Self {
+        Self {
+            handshake,
+            peers_max: 64,
+            admission: AdmissionPolicy::DEFAULT,
+            queries_per_second: 1_000,
+            information: Information::default(),
+        }
     }
 }

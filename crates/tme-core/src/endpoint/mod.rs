@@ -9,6 +9,7 @@ mod attempts;
 mod config;
 mod deadlines;
 mod identities;
+mod information;
 mod slots;
 mod statistics;
 mod strangers;
@@ -26,6 +27,7 @@ pub use attempts::StartError;
 pub use config::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
 use deadlines::Deadlines;
 use identities::{Identities, Identity};
+use information::InformationDesk;
 use slots::Slots;
 pub use statistics::EndpointStatistics;
 use strangers::{Reply, ResetBudget, ServerSide};
@@ -37,11 +39,14 @@ use crate::connection::{
     PeerId, SendError, SendOptions, TransmitLimits, Workspace,
 };
 use crate::crypto::keys::PublicKey;
+use crate::crypto::suite::SuiteSet;
 use crate::datagram::{Ecn, Path, Transmit};
-use crate::handshake::datagram::MAGIC;
+use crate::handshake::datagram::{MAGIC, ServerDemands};
 use crate::handshake::parameters::{Detail, Refusal};
 use crate::handshake::reason::Reason;
-use crate::handshake::server::{AttemptId, ServerConfigError, ServerHandshake};
+use crate::handshake::server::{
+    AttemptId, IdentityPolicy, ServerConfigError, ServerHandshake, TokenRequirement,
+};
 use crate::payload::Payload;
 use crate::random::Random;
 use crate::time::{Instant, UnixTime};
@@ -117,7 +122,20 @@ impl Endpoint {
                 // The handshake must not forget a request before the game's time is up.
                 let decision_time = setup.admission.decision_time + Duration::from_secs(1);
                 handshake.busy.decision_time_max = handshake.busy.decision_time_max.max(decision_time);
+                let demands = ServerDemands {
+                    identity: handshake.identity == IdentityPolicy::Required,
+                    token: handshake.tokens.requirement == TokenRequirement::Required,
+                    plaintext: handshake.suites.choose(SuiteSet::ENCRYPTED).is_none(),
+                };
+                let desk = InformationDesk {
+                    rate: information::rate_of(setup.queries_per_second),
+                    information: setup.information.clone(),
+                    versions: handshake.versions,
+                    application_id: handshake.application_id,
+                    demands,
+                };
                 Some(ServerSide {
+                    desk,
                     table: Arc::new(handshake.channels.clone()),
                     handshake: ServerHandshake::new(handshake, random)?,
                     peers_max: setup.peers_max.clamp(1, PeerId::SLOTS_MAX / 2),
@@ -290,6 +308,16 @@ impl Endpoint {
                 self.make_ready(index);
             }
         }
+    }
+
+    /// Sets how many bytes may leave for a peer in a second; see
+    /// [`ConnectionConfig::rate_max`](crate::connection::ConnectionConfig::rate_max). `false`: nobody has this id.
+    pub fn set_rate_max(&mut self, peer: PeerId, rate: Option<u64>) -> bool {
+        let Some(index) = self.slots.index_of_peer(peer) else { return false };
+        let Some(connection) = self.connection_mut(index) else { return false };
+        connection.set_rate_max(rate);
+        self.make_ready(index);
+        true
     }
 
     /// Opens or closes the door for new peers: while closed they are refused as `Full`.

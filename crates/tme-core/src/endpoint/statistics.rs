@@ -29,7 +29,10 @@ pub struct EndpointStatistics {
     pub bytes_sent: u64,
     /// RESETs sent to peers of an earlier run.
     pub resets_sent: u64,
-    /// Answers to handshakes dropped because too many waited.
+    /// Queries for server information, well-formed and within the limit; all are answered but those counted in
+    /// `replies_dropped`.
+    pub info_queries: u64,
+    /// Answers to handshakes and queries dropped because too many waited.
     pub replies_dropped: u64,
     /// Data packets dropped, by reason; those of single connections are counted here too.
     pub drops: PacketDrops,

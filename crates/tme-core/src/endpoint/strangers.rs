@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::config::AdmissionPolicy;
 use super::identities::Identities;
+use super::information::InformationDesk;
 use super::unconfirmed::{Network, Unconfirmed};
 use super::{Endpoint, Peer, PeerState};
 use crate::channel::ChannelTable;
 use crate::connection::PacketDrop;
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
-use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset};
+use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset, is_info_query};
 use crate::handshake::parameters::PeerNumber;
 use crate::handshake::server::{AnswerDatagrams, Outcome, ServerHandshake};
 use crate::random::Random;
@@ -39,6 +40,7 @@ pub(super) struct ServerSide {
     pub(super) peers_max: usize,
     /// Peers that count against the limit: accepted and not closing.
     pub(super) peers: usize,
+    pub(super) desk: InformationDesk,
     pub(super) admission: AdmissionPolicy,
     pub(super) unconfirmed: Unconfirmed,
     /// Clients about whom the game is being asked.
@@ -74,7 +76,7 @@ impl ResetBudget {
 }
 
 /// An empty buffer with room for any answer but a long ACCEPT: a stranger's question must not make it grow in steps.
-fn spare_buffer(spare: &mut Vec<Vec<u8>>) -> Vec<u8> {
+pub(super) fn spare_buffer(spare: &mut Vec<Vec<u8>>) -> Vec<u8> {
     let mut buffer = spare.pop().unwrap_or_else(|| Vec::with_capacity(REPLY_BYTES));
     buffer.clear();
     buffer
@@ -112,6 +114,9 @@ impl Endpoint {
         datagram: &[u8],
         random: &mut dyn Random,
     ) {
+        if is_info_query(datagram) && self.server.is_some() {
+            return self.handle_info_query(now, path, datagram);
+        }
         // All the others are parsed where they are handled; a flood of HELLOs should not cost it twice.
         if datagram.len() == RESET_BYTES
             && let Ok(HandshakeDatagram::Reset(reset)) = HandshakeDatagram::parse(datagram)

@@ -42,7 +42,8 @@ use crate::crypto::noise::{CurveCounter, Noise};
 use crate::crypto::reset::{ResetKey, ResetToken};
 use crate::crypto::suite::Suite;
 use crate::random::Random;
-use crate::time::{Duration, Instant, UnixTime};
+use crate::rate::SteadyRate;
+use crate::time::{Instant, UnixTime};
 use crate::token::TokenProblem;
 use tokens::{Objection, Presented, Ticket, TokenGate, Valid};
 
@@ -73,7 +74,7 @@ pub struct ServerHandshake {
     attempts: AttemptStore,
     connections: BTreeMap<AttemptId, Live>,
     tokens: TokenGate,
-    exchanges: ExchangeRate,
+    exchanges: SteadyRate,
     serial: u64,
     counter: CurveCounter,
     statistics: HandshakeStatistics,
@@ -140,7 +141,7 @@ impl ServerHandshake {
         config.check()?;
         Ok(Self {
             reset_key: ResetKey::new(config.key.secret()),
-            exchanges: ExchangeRate::new(&config.busy),
+            exchanges: SteadyRate::new(config.busy.exchanges_per_second, config.busy.exchanges_burst),
             tokens: TokenGate::new(config.tokens.clone()),
             config,
             cookie_key,
@@ -605,30 +606,4 @@ fn write_answer(noise: &mut Noise, offer: &Offer, answer: &ServerAnswer) -> Opti
     answer.encode(&mut payload);
     noise.write(&payload, &mut message).ok()?;
     Some(AnswerDatagrams::new(offer.client_nonce, &message))
-}
-
-/// Admits key exchanges at a steady rate with a burst: the generic cell rate algorithm, which needs one
-/// number.
-#[derive(Debug)]
-struct ExchangeRate {
-    interval: Duration,
-    burst: Duration,
-    /// When the exchanges admitted so far would have been due at the steady rate.
-    due: Instant,
-}
-
-impl ExchangeRate {
-    fn new(busy: &BusyLimits) -> Self {
-        let interval = Duration::from_secs(1) / busy.exchanges_per_second.max(1);
-        Self { interval, burst: interval * busy.exchanges_burst.max(1), due: Instant::ZERO }
-    }
-
-    fn admit(&mut self, now: Instant) -> bool {
-        let due = self.due.max(now);
-        if due.saturating_since(now) + self.interval > self.burst {
-            return false;
-        }
-        self.due = due + self.interval;
-        true
-    }
 }

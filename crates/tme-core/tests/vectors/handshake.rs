@@ -71,6 +71,19 @@ fn datagram_json(datagram: &HandshakeDatagram<'_>) -> Value {
         HandshakeDatagram::Reset(reset) => {
             json!({"datagram": "reset", "token": hex(reset.token.as_bytes())})
         }
+        HandshakeDatagram::InfoQuery(query) => json!({"datagram": "info_query", "nonce": query.nonce}),
+        HandshakeDatagram::InfoAnswer(answer) => json!({
+            "datagram": "info_answer",
+            "nonce": answer.nonce,
+            "versions": answer.versions.as_slice(),
+            "application_id": answer.application_id,
+            "peers": answer.peers,
+            "peers_max": answer.peers_max,
+            "flags": u8::from(answer.demands.identity)
+                | u8::from(answer.demands.token) << 1
+                | u8::from(answer.demands.plaintext) << 2,
+            "information": hex(answer.information),
+        }),
     }
 }
 

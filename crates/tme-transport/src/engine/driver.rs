@@ -19,7 +19,7 @@ use super::EngineError;
 use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
-use super::outbox::{Batch, Body, Change, Command, Direction, Ending, Judged, Verdict};
+use super::outbox::{Batch, Body, Change, Command, Direction, Ending, Judged, RateCap, Verdict};
 use super::shared::Shared;
 use crate::clock::Clock;
 use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendOutcome, Watch};
@@ -225,6 +225,12 @@ impl Driver {
         self.touched.clear();
         for change in batch.changes.drain(..) {
             self.change_conditions(now, change);
+        }
+        if let Some(information) = batch.information.take() {
+            self.endpoint.set_information(information);
+        }
+        for RateCap { peer, rate } in batch.caps.drain(..) {
+            self.endpoint.set_rate_max(peer, rate);
         }
         for Judged { peer, verdict } in batch.judged.drain(..) {
             // Its time may be up in the meantime; then `Disconnected` is on its way to the game.
@@ -435,7 +441,7 @@ impl Driver {
         let outbox: &Mutex<_> = &self.shared.outbox;
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(connector) = &mut self.connector
-                && !connector.filter(now, &event, &mut self.endpoint)
+                && !connector.filter(now, &event)
             {
                 continue;
             }

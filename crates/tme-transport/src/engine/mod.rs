@@ -26,6 +26,7 @@ use tme_core::connection::{
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::{Endpoint, EndpointConfig};
 use tme_core::handshake::client::ClientHandshakeConfig;
+use tme_core::handshake::datagram::Information;
 use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
@@ -41,7 +42,7 @@ use driver::{Driver, DriverParts};
 pub use echo::Echo;
 pub use message::MessageBytes;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
-use outbox::{Change, Ending, Judged, Verdict};
+use outbox::{Change, Ending, Judged, RateCap, Verdict};
 pub use shared::EngineStatistics;
 use shared::{Shared, StopRequest, Taken};
 
@@ -522,6 +523,22 @@ impl Handle {
             self.shared.handle_command();
         }
         is_known
+    }
+
+    /// Sets how many bytes of UDP payload may leave for a peer in a second, at least 1,200; `None` leaves it to the path.
+    /// `false`: nobody has this id (any more).
+    pub fn set_rate_cap(&self, peer: PeerId, rate: Option<u64>) -> bool {
+        let is_known = self.shared.outbox.lock().set_rate_cap(RateCap { peer, rate });
+        if is_known {
+            self.shared.handle_command();
+        }
+        is_known
+    }
+
+    /// Changes what those are told who only ask what this server is.
+    pub fn set_information(&self, information: Information) {
+        self.shared.outbox.lock().set_information(information);
+        self.shared.handle_command();
     }
 
     /// Lets a client in that [`Event::Admission`] has asked about; `user_data` reaches its game. `false`: nobody asks under

@@ -11,6 +11,7 @@ use tme_core::connection::{
     ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
+use tme_core::handshake::datagram::Information;
 use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
@@ -65,6 +66,13 @@ pub(super) struct Judged {
     pub verdict: Verdict,
 }
 
+/// How much may leave for a peer in a second.
+#[derive(Debug)]
+pub(super) struct RateCap {
+    pub peer: PeerId,
+    pub rate: Option<u64>,
+}
+
 /// A change of the modelled network towards a peer.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -91,6 +99,10 @@ pub(super) struct Batch {
     pub endings: Vec<Ending>,
     /// Obeyed before the messages; the newest per peer and direction.
     pub changes: Vec<Change>,
+    /// Obeyed before the messages; the newest per peer.
+    pub caps: Vec<RateCap>,
+    /// Obeyed before the messages; the newest.
+    pub information: Option<Information>,
     /// Obeyed before the messages; one per applicant.
     pub judged: Vec<Judged>,
     pub targets: Vec<PeerId>,
@@ -376,6 +388,23 @@ impl Outbox {
             self.pending.judged.push(judged);
         }
         is_asked
+    }
+
+    /// Limits what leaves for a peer; replaces what was asked for before. `false`: nobody has this id.
+    pub fn set_rate_cap(&mut self, cap: RateCap) -> bool {
+        if self.entry(cap.peer).is_none() {
+            return false;
+        }
+        match self.pending.caps.iter_mut().find(|pending| pending.peer == cap.peer) {
+            Some(pending) => *pending = cap,
+            None => self.pending.caps.push(cap),
+        }
+        true
+    }
+
+    /// Changes what queries are answered with.
+    pub fn set_information(&mut self, information: Information) {
+        self.pending.information = Some(information);
     }
 
     /// Asks for other network conditions; replaces what was asked for before.

@@ -293,7 +293,9 @@ fn only_so_many_wait_for_a_decision_and_a_quarter_of_one_network() {
     nodes
         .extend((1..=7).map(|n| Node::new(&format!("10.0.{}.1:5000", 10 + n), EndpointConfig::default(), n)));
     let mut net = Net::new(nodes);
-    (1..=10).for_each(|client| drop(net.connect(client)));
+    for client in 1..=10 {
+        net.connect(client);
+    }
     net.run_for(ms(100));
     assert_eq!(net.nodes[0].applicants().len(), 8);
     let busy = (1..=10).filter(|&client| net.nodes[client].disconnected() == [Reason::Busy]);
@@ -436,7 +438,9 @@ fn the_game_can_decide_about_newcomers_alone() {
 #[test]
 fn everybody_stays_where_that_is_allowed() {
     let mut net = Net::new(vec![with_newcomers(Newcomers::Allow), client(1), client(2)]);
-    [1, 2].iter().for_each(|&client| drop(net.connect_as(client, &identity(7))));
+    for client in [1, 2] {
+        net.connect_as(client, &identity(7));
+    }
     net.run_for(ms(200));
     assert_eq!((net.nodes[0].connected().len(), net.nodes[0].disconnected().len()), (2, 0));
 }
