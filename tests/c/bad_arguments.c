@@ -305,13 +305,13 @@ static void settings_out_of_range_are_refused(void)
     CHECK_ERROR(tme_server_create(&crowded, &no_server), TME_ERROR_CHANNELS, "33 channels");
     crowded.channel_count = 1;
     CHECK_RESULT(tme_server_create(&crowded, &no_server), TME_ERROR_NULL);
+    static const char long_text[513];
     TmeClientConfig talkative = client_config(&world);
-    talkative.user_data = text;
-    talkative.user_data_bytes = 513;
-    char long_text[513] = {0};
     talkative.user_data = long_text;
-    CHECK_ERROR(tme_client_create(&talkative, &no_client), TME_ERROR_CONFIG, "51");
+    talkative.user_data_bytes = sizeof long_text;
+    CHECK_ERROR(tme_client_create(&talkative, &no_client), TME_ERROR_CONFIG, "513 bytes exceeds the limit of 512");
     talkative.user_data = NULL;
+    talkative.user_data_bytes = 512;
     CHECK_RESULT(tme_client_create(&talkative, &no_client), TME_ERROR_NULL);
 }
 

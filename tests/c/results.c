@@ -357,7 +357,7 @@ int main(void)
         {TME_ERROR_UNKNOWN_MESSAGE, message_0, "gone"},
         {TME_ERROR_TOO_MANY_RETAINED, second_retained, "1"},
         {TME_ERROR_NOT_WRITABLE, cloned_message, "new one"},
-        {TME_ERROR_NO_FIGURES, figures_of_no_conditions, "measured"},
+        {TME_ERROR_NO_FIGURES, figures_of_no_conditions, "network conditions"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char what[64];

@@ -11,6 +11,9 @@
 #include <string>
 #include <variant>
 #include <vector>
+#if __has_include(<span>)
+#include <span>
+#endif
 
 #define check(condition) static_assert(false, "the macro check was used")
 #define verify(condition) static_assert(false, "the macro verify was used")

@@ -32,6 +32,21 @@ void a_value_can_be_moved_out() {
     CHECK(*std::move(other) == "written");
 }
 
+void a_value_outlives_the_temporary_it_came_from() {
+    const tme::Result<std::vector<std::string>> kept = std::vector<std::string>{"one", "two"};
+    const auto copy = [&] { return kept; };
+    std::string said;
+    for (const auto& word : *copy()) {
+        said += word;
+    }
+    for (const auto& word : copy().value()) {
+        said += word;
+    }
+    CHECK(said == "onetwoonetwo");
+    static_assert(!std::is_reference_v<decltype(*copy())>);
+    static_assert(!std::is_reference_v<decltype(copy().value())>);
+}
+
 void messages_tell_the_numbers_of_their_failure() {
     tme::ServerConfig config;
     config.listen = "127.0.0.1:0";
@@ -133,6 +148,7 @@ void constants_have_texts() {
 int main() {
     a_value_is_there_or_a_reason();
     a_value_can_be_moved_out();
+    a_value_outlives_the_temporary_it_came_from();
     messages_tell_the_numbers_of_their_failure();
     settings_that_cannot_be_are_errors();
     the_port_of_somebody_else_is_told();

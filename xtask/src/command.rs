@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -29,6 +30,22 @@ pub fn output(command: &mut Command) -> Result<String, String> {
         return Ok(text);
     }
     Err(format!("{}: {}\n{text}{}", output.status, words(command), String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Runs it with its output where ours goes, and gives the standard output back as well.
+pub fn run_and_read(command: &mut Command) -> Result<String, String> {
+    let explain = |error: std::io::Error, words: &str| format!("cannot run {words}: {error}");
+    let words = words(command);
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| explain(error, &words))?;
+    let mut text = String::new();
+    for line in child.stdout.take().into_iter().flat_map(|pipe| BufReader::new(pipe).lines()) {
+        let line = line.map_err(|error| explain(error, &words))?;
+        println!("{line}");
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let status = child.wait().map_err(|error| explain(error, &words))?;
+    if status.success() { Ok(text) } else { Err(format!("{status}: {words}")) }
 }
 
 /// The command as one would type it.
@@ -62,6 +79,7 @@ mod tests {
         assert!(output(command("cargo", here).arg("--version")).unwrap().starts_with("cargo "));
         let error = output(command("cargo", here).arg("no-such-command-of-tme")).unwrap_err();
         assert!(error.contains(": cargo no-such-command-of-tme\n"), "{error}");
+        assert!(run_and_read(command("cargo", here).arg("--version")).unwrap().starts_with("cargo "));
         let error = run(&mut command("no-such-program-of-tme", here)).unwrap_err();
         assert!(error.starts_with("cannot run no-such-program-of-tme: "), "{error}");
     }

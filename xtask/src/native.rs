@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::command::{command, output, run};
+use crate::command::{command, run, run_and_read};
 use crate::library::{scratch_directory, target_directory};
 
 /// One way to run the tests.
@@ -61,8 +61,7 @@ pub fn test(root: &Path, directory: &Path, configuration: Option<&str>) -> Resul
     if let Some(configuration) = configuration {
         ctest.args(["--build-config", configuration]);
     }
-    let text = output(&mut ctest)?;
-    print!("{text}");
+    let text = run_and_read(&mut ctest)?;
     let count = count(&text).ok_or("ctest does not say how many tests there were")?;
     println!("test result: ok. {count} passed; 0 failed; 0 ignored");
     Ok(())

@@ -138,7 +138,7 @@ pub const STEPS: &[Step] = &[
         name: "test",
         shows: "unit, integration and documentation tests of every crate",
         command: &["cargo", "test", "--workspace", "--no-fail-fast"],
-        budget: Duration::from_secs(1_000),
+        budget: Duration::from_secs(900),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -147,7 +147,7 @@ pub const STEPS: &[Step] = &[
         name: "sim",
         shows: "the simulated worlds, at release speed",
         command: &["cargo", "test", "--release", "--package", "tme-sim", "--no-fail-fast"],
-        budget: Duration::from_secs(800),
+        budget: Duration::from_secs(700),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -213,7 +213,7 @@ pub const STEPS: &[Step] = &[
         name: "native",
         shows: "the C and C++ tests pass: as released, with sanitizers, and under valgrind",
         command: &["xtask", "native"],
-        budget: Duration::from_secs(700),
+        budget: Duration::from_secs(900),
         needs: &["cc", "gcc", "g++", "clang", "clang-rt", "cmake", "ninja", "valgrind"],
         echo: Echo::TestResults,
         ..STEP

@@ -14,6 +14,10 @@
 #ifndef TME_HPP
 #define TME_HPP
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "tme.hpp needs C++17: -std=c++17, or /std:c++17"
+#endif
+
 #include <tme.h>
 
 #include <algorithm>
@@ -42,8 +46,8 @@
 #include <version>
 #endif
 #endif
-#if defined(__cpp_lib_ranges)
-#include <ranges>
+#if defined(__cpp_lib_span)
+#include <span>
 #endif
 
 #if defined(TME_ENABLE_EXCEPTIONS) && !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
@@ -384,7 +388,8 @@ inline const Error& no_error() {
 /// A value, or why there is none. True if there is one.
 ///
 /// `*`, `->` and `value()` of a failed one end the process with the error's message, or throw `Exception` with
-/// TME_ENABLE_EXCEPTIONS; they never go on with garbage.
+/// TME_ENABLE_EXCEPTIONS; they never go on with garbage. A temporary one gives its value away, not a reference into
+/// itself: `for (auto peer : *server.peers())` is safe.
 template <class T>
 class Result {
 public:
@@ -395,10 +400,10 @@ public:
 
     [[nodiscard]] T& value() & { return checked(*this); }
     [[nodiscard]] const T& value() const& { return checked(*this); }
-    [[nodiscard]] T&& value() && { return std::move(checked(*this)); }
+    [[nodiscard]] T value() && { return std::move(checked(*this)); }
     [[nodiscard]] T& operator*() & { return checked(*this); }
     [[nodiscard]] const T& operator*() const& { return checked(*this); }
-    [[nodiscard]] T&& operator*() && { return std::move(checked(*this)); }
+    [[nodiscard]] T operator*() && { return std::move(checked(*this)); }
     [[nodiscard]] T* operator->() { return &checked(*this); }
     [[nodiscard]] const T* operator->() const { return &checked(*this); }
 
@@ -409,7 +414,7 @@ public:
     }
 
     /// The code of the error; `ok` if there is a value.
-    [[nodiscard]] ErrorCode code() const noexcept { return error().code(); }
+    [[nodiscard]] ErrorCode code() const noexcept { return *this ? ErrorCode::ok : error().code(); }
 
 private:
     template <class Self>
@@ -444,7 +449,7 @@ public:
     [[nodiscard]] const Error& error() const noexcept { return error_ ? *error_ : detail::no_error(); }
 
     /// The code of the error; `ok` if done.
-    [[nodiscard]] ErrorCode code() const noexcept { return error().code(); }
+    [[nodiscard]] ErrorCode code() const noexcept { return *this ? ErrorCode::ok : error().code(); }
 
 private:
     std::optional<Error> error_;
@@ -983,9 +988,9 @@ private:
 
 /// The waiting events of a server or client, for one loop: `for (auto& event : server.events())`.
 ///
-/// **An event and its bytes live until the loop moves on to the next one**, or polls by `tme.h`: beyond that they are
-/// gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps the bytes without a
-/// copy, `bytes.to_vector()` copies them.
+/// **An event and its bytes live until the loop moves on to the next one**, polls by `tme.h`, or destroys the server:
+/// beyond that they are gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps
+/// the bytes without a copy, `bytes.to_vector()` copies them.
 ///
 /// In the loop everything is allowed: sending, disconnecting, shutting down, moving the server, destroying it (which
 /// ends the loop at the next step), `break` (the rest is visited by the next loop). A second range of the same handle
@@ -1285,7 +1290,7 @@ struct Broadcast {
     std::uint32_t sent = 0;
     /// Their queue is full; `Writable` follows for each.
     std::uint32_t would_block = 0;
-    /// Ids that name nobody.
+    /// They are being disconnected, or their ids name nobody.
     std::uint32_t gone = 0;
     /// They will not take it later either: larger than they allow, or one key too many.
     std::uint32_t refused = 0;
@@ -2034,7 +2039,7 @@ private:
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity. 64 hexadecimal digits.
 ///
-/// Errors: `config` if the system has no randomness.
+/// Errors: `system` if the system has no randomness.
 [[nodiscard]] inline Result<std::string> key_generate() {
     return detail::text_of(tme_key_generate);
 }
@@ -2118,7 +2123,7 @@ inline constexpr std::uint32_t header_version = TME_VERSION;
 
 } // namespace tme
 
-#if defined(__cpp_lib_ranges)
+#if defined(__cpp_lib_span)
 // Views do not own what they see, so that a temporary one may become a std::span.
 template <>
 inline constexpr bool std::ranges::enable_borrowed_range<tme::Bytes> = true;

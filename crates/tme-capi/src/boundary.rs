@@ -22,8 +22,8 @@ const STRUCT_BYTES_MAX: usize = 4_096;
 /// What stands where the magic number stood once a handle is destroyed. Only a chance to notice, no promise.
 const DEAD: u64 = 0xDEAD_DEAD_DEAD_DEAD;
 
-/// A kind of handle.
-pub trait Kind: Sized {
+/// A kind of handle. C may use it from any thread, several at once, which the compiler cannot see.
+pub trait Kind: Sized + Send + Sync {
     /// The opaque type that C sees.
     type Public;
     /// Tells a handle of this kind from others.

@@ -269,7 +269,7 @@ fn send<'m>(
     Ok(TME_OK)
 }
 
-/// Tells whether the server is connected.
+/// Tells whether the server is connected. Compare with 1: what is not a client is neither.
 ///
 /// Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
 /// Threads: any.
@@ -456,7 +456,10 @@ pub unsafe extern "C" fn tme_client_condition_statistics(
         if !guest.handle.is_connected() {
             return Err(not_connected());
         }
-        let none = || Failure::new(TME_ERROR_NO_FIGURES);
+        let none = || {
+            let text = "no network conditions are on in this direction, or only just";
+            Failure::with(TME_ERROR_NO_FIGURES, text)
+        };
         let figures = guest.handle.condition_statistics(direction).ok_or_else(none)?;
         write_struct(&TmeConditionStatistics::from(&figures), statistics, struct_size)
     })
@@ -481,7 +484,7 @@ pub unsafe extern "C" fn tme_client_local_address(
 
 /// The port the client sends from.
 ///
-/// Returns: the port; 0 if `client` is not a client.
+/// Returns: the port; 0 if `client` is not a client, or poisoned.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

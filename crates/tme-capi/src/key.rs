@@ -13,7 +13,7 @@ pub const TME_KEY_TEXT_BYTES: usize = 65;
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///
 /// Parameters: `buffer` of `capacity` bytes gets 64 hexadecimal digits; `needed` (may be NULL) gets 65. Keep it secret.
-/// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_CONFIG if the system has no randomness.
+/// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_SYSTEM if the system has no randomness.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

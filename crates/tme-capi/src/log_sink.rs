@@ -34,8 +34,9 @@ pub const TME_LOG_SINK_CALLBACK: u32 = 3;
 
 /// A host's function for log lines.
 ///
-/// It is called on whichever thread logs, by several at once, and must return soon. It must not call the library. The texts
-/// are UTF-8 without control characters, except line feeds that are followed by an indent; they live until it returns.
+/// It is called on whichever thread logs, by several at once, and must return soon. It must neither call the library nor
+/// throw. The texts are UTF-8 without control characters, except line feeds that are followed by an indent; they live until
+/// it returns.
 pub type TmeLogCallback = Option<
     unsafe extern "C" fn(level: u32, target: *const c_char, text: *const c_char, user_data: *mut c_void),
 >;

@@ -31,7 +31,7 @@ pub struct TmeServer {
     _opaque: [u8; 0],
 }
 
-/// What stands behind a `TmeServer`. Dropped in this order: the engine last, with its threads.
+/// What stands behind a `TmeServer`.
 pub(crate) struct Host {
     handle: ServerHandle,
     pump: Pump<Server>,
@@ -121,7 +121,8 @@ pub unsafe extern "C" fn tme_server_create(
     })
 }
 
-/// Ends a server. Its connections end at once; tme_server_shutdown before it does so politely.
+/// Ends a server. Its connections end at once, with TME_REASON_CLOSED; tme_server_shutdown before it does so politely, with
+/// TME_REASON_SHUTDOWN.
 ///
 /// Parameters: `server`; NULL does nothing. Retained messages stay.
 /// Returns: TME_OK; TME_ERROR_HANDLE.
@@ -456,7 +457,10 @@ pub unsafe extern "C" fn tme_server_disconnect_with(
     })
 }
 
-/// Throws a peer out at once, with a code and bytes of the game's own.
+/// Throws a peer out at once, with a code and bytes of the game's own. Nothing it sends is taken any more.
+///
+/// TME_EVENT_DISCONNECTED follows when the client has acknowledged, or some 5 s later; until then the peer is listed and
+/// sends to it get TME_ERROR_NOT_CONNECTED.
 ///
 /// Parameters: as tme_server_disconnect_with.
 /// Returns: as tme_server_disconnect_with.
@@ -660,7 +664,10 @@ pub unsafe extern "C" fn tme_server_condition_statistics(
         let direction = self::direction(direction)?;
         let peer = PeerId::from_u64(peer);
         host.handle.peer(peer).ok_or_else(|| unknown(peer))?;
-        let none = || Failure::new(TME_ERROR_NO_FIGURES);
+        let none = || {
+            let text = "no network conditions are on in this direction, or only just";
+            Failure::with(TME_ERROR_NO_FIGURES, text)
+        };
         let figures = host.handle.condition_statistics(peer, direction).ok_or_else(none)?;
         write_struct(&TmeConditionStatistics::from(&figures), statistics, struct_size)
     })
@@ -685,7 +692,7 @@ pub unsafe extern "C" fn tme_server_local_address(
 
 /// The port the server listens on.
 ///
-/// Returns: the port; 0 if `server` is not a server.
+/// Returns: the port; 0 if `server` is not a server, or poisoned.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

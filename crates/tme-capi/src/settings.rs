@@ -92,7 +92,8 @@ pub struct TmeClientConfig {
     /// Name of the game; different games refuse each other. Default: no name.
     pub application: *const c_char,
     /// The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
-    /// `known_hosts` any server is believed, with a warning in the log.
+    /// `known_hosts` any server is believed, with a warning in the log. A wrong key is told when `connect_timeout_ms` ends:
+    /// the right server may yet answer.
     pub server_key: *const c_char,
     /// File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is not
     /// there. Not together with `server_key`.

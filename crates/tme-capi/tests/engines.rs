@@ -4,12 +4,13 @@
 mod common;
 
 use std::ffi::CString;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Pair, no_event};
 use tme_capi::{
-    TME_CONFIG_THREADED, TME_ERROR_FILE, TME_EVENT_CONNECTED, TME_OK, tme_client_is_connected,
-    tme_client_poll,
+    TME_CONFIG_THREADED, TME_ERROR_FILE, TME_EVENT_CONNECTED, TME_OK, TmeServer, tme_client_is_connected,
+    tme_client_poll, tme_server_flush, tme_server_poll, tme_server_update,
 };
 
 #[test]
@@ -35,4 +36,40 @@ fn a_key_that_cannot_be_remembered_is_told_once_and_costs_no_event() {
     assert_eq!(event.r#type, TME_EVENT_CONNECTED);
     // SAFETY: as above.
     assert_eq!(unsafe { tme_client_is_connected(pair.client) }, 1);
+}
+
+#[test]
+fn a_flush_turns_no_update_and_no_poll_away() {
+    /// A server for several threads.
+    struct Shared(*mut TmeServer);
+    // SAFETY: any thread may use it, one at a time for updates and polls.
+    unsafe impl Sync for Shared {}
+
+    for flags in [0, TME_CONFIG_THREADED] {
+        let pair = Pair::connected(flags, &[]);
+        let (server, is_over) = (Shared(pair.server), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let (server, is_over) = (&server, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    // SAFETY: the handle lives as long as the pair.
+                    assert_eq!(unsafe { tme_server_flush(server.0) }, TME_OK);
+                }
+            });
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(300) {
+                let (mut event, mut count) = (no_event(), 0);
+                // SAFETY: as above.
+                let results = unsafe {
+                    let update = tme_server_update(server.0, 0);
+                    [update, tme_server_poll(server.0, &raw mut event, 1, &raw mut count)]
+                };
+                if results != [TME_OK; 2] {
+                    is_over.store(true, Ordering::Relaxed);
+                }
+                assert_eq!(results, [TME_OK; 2]);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
 }

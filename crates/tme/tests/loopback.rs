@@ -542,6 +542,25 @@ fn shutting_down_tells_everybody() {
 }
 
 #[test]
+fn shutting_down_ends_also_those_who_do_not_answer() {
+    for (is_threaded, patience) in [(false, 200), (false, 0), (true, 200), (true, 0)] {
+        let builder = server();
+        let mut server = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let mut client = client_of(&server).start().unwrap();
+        let start = std::time::Instant::now();
+        while server.peers().is_empty() && start.elapsed() < Duration::from_secs(10) {
+            server.update(Duration::from_millis(5)).unwrap();
+            client.update(Duration::from_millis(5)).unwrap();
+        }
+        // From here on the client's game hangs.
+        server.shutdown(Duration::from_millis(patience));
+        let events: Vec<_> = server.events().collect();
+        let end = end_of(&events).map(|end| (end.reason, end.origin));
+        assert_eq!(end, Some((Reason::Shutdown, Origin::Local)), "{is_threaded}, {patience} ms");
+    }
+}
+
+#[test]
 fn statistics_are_filled() {
     let mut world = World::connected(server().start().unwrap(), 1);
     for _ in 0..50 {

@@ -1,8 +1,10 @@
 // What a client promises: how a lost connection shows, what still arrives, and what an outage does.
 #include "raw.hpp"
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 
 using namespace test;
 
@@ -182,6 +184,24 @@ void KeysAreChecked() {
     CHECK_CODE(Engine::Init(), Success);
 }
 
+// Another thread finds the attempt over before the one that waits for it does, and fails with its own.
+void AnAttemptMayFailUnderAnother() {
+    RawServer server(0, "another game");
+    for (int attempt = 0; attempt < 20; ++attempt) {
+        std::atomic<bool> isOver{false};
+        std::thread other([&isOver] {
+            while (!isOver) {
+                Engine::StartClient("", 1);
+                std::this_thread::yield();
+            }
+        });
+        CHECK_CODE(Engine::StartClient("127.0.0.1", server.Port()), ConnectFailed);
+        isOver = true;
+        other.join();
+        CHECK(!Engine::IsClientConnected());
+    }
+}
+
 } // namespace
 
 int main() {
@@ -193,5 +213,6 @@ int main() {
     AShortOutageKeepsTheSession();
     AServerThatTakesNothingIsWaitedForOnce();
     KeysAreChecked();
+    AnAttemptMayFailUnderAnother();
     return 0;
 }

@@ -55,6 +55,7 @@ void AServerAlone() {
     CHECK(Engine::IsServerStarted() && Engine::ServerPort() != 0);
     CHECK_CODE(Engine::StartServer(0), AlreadyInitialized);
     CHECK_CODE(Engine::StartServer(Engine::ServerPort()), AlreadyInitialized);
+    CHECK(Engine::LastErrorText().find("server runs already") != std::string::npos);
     CHECK_CODE(Engine::SendToAllClientReliable(hello), Success);
     CHECK_CODE(Engine::SendToAllClientReliable(tooLarge), SendSizeTooLarge);
     for (const uint32_t nobody : {0u, 1u, 2u, 0xffffffffu}) {
@@ -92,6 +93,7 @@ void BothInOneProgram() {
     CHECK_CODE(Engine::StartClient("localhost", port), Success);
     CHECK(Engine::IsClientConnected());
     CHECK_CODE(Engine::StartClient("localhost", port), AlreadyInitialized);
+    CHECK(Engine::LastErrorText().find("connection already") != std::string::npos);
     CHECK_CODE(Engine::SendToServerReliable(tooLarge), SendSizeTooLarge);
     CHECK_CODE(Engine::SendToClientReliable(hello, 1), ClientNotFound);
     // Accepted by Update, and by nothing else.

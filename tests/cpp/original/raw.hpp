@@ -60,11 +60,12 @@ private:
 // A server of its own network thread, for one client.
 class RawServer {
 public:
-    explicit RawServer(uint32_t messageBytesMax = 0) {
+    explicit RawServer(uint32_t messageBytesMax = 0, const char* application = nullptr) {
         TmeServerConfig config;
         tme_server_config_init(&config, sizeof config);
         config.flags = TME_CONFIG_THREADED;
         config.listen = "127.0.0.1:0";
+        config.application = application;
         config.message_bytes_max = messageBytesMax;
         CHECK(tme_server_create(&config, &m_server) == TME_OK);
     }

@@ -11,6 +11,10 @@
 #ifndef TME_NETWORK_ENGINE_HPP
 #define TME_NETWORK_ENGINE_HPP
 
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "TME/NetworkEngine.hpp needs C++17: -std=c++17, or /std:c++17"
+#endif
+
 #include "ErrorCodes.hpp"
 #include "Export.hpp"
 #include "detail/Engine.hpp"

@@ -72,6 +72,11 @@ impl Connection {
         true
     }
 
+    /// Ends without the acknowledgement of CLOSE, if that is what it waits for.
+    pub fn abandon_closing(&mut self, workspace: &mut Workspace) {
+        self.finish_closing(workspace);
+    }
+
     /// Goes on to CLOSE once everything reliable was acknowledged.
     pub(super) fn finish_flush(&mut self) {
         if let State::Flushing(farewell) = &self.state

@@ -198,6 +198,9 @@ impl Engine {
         };
         let local_address = link.local_address();
         let public_key = endpoint.public_key();
+        if public_key.is_some() {
+            log::info!("listening on {local_address}");
+        }
         let shared = Arc::new(Shared::new(clock, wake));
         let gathering = if config.drive == Drive::Threaded { config.gathering } else { Duration::ZERO };
         let driver = Driver::new(DriverParts {
@@ -424,6 +427,7 @@ fn wind_down(driver: &mut Driver, request: &StopRequest) -> Result<(), EngineErr
         events.append(driver.events_mut());
     }
     driver.cut_flushes_short()?;
+    driver.abandon_closing();
     events.append(driver.events_mut());
     *driver.events_mut() = events;
     Ok(())

@@ -93,6 +93,7 @@ public:
         }
         Pump();
         if (m_server) {
+            m_lastError = "a server runs already; ShutDown ends it";
             return ErrorCodes::AlreadyInitialized;
         }
         const TmeResult result = Server::Start(port, m_settings, m_server);
@@ -117,9 +118,12 @@ public:
         }
         Pump();
         if (m_client && m_client->CurrentStage() != Client::Stage::Over) {
+            m_lastError = "there is a connection already; ShutDown ends it";
             return ErrorCodes::AlreadyInitialized;
         }
         m_client.reset();
+        // Another thread may still wait for the connection that was here.
+        const uint64_t run = ++m_clientRun;
         if (address.empty()) {
             // Systems resolve it to anything from an error to themselves.
             m_lastError = "the address is empty";
@@ -131,7 +135,7 @@ public:
             const bool isAddress = result == TME_ERROR_ADDRESS || result == TME_ERROR_UTF8;
             return isAddress ? ErrorCodes::AddrInfoFailed : ErrorCodes::ConnectFailed;
         }
-        return AwaitConnection(lock, ++m_clientRun);
+        return AwaitConnection(lock, run);
     }
 
     bool IsClientConnected() {
