@@ -91,6 +91,15 @@ impl Endpoint {
         }
     }
 
+    /// Forgets those that were accepted and have not been heard of: nobody waits for them any more.
+    pub fn abandon_unconfirmed(&mut self, now: Instant) {
+        let awaited = self.slots.iter().filter(|(_, peer)| peer.awaited.is_some());
+        let indices: Vec<usize> = awaited.map(|(index, _)| index).collect();
+        for index in indices {
+            self.abandon(now, index);
+        }
+    }
+
     pub(super) fn refuse_at(&mut self, now: Instant, index: usize, refusal: Refusal) {
         if let Some(place) = self.slots.place_of(index) {
             self.refuse(now, place.peer, refusal);

@@ -547,6 +547,7 @@ impl Driver {
             self.endpoint.disconnect(now, peer, mode, farewell.clone());
         }
         self.endpoint.refuse_applicants(now, Reason::Shutdown);
+        self.endpoint.abandon_unconfirmed(now);
         self.endpoint.set_admitting(false);
         self.flush(now)
     }

@@ -498,3 +498,20 @@ fn numbers_of_clients_that_never_came_are_given_again() {
     net.run_for(ms(100));
     assert_eq!(net.nodes[0].infos()[0].number, 2);
 }
+
+#[test]
+fn a_server_that_ends_leaves_no_applicant_without_an_end() {
+    let mut net = Net::new(vec![asking(|_| ()), client(1), client(2)]);
+    net.connect_in_vain(1);
+    net.connect(2);
+    net.run_for(ms(100));
+    let (first, _) = net.nodes[0].applicants()[0];
+    net.accept(first, "");
+    let now = net.now;
+    net.nodes[0].endpoint.refuse_applicants(now, Reason::Shutdown);
+    net.nodes[0].endpoint.abandon_unconfirmed(now);
+    net.run_for(ms(50));
+    assert_eq!(net.nodes[0].disconnected(), [Reason::Shutdown, Reason::TimedOut]);
+    assert_eq!(net.nodes[2].disconnected(), [Reason::Shutdown]);
+    assert_eq!(net.nodes[0].endpoint.slots.count(), 0);
+}
