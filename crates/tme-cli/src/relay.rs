@@ -1,5 +1,7 @@
 //! `tme relay`: a bad network between any two UDP programs.
 
+mod options;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -8,9 +10,9 @@ use serde_json::{Value, json};
 use tme::{Bottleneck, Jitter, LinkConditions, PathConditions};
 use tme_transport::relay::{DirectionStatistics, Relay, RelayConfig, RelayError, RelayStatistics};
 
-use crate::arguments::RelayOptions;
 use crate::input::{Input, read_lines};
 use crate::{ExitReason, Failure, Output, format, interrupt};
+pub use options::RelayOptions;
 
 /// Longest wait, so that Ctrl-C is seen.
 const WAIT_MAX: Duration = Duration::from_millis(100);

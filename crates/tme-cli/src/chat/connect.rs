@@ -12,7 +12,7 @@ use super::{APPLICATION, CHAT, NAME_BYTES_MAX, channel, cut, describe, printable
 use crate::arguments::ConnectOptions;
 use crate::failure::reason_of_end;
 use crate::input::{Input, read_lines};
-use crate::{ExitReason, Failure, Output, format, interrupt, logs, network};
+use crate::{ExitReason, Failure, Output, format, interrupt, logs, network, token};
 
 /// Longest wait, so that Ctrl-C is seen.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -68,6 +68,11 @@ fn start(options: &ConnectOptions) -> Result<Client, Failure> {
         builder = builder.server_key(key);
     } else if let Some(path) = &options.known_hosts {
         builder = builder.known_hosts(path);
+    }
+    if let Some(text) = &options.token {
+        builder = builder.token(token::parse(text)?);
+    } else if let Some(path) = &options.token_file {
+        builder = builder.token(token::read(path)?);
     }
     Ok(builder.start()?)
 }

@@ -34,6 +34,9 @@ pub struct ConnectionConfig {
     /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527; a link may carry less (UDP over
     /// IPv4: 65,507). Never more than the other side takes.
     pub datagram_bytes: usize,
+    /// Bytes of UDP payload that may leave in a second, at least 1,200, where the path would carry more. Acknowledgements,
+    /// probes and signs of life count but are not held back. Default none.
+    pub rate_max: Option<u64>,
     /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
     /// counted. Default 65,536.
     pub unreliable_backlog_max: u32,
@@ -60,6 +63,7 @@ impl Default for ConnectionConfig {
             interrupted_after: Duration::from_secs(3),
             linger: Duration::from_secs(3),
             datagram_bytes: 1_200,
+            rate_max: None,
             unreliable_backlog_max: 65_536,
             key_limits: KeyLimits::default(),
             start: StartNumbers::default(),

@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{SendError, SendOptions};
-pub use event::{Connected, Disconnected, Event, Origin, PeerId};
+pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use statistics::{
     ChannelStatistics, ConnectionStatistics, LossMeter, PacketDrop, PacketDrops, RateMeter,
 };
@@ -101,6 +101,9 @@ enum State {
     Closed,
 }
 
+/// The lowest cap: a datagram a second, so that a connection always makes progress.
+const RATE_MIN: u64 = 1_200;
+
 /// How long a server waits for the first packet of a client it has accepted.
 const UNCONFIRMED_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -129,6 +132,8 @@ pub struct Connection {
     reset_token: Option<ResetToken>,
     /// Taken when the connection opens.
     info: Option<Box<Connected>>,
+    /// The application was told of the end before the other side was.
+    is_end_reported: bool,
     idle_timeout: Duration,
     datagram_bytes: usize,
     protection: PacketProtection,
@@ -240,6 +245,7 @@ impl Connection {
             modes,
             reset_token: negotiated.reset_token,
             info: Some(negotiated.info),
+            is_end_reported: false,
             idle_timeout: local.shared_idle_timeout(&remote),
             datagram_bytes,
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
@@ -348,6 +354,11 @@ impl Connection {
         matches!(self.state, State::Draining | State::Closed)
     }
 
+    /// Whether the application was told of the connection, and not yet of its end.
+    const fn is_heard_of(&self) -> bool {
+        self.info.is_none() && !self.is_end_reported
+    }
+
     /// Whether nothing will come or go any more.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
@@ -393,7 +404,7 @@ impl Connection {
             probe_timeouts: counters.probe_timeouts,
             congestion_window: self.congestion.window_bytes(),
             bytes_in_flight: self.sent.bytes_in_flight(),
-            pacing_rate: self.congestion.pacing_rate(self.rtt.smoothed()),
+            pacing_rate: self.pacing_rate(),
             datagram_bytes: self.datagram_bytes,
             queued_bytes: self.channels.queued_bytes(),
             drops: counters.drops,
@@ -436,7 +447,27 @@ impl Connection {
         self.timers.next()
     }
 
+    /// Bytes per second that data may leave at: what the path carries, and no more than the application wants.
+    fn pacing_rate(&self) -> u64 {
+        self.congestion.pacing_rate(self.rtt.smoothed()).min(self.rate_max())
+    }
+
+    fn rate_max(&self) -> u64 {
+        self.config.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
+    }
+
+    /// Whether the application wants less than the path carries.
+    fn is_capped(&self) -> bool {
+        self.rate_max() < self.congestion.pacing_rate(self.rtt.smoothed())
+    }
+
     // ---- what the application wants ----
+
+    /// Sets how many bytes of UDP payload may leave in a second; `None` leaves it to the path. See
+    /// [`ConnectionConfig::rate_max`].
+    pub fn set_rate_max(&mut self, rate: Option<u64>) {
+        self.config.rate_max = rate;
+    }
 
     /// Queues a message. Nothing is sent before [`poll_transmit`](Self::poll_transmit).
     pub fn send(
@@ -485,7 +516,9 @@ impl Connection {
         }
         if self.timers.take_expired(Timer::Interrupted, now) {
             self.is_interrupted = true;
-            workspace.events.push_back(Event::Interrupted { peer: self.peer });
+            if self.is_heard_of() {
+                workspace.events.push_back(Event::Interrupted { peer: self.peer });
+            }
         }
         if self.timers.take_expired(Timer::Idle, now) {
             self.end(Origin::Local, Farewell::new(Reason::TimedOut), workspace);

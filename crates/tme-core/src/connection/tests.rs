@@ -73,6 +73,7 @@ impl Pair {
                     number: 2,
                     key: None,
                     is_first_use: false,
+                    token: None,
                     user_data: Payload::empty(),
                 }),
             };

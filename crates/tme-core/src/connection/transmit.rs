@@ -94,10 +94,10 @@ impl Connection {
             self.is_app_limited = false;
             return ack_only;
         }
-        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
-        let may_go_at = self.pacer.poll(now, rate, self.datagram_bytes as u64);
+        let may_go_at = self.pacer.poll(now, self.pacing_rate(), self.datagram_bytes as u64);
         if may_go_at > now {
-            self.is_app_limited = false;
+            // What the cap holds back says nothing about the path.
+            self.is_app_limited = self.is_capped();
             self.timers.set(Timer::Pacer, Some(may_go_at));
             return ack_only;
         }

@@ -8,6 +8,7 @@ use crate::crypto::suite::SuiteSet;
 use crate::handshake::datagram::Versions;
 use crate::handshake::parameters::{ConnectionId, LimitError, Limits, SchemaHashes, UserData};
 use crate::time::Duration;
+use crate::token::SealedToken;
 
 /// Which server keys a client takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct ClientHandshakeConfig {
     pub suites: SuiteSet,
     /// What this side is willing to receive.
     pub limits: Limits,
+    /// What the game's backend gave the player to connect with. Default none.
+    pub token: Option<SealedToken>,
     /// Bytes for the server's game. Default none.
     pub user_data: UserData,
     /// Message schemas to compare. Default none.
@@ -74,6 +77,7 @@ impl ClientHandshakeConfig {
             channels: None,
             suites: SuiteSet::default(),
             limits: Limits::default(),
+            token: None,
             user_data: UserData::default(),
             schema_hashes: SchemaHashes::default(),
             connection_id,
@@ -89,6 +93,9 @@ impl ClientHandshakeConfig {
         }
         if self.suites.is_plaintext() && self.identity.is_some() {
             return Err(ClientConfigError::IdentityOverPlaintext);
+        }
+        if self.suites.is_plaintext() && self.token.is_some() {
+            return Err(ClientConfigError::TokenOverPlaintext);
         }
         if self.resend_after.is_zero() {
             return Err(ClientConfigError::NoResendTime);
@@ -106,6 +113,8 @@ pub enum ClientConfigError {
     NothingPinned,
     /// Packets that anybody can write prove no identity.
     IdentityOverPlaintext,
+    /// No server takes a token in plaintext.
+    TokenOverPlaintext,
     /// Repeating without waiting would flood the network.
     NoResendTime,
 }
@@ -118,6 +127,9 @@ impl fmt::Display for ClientConfigError {
             Self::IdentityOverPlaintext => f.write_str(
                 "an identity cannot be used in plaintext; offer a cipher or leave the identity out",
             ),
+            Self::TokenOverPlaintext => {
+                f.write_str("a token cannot be used in plaintext; offer a cipher or leave the token out")
+            }
             Self::NoResendTime => f.write_str("the time before a repetition must not be zero"),
         }
     }
