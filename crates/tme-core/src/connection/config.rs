@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::congestion::Congestion;
 use super::event::Connected;
 use crate::channel::ChannelTable;
 use crate::crypto::SessionSecrets;
@@ -34,6 +35,8 @@ pub struct ConnectionConfig {
     /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527; a link may carry less (UDP over
     /// IPv4: 65,507). Never more than the other side takes.
     pub datagram_bytes: usize,
+    /// How the rate of sending follows what the path carries.
+    pub congestion: Congestion,
     /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
     /// counted. Default 65,536.
     pub unreliable_backlog_max: u32,
@@ -60,6 +63,7 @@ impl Default for ConnectionConfig {
             interrupted_after: Duration::from_secs(3),
             linger: Duration::from_secs(3),
             datagram_bytes: 1_200,
+            congestion: Congestion::default(),
             unreliable_backlog_max: 65_536,
             key_limits: KeyLimits::default(),
             start: StartNumbers::default(),

@@ -7,6 +7,7 @@ pub mod acknowledge;
 mod closing;
 mod config;
 pub mod congestion;
+pub mod delivery;
 mod errors;
 mod event;
 mod incoming;
@@ -49,7 +50,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
-use congestion::{CongestionController, NewReno};
+use congestion::CongestionController;
 use pacer::Pacer;
 use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
 use rtt::RttEstimator;
@@ -148,7 +149,6 @@ pub struct Connection {
     is_ping_due: bool,
     probes_due: u32,
     probe_count: u32,
-    is_app_limited: bool,
     is_interrupted: bool,
     last_received_at: Instant,
     /// When a message was queued or came in; `None` once the queues have given back what they do not need.
@@ -247,7 +247,7 @@ impl Connection {
             acks: AckScheduler::new(start.packet),
             sent: SentPackets::new(start.packet),
             rtt: RttEstimator::default(),
-            congestion: Box::new(NewReno::new(datagram_bytes)),
+            congestion: config.congestion.controller(now, datagram_bytes),
             pacer: Pacer::new(now, datagram_bytes as u64),
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),
@@ -263,7 +263,6 @@ impl Connection {
             is_ping_due: side == Side::Client,
             probes_due: 0,
             probe_count: 0,
-            is_app_limited: true,
             is_interrupted: false,
             last_received_at: now,
             last_message_at: Some(now),

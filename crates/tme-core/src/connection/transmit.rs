@@ -86,18 +86,16 @@ impl Connection {
         }
         let has_data = self.is_credit_due || self.channel_credit_due != 0 || self.channels.has_sendable();
         if !has_data {
-            self.is_app_limited = true;
+            self.sent.limit_by_application();
             return ack_only;
         }
         let window = self.congestion.window_bytes();
         if self.is_probing_only() || self.sent.bytes_in_flight() + self.datagram_bytes as u64 > window {
-            self.is_app_limited = false;
             return ack_only;
         }
         let rate = self.congestion.pacing_rate(self.rtt.smoothed());
         let may_go_at = self.pacer.poll(now, rate, self.datagram_bytes as u64);
         if may_go_at > now {
-            self.is_app_limited = false;
             self.timers.set(Timer::Pacer, Some(may_go_at));
             return ack_only;
         }

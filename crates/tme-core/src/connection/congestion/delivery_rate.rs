@@ -1,0 +1,484 @@
+//! A controller that estimates the bandwidth by delivery rate and keeps queues short (`docs/CONGESTION.md`).
+//!
+//! The model is BBR's: the bandwidth is the largest rate of delivery seen lately, the round trip the shortest; their
+//! product is what the path holds. Packets leave at the estimated rate, and now and then a little faster to see whether
+//! more arrives.
+
+use std::time::Duration;
+
+use super::filter::MaxFilter;
+use super::{
+    AckedSample, CongestionController, LostSample, SEGMENT, WINDOW_INITIAL, WINDOW_MAX, WINDOW_MIN, bytes_in,
+    rate_of,
+};
+use crate::connection::rtt::INITIAL_RTT;
+use crate::time::Instant;
+
+/// Gains are parts of a thousand.
+const GAIN_ONE: u64 = 1_000;
+/// 2/ln 2 is the least that doubles the rate every round (draft-cardwell-iccrg-bbr, section 4.3.1).
+const GAIN_START_UP: u64 = 2_885;
+const GAIN_DRAIN: u64 = 350;
+const GAIN_UP: u64 = 1_125;
+const GAIN_DOWN: u64 = 850;
+/// A little below the estimate, which is a maximum and so rather too high.
+const GAIN_CRUISE: u64 = 990;
+const GAIN_RELIEF: u64 = 750;
+
+/// The estimate is the maximum of one to two such spans.
+const BANDWIDTH_ROUNDS: u64 = 6;
+const BANDWIDTH_TIME: Duration = Duration::from_millis(250);
+/// Start-up ends when the estimate has not grown by a quarter for three rounds, which last at least so long in all: on a
+/// local link rounds are shorter than the pauses of the scheduler.
+const PLATEAU_ROUNDS: u32 = 3;
+const PLATEAU_TIME: Duration = Duration::from_millis(20);
+/// A shortest round trip that was not seen again for so long is looked for.
+const RTT_MIN_AGE_MAX: Duration = Duration::from_secs(10);
+/// Rounds between one probe and the next: this many, and up to as many more.
+const CRUISE_ROUNDS: u64 = 4;
+const CRUISE_TIME: Duration = Duration::from_millis(20);
+/// A queue is one that delays by more than this, or an eighth of the round trip.
+const QUEUE_TIME: Duration = Duration::from_millis(5);
+const RELIEF_ROUNDS_MAX: u64 = 4;
+/// Losses are taken for chance up to this share (of 1,024).
+const RANDOM_LOSS_MAX: u64 = 307;
+/// Bytes over which the share of chance losses is reckoned.
+const LOSS_BYTES: u64 = 1_000 * SEGMENT;
+/// Packets that may wait for an acknowledgement at the other side (`acknowledge.rs`).
+const ACKS_WAITING: u64 = 16 * SEGMENT;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// As fast as the path allows, until it does not.
+    StartUp,
+    /// The queue that start-up has left behind is let go.
+    Drain,
+    /// A little faster than estimated: does more arrive?
+    Up,
+    /// A little slower, for the queue in case it did not.
+    Down,
+    /// As fast as estimated.
+    Cruise,
+    /// Slower, for there is a queue.
+    Relief,
+    /// With half of what the path holds, to see its shortest round trip.
+    RttProbe,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct DeliveryRate {
+    phase: Phase,
+    phase_at: Instant,
+    phase_round: u64,
+    cruise_rounds: u64,
+    bandwidth: MaxFilter,
+    round: Round,
+    rtt: ShortestRtt,
+    /// Highest estimate of start-up so far, and since when and for how many rounds it has not been exceeded by much.
+    full_bandwidth: u64,
+    full_at: Instant,
+    full_rounds: u32,
+    queue: QueueWatch,
+    losses: RandomLoss,
+    bursts: AckBursts,
+    luck: u64,
+    window_min: u64,
+    window: u64,
+    rate: u64,
+}
+
+/// The present round: from a packet's departure to its acknowledgement.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    count: u64,
+    /// The next one begins with a packet that was sent when so much was delivered.
+    ends_at: u64,
+    rtt_min: Option<Duration>,
+    rtt_count: u32,
+    /// The last four samples.
+    rtt_latest: [Duration; 4],
+    is_app_limited: bool,
+    /// Largest rate of delivery.
+    rate: u64,
+    acked_bytes: u64,
+    lost_bytes: u64,
+}
+
+/// The shortest round trip.
+#[derive(Clone, Copy, Debug)]
+struct ShortestRtt {
+    minimum: Option<Duration>,
+    seen_at: Instant,
+    /// The shortest since it was seen.
+    since: Duration,
+}
+
+/// Queues, and what was done about them.
+#[derive(Clone, Copy, Debug, Default)]
+struct QueueWatch {
+    /// Whether this cycle has had its relief.
+    was_relieved: bool,
+    /// Reliefs in a row that did not help: somebody else fills the queue.
+    failures: u32,
+    /// Cycles to sit out.
+    pause: u32,
+}
+
+/// Losses while less was sent than the path carries: they are chance.
+#[derive(Clone, Copy, Debug, Default)]
+struct RandomLoss {
+    acked_bytes: u64,
+    lost_bytes: u64,
+    /// Packets sent in this time are looked at.
+    from: Instant,
+    to: Instant,
+}
+
+/// How many more bytes are acknowledged at once than the rate explains.
+#[derive(Clone, Copy, Debug)]
+struct AckBursts {
+    excess: MaxFilter,
+    started_at: Instant,
+    bytes: u64,
+}
+
+impl DeliveryRate {
+    /// A controller for a connection that starts now and whose largest datagram has this size.
+    #[must_use]
+    pub fn new(now: Instant, datagram_bytes: usize) -> Self {
+        let two_datagrams = 2 * datagram_bytes as u64;
+        let window = WINDOW_INITIAL.max(two_datagrams);
+        Self {
+            phase: Phase::StartUp,
+            phase_at: now,
+            phase_round: 0,
+            cruise_rounds: CRUISE_ROUNDS,
+            bandwidth: MaxFilter::new(BANDWIDTH_ROUNDS, BANDWIDTH_TIME),
+            round: Round::default(),
+            rtt: ShortestRtt { minimum: None, seen_at: now, since: Duration::MAX },
+            full_bandwidth: 0,
+            full_at: now,
+            full_rounds: 0,
+            queue: QueueWatch::default(),
+            losses: RandomLoss::default(),
+            bursts: AckBursts {
+                excess: MaxFilter::new(BANDWIDTH_ROUNDS, BANDWIDTH_TIME),
+                started_at: now,
+                bytes: 0,
+            },
+            luck: now.as_micros() | 1,
+            window_min: WINDOW_MIN.max(two_datagrams),
+            window,
+            rate: rate_of(window, INITIAL_RTT) * GAIN_START_UP / GAIN_ONE,
+        }
+    }
+
+    /// Bytes per second that the path carries: what arrives, and what chance takes on the way.
+    fn path_rate(&self) -> u64 {
+        self.losses.compensate(self.bandwidth.max())
+    }
+
+    /// What the path holds without a queue.
+    fn path_bytes(&self) -> u64 {
+        bytes_in(self.path_rate(), self.rtt.minimum.unwrap_or(INITIAL_RTT))
+    }
+
+    fn enter(&mut self, now: Instant, phase: Phase) {
+        if self.phase == Phase::Down {
+            self.losses.to = now;
+        }
+        if phase == Phase::Down {
+            (self.losses.from, self.losses.to) = (now, Instant::from_micros(u64::MAX));
+        }
+        self.phase = phase;
+        self.phase_at = now;
+        self.phase_round = self.round.count;
+    }
+
+    /// Packets are in flight one after the other at the estimated rate; the length of it varies so that rivals do not
+    /// probe in step.
+    fn cruise(&mut self, now: Instant) {
+        self.luck = self.luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.cruise_rounds = CRUISE_ROUNDS + (self.luck >> 33) % (CRUISE_ROUNDS + 1);
+        self.enter(now, Phase::Cruise);
+    }
+
+    /// Whether the newest round trips all show a queue.
+    fn has_queue(&self, shortest: Option<Duration>) -> bool {
+        let (Some(minimum), Some(shortest)) = (self.rtt.minimum, shortest) else { return false };
+        shortest > minimum + QUEUE_TIME.max(minimum / 8)
+    }
+
+    fn handle_round_end(&mut self, now: Instant) {
+        let round = self.round;
+        match self.phase {
+            Phase::StartUp => self.check_start_up(now, &round),
+            Phase::Cruise | Phase::Up | Phase::Down if !round.is_app_limited => {
+                if round.rtt_count >= 3
+                    && !self.queue.was_relieved
+                    && self.queue.pause == 0
+                    && self.phase == Phase::Cruise
+                    && self.has_queue(round.rtt_min)
+                {
+                    self.queue.was_relieved = true;
+                    if round.rate < self.bandwidth.max() * 3 / 4 {
+                        self.bandwidth.reset(now, round.count, round.rate);
+                    }
+                    self.enter(now, Phase::Relief);
+                }
+            }
+            Phase::Relief => {
+                let is_gone = !self.has_queue(round.rtt_min);
+                if is_gone || round.count >= self.phase_round + RELIEF_ROUNDS_MAX {
+                    self.queue.failures = if is_gone { 0 } else { (self.queue.failures + 1).min(4) };
+                    self.queue.pause = (1 << self.queue.failures) - 1;
+                    self.cruise(now);
+                }
+            }
+            _ => {}
+        }
+        self.round = Round {
+            count: round.count + 1,
+            ends_at: round.ends_at,
+            rtt_latest: round.rtt_latest,
+            ..Round::default()
+        };
+    }
+
+    fn check_start_up(&mut self, now: Instant, round: &Round) {
+        let bandwidth = self.bandwidth.max();
+        if bandwidth >= self.full_bandwidth + self.full_bandwidth / 4 {
+            (self.full_bandwidth, self.full_at, self.full_rounds) = (bandwidth, now, 0);
+            self.losses.count(round.acked_bytes, round.lost_bytes);
+        } else if !round.is_app_limited {
+            self.full_rounds += 1;
+        }
+        let is_plateau = self.full_rounds >= PLATEAU_ROUNDS && now.saturating_since(self.full_at) >= PLATEAU_TIME;
+        // Far more losses than before are a queue that overflows.
+        let all = round.acked_bytes + round.lost_bytes;
+        let is_overflow = round.lost_bytes >= 8 * SEGMENT
+            && round.lost_bytes * 1_024 > all * (self.losses.share() + 154);
+        if is_plateau || is_overflow {
+            self.enter(now, Phase::Drain);
+        }
+    }
+
+    fn advance(&mut self, sample: &AckedSample) {
+        let now = sample.now;
+        let is_round_over = self.round.count > self.phase_round + 1;
+        let in_flight = sample.in_flight_bytes;
+        match self.phase {
+            Phase::StartUp => {
+                let shortest = self.round.rtt_latest.iter().min().copied();
+                if !self.round.is_app_limited && self.has_queue(shortest) {
+                    self.enter(now, Phase::Drain);
+                }
+            }
+            Phase::Drain => {
+                if in_flight <= self.path_bytes() + 4 * SEGMENT || self.round.count > self.phase_round + 4 {
+                    self.cruise(now);
+                }
+            }
+            Phase::Up => {
+                let shortest = self.round.rtt_latest.iter().min().copied();
+                if is_round_over || self.has_queue(shortest) {
+                    self.enter(now, Phase::Down);
+                }
+            }
+            Phase::Down => {
+                if is_round_over {
+                    self.cruise(now);
+                }
+            }
+            Phase::Cruise => {
+                let is_due = self.round.count >= self.phase_round + self.cruise_rounds
+                    && now.saturating_since(self.phase_at) >= CRUISE_TIME;
+                let is_rtt_old = now.saturating_since(self.rtt.seen_at) >= RTT_MIN_AGE_MAX;
+                if is_rtt_old && self.round.is_app_limited {
+                    self.rtt.forget(now);
+                } else if is_rtt_old {
+                    self.rtt.since = Duration::MAX;
+                    self.enter(now, Phase::RttProbe);
+                } else if is_due {
+                    self.queue.was_relieved = false;
+                    self.queue.pause = self.queue.pause.saturating_sub(1);
+                    self.enter(now, Phase::Up);
+                }
+            }
+            Phase::Relief => {}
+            Phase::RttProbe => {
+                if is_round_over && self.round.count > self.phase_round + 2 {
+                    self.rtt.forget(now);
+                    self.cruise(now);
+                }
+            }
+        }
+    }
+
+    fn update_outputs(&mut self) {
+        let gain = match self.phase {
+            Phase::StartUp => GAIN_START_UP,
+            Phase::Drain => GAIN_DRAIN,
+            Phase::Up => GAIN_UP,
+            Phase::Down => GAIN_DOWN,
+            Phase::Cruise | Phase::RttProbe => GAIN_CRUISE,
+            Phase::Relief => GAIN_RELIEF,
+        };
+        let path_rate = self.path_rate();
+        let path_bytes = self.path_bytes();
+        let mut rate = path_rate.saturating_mul(gain) / GAIN_ONE;
+        let waiting = ACKS_WAITING.max(self.bursts.excess.max());
+        let mut window = 2 * path_bytes + waiting;
+        match self.phase {
+            Phase::StartUp => {
+                let rtt = self.rtt.minimum.unwrap_or(INITIAL_RTT);
+                rate = rate.max(rate_of(WINDOW_INITIAL, rtt) * GAIN_START_UP / GAIN_ONE);
+                window = (path_bytes * GAIN_START_UP / GAIN_ONE + waiting).max(WINDOW_INITIAL);
+            }
+            Phase::RttProbe => window = path_bytes / 2,
+            _ => {}
+        }
+        self.rate = rate;
+        self.window = window.clamp(self.window_min, WINDOW_MAX);
+    }
+}
+
+impl CongestionController for DeliveryRate {
+    fn handle_first_rtt(&mut self, now: Instant, rtt: Duration) {
+        self.rtt.handle_sample(now, rtt);
+        self.update_outputs();
+    }
+
+    fn handle_acked(&mut self, sample: AckedSample) {
+        let now = sample.now;
+        if sample.rate.delivered_before >= self.round.ends_at {
+            self.round.ends_at = sample.delivered_bytes;
+            self.handle_round_end(now);
+        }
+        if let Some(rtt) = sample.rtt {
+            self.rtt.handle_sample(now, rtt);
+            self.round.handle_rtt(rtt);
+        }
+        let rate = sample.rate.bytes_per_second();
+        self.round.is_app_limited |= sample.rate.is_app_limited;
+        self.round.acked_bytes += sample.bytes;
+        if self.rtt.minimum.is_none_or(|minimum| sample.rate.interval >= minimum) {
+            if sample.rate.is_app_limited {
+                self.bandwidth.raise(rate);
+            } else {
+                self.bandwidth.add(now, self.round.count, rate);
+            }
+            self.round.rate = self.round.rate.max(rate);
+        }
+        self.bursts.handle_acked(now, self.round.count, sample.bytes, self.bandwidth.max(), self.window);
+        if self.losses.covers(sample.newest_sent_at) {
+            self.losses.count(sample.bytes, 0);
+        }
+        self.losses.lost_bytes = self.losses.lost_bytes.saturating_sub(sample.spurious_bytes);
+        self.advance(&sample);
+        self.update_outputs();
+    }
+
+    fn handle_lost(&mut self, sample: LostSample) {
+        self.round.lost_bytes += sample.bytes;
+        if self.losses.covers(sample.newest_sent_at) {
+            self.losses.count(0, sample.bytes);
+        }
+    }
+
+    fn handle_outage(&mut self, now: Instant) {
+        *self = Self {
+            round: self.round,
+            losses: self.losses,
+            luck: self.luck,
+            window_min: self.window_min,
+            window: self.window_min,
+            rate: rate_of(self.window_min, self.rtt.minimum.unwrap_or(INITIAL_RTT)),
+            ..Self::new(now, 0)
+        };
+    }
+
+    fn window_bytes(&self) -> u64 {
+        self.window
+    }
+
+    fn pacing_rate(&self, smoothed_rtt: Duration) -> u64 {
+        // Four datagrams a round trip may always go: the estimate must be able to recover.
+        self.rate.max(rate_of(4 * SEGMENT, smoothed_rtt))
+    }
+
+    fn estimated_rate(&self, smoothed_rtt: Duration) -> u64 {
+        self.bandwidth.max().max(rate_of(4 * SEGMENT, smoothed_rtt))
+    }
+}
+
+impl Round {
+    fn handle_rtt(&mut self, rtt: Duration) {
+        self.rtt_min = Some(self.rtt_min.map_or(rtt, |minimum| minimum.min(rtt)));
+        self.rtt_latest[self.rtt_count as usize % 4] = rtt;
+        self.rtt_count += 1;
+    }
+}
+
+impl ShortestRtt {
+    fn handle_sample(&mut self, now: Instant, rtt: Duration) {
+        self.since = self.since.min(rtt);
+        // Seen again is also what comes close.
+        let tolerance = |minimum: Duration| minimum / 16 + Duration::from_micros(500);
+        match self.minimum {
+            Some(minimum) if rtt > minimum + tolerance(minimum) => {}
+            minimum => {
+                self.minimum = Some(minimum.map_or(rtt, |minimum| minimum.min(rtt)));
+                self.seen_at = now;
+                self.since = Duration::MAX;
+            }
+        }
+    }
+
+    /// Takes what was seen since, and forgets what was before.
+    fn forget(&mut self, now: Instant) {
+        if self.since != Duration::MAX {
+            self.minimum = Some(self.since);
+        }
+        self.seen_at = now;
+        self.since = Duration::MAX;
+    }
+}
+
+impl RandomLoss {
+    fn covers(&self, sent_at: Instant) -> bool {
+        self.from < sent_at && sent_at <= self.to
+    }
+
+    fn count(&mut self, acked_bytes: u64, lost_bytes: u64) {
+        self.acked_bytes += acked_bytes;
+        self.lost_bytes += lost_bytes;
+        if self.acked_bytes + self.lost_bytes > LOSS_BYTES {
+            self.acked_bytes /= 2;
+            self.lost_bytes /= 2;
+        }
+    }
+
+    /// Of 1,024.
+    fn share(&self) -> u64 {
+        let all = self.acked_bytes + self.lost_bytes;
+        if all < 30 * SEGMENT { 0 } else { (self.lost_bytes * 1_024 / all).min(RANDOM_LOSS_MAX) }
+    }
+
+    /// The rate to send at so that so much arrives.
+    fn compensate(&self, rate: u64) -> u64 {
+        rate.saturating_mul(1_024) / (1_024 - self.share())
+    }
+}
+
+impl AckBursts {
+    fn handle_acked(&mut self, now: Instant, round: u64, bytes: u64, rate: u64, window: u64) {
+        let mut expected = bytes_in(rate, now.saturating_since(self.started_at));
+        if self.bytes <= expected {
+            (self.started_at, self.bytes, expected) = (now, 0, 0);
+        }
+        self.bytes += bytes;
+        self.excess.add(now, round, (self.bytes - expected).min(window));
+    }
+}
