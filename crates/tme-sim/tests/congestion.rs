@@ -43,7 +43,7 @@ fn c_fairness() {
     for queue in [25, 50, 200, 1000] {
         for (a, b) in [(50, 50), (20, 50), (50, 20)] {
         for seed in 0..3 {
-            let mut d = Dumbbell::new(&config(seed, ms(queue), vec![FlowPlan::bulk(ms(a)), FlowPlan::bulk(ms(b)).starting_at(secs(10))]));
+            let mut d = Dumbbell::new(&config(seed, ms(queue), vec![FlowPlan::bulk(ms(a)), FlowPlan::bulk(ms(b)).starting_at(ms(10_000 + seed * 137))]));
             let r = d.run_until(secs(40));
             let (mean, max) = r.queue_time(secs(10), secs(40));
             println!("queue {queue} rtt {a}/{b} seed {seed}: first {:.3} (10-15 {:.2}, 15-20 {:.2}, 20-30 {:.2}, 30-40 {:.2}) util {:.3} queue {mean:.1?} {max:.1?} drops {:.4}", r.share(0, secs(10), secs(40)),
@@ -93,5 +93,19 @@ fn g_golden() {
             let l = r2.flows[0].latency(secs(3), secs(30));
             println!("rtt {rtt} loss {loss}: util {:.3} goodput {:.3} queue {mean:.1?} {max:.1?} stream p50 {:.1?} p99 {:.1?}", r.utilisation(secs(3), secs(30)), r.flows[0].goodput(secs(3), secs(30))/1e6, l.quantile(0.5), l.quantile(0.99));
         }
+    }
+}
+
+#[test]
+#[ignore]
+fn trace_e() {
+    let bulk = Bulk { message_bytes: 16 << 10, messages: Some(320), after: secs(1) };
+    let mut c = config(3, ms(50), vec![FlowPlan::engine(ms(50), Some(bulk), None).with_loss(0.01)]);
+    c.bytes_per_second = None;
+    let mut d = Dumbbell::new(&c);
+    for t in 0..70 {
+        d.run_until(ms(990 + 10*t));
+        let s = d.connection(0).unwrap().statistics(std::mem::take(&mut tme_core::time::Instant::from_micros(1_990_000 + 10_000*t)));
+        println!("{:4} ms: sent {:8} window {:8} rate {:8} in flight {:8} queued {:8} got {:8} {:?}", 10*t, s.bytes_sent, s.congestion_window, s.pacing_rate, s.bytes_in_flight, s.queued_bytes, d.report().flows[0].bulk_bytes, s.rtt_smoothed);
     }
 }

@@ -94,6 +94,8 @@ pub struct Negotiated {
     pub table: Arc<ChannelTable>,
     /// Token with which a restarted server tells that it forgot us (client only).
     pub reset_token: Option<ResetToken>,
+    /// Round trip that the handshake has measured.
+    pub rtt: Option<Duration>,
     /// What [`Event::Connected`](super::Event::Connected) will say, once the connection is open.
     pub info: Box<Connected>,
 }

@@ -272,11 +272,20 @@ impl Connection {
             counters: Counters::default(),
             table,
         };
+        if let Some(rtt) = negotiated.rtt {
+            connection.take_first_rtt(now, rtt);
+        }
         if side == Side::Client {
             connection.open(workspace);
         }
         connection.restart_idle_timers(now);
         connection
+    }
+
+    /// The handshake has measured the round trip: sending need not begin with an assumption.
+    fn take_first_rtt(&mut self, now: Instant, rtt: Duration) {
+        self.rtt.handle_sample(rtt, Duration::ZERO);
+        self.congestion.handle_first_rtt(now, self.rtt.latest());
     }
 
     fn open(&mut self, workspace: &mut Workspace) {

@@ -201,6 +201,7 @@ impl Endpoint {
             remote_limits: accepted.remote_limits,
             table: Arc::clone(&server.table),
             reset_token: None,
+            rtt: None,
             info: Box::new(Connected {
                 remote: path.remote,
                 number: number.get(),

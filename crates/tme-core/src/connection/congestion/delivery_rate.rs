@@ -99,8 +99,9 @@ struct Round {
     /// The last four samples.
     rtt_latest: [Duration; 4],
     is_app_limited: bool,
-    /// Largest rate of delivery.
-    rate: u64,
+    /// Rates of delivery: their sum and number.
+    rate_sum: u64,
+    rate_count: u64,
     acked_bytes: u64,
     lost_bytes: u64,
 }
@@ -210,21 +211,29 @@ impl DeliveryRate {
         shortest > minimum + QUEUE_TIME.max(minimum / 8)
     }
 
+    /// Whether the last few round trips do.
+    fn has_queue_now(&self) -> bool {
+        self.has_queue(self.round.rtt_latest.iter().min().copied())
+    }
+
     fn handle_round_end(&mut self, now: Instant) {
         let round = self.round;
         match self.phase {
             Phase::StartUp => self.check_start_up(now, &round),
             Phase::Cruise | Phase::Up | Phase::Down if !round.is_app_limited => {
-                if round.rtt_count >= 3
+                let mean = round.rate_sum.checked_div(round.rate_count).unwrap_or(0);
+                if self.losses.are_exceeded_by(&round) {
+                    let bandwidth = self.bandwidth.max();
+                    self.bandwidth.reset(now, round.count, mean.clamp(bandwidth * 7 / 10, bandwidth));
+                    self.enter(now, Phase::Down);
+                } else if round.rtt_count >= 3
                     && !self.queue.was_relieved
                     && self.queue.pause == 0
                     && self.phase == Phase::Cruise
                     && self.has_queue(round.rtt_min)
                 {
                     self.queue.was_relieved = true;
-                    if round.rate < self.bandwidth.max() * 3 / 4 {
-                        self.bandwidth.reset(now, round.count, round.rate);
-                    }
+                    self.bandwidth.reset(now, round.count, mean);
                     self.enter(now, Phase::Relief);
                 }
             }
@@ -270,8 +279,7 @@ impl DeliveryRate {
         let in_flight = sample.in_flight_bytes;
         match self.phase {
             Phase::StartUp => {
-                let shortest = self.round.rtt_latest.iter().min().copied();
-                if !self.round.is_app_limited && self.has_queue(shortest) {
+                if !self.round.is_app_limited && self.has_queue_now() {
                     self.enter(now, Phase::Drain);
                 }
             }
@@ -281,8 +289,7 @@ impl DeliveryRate {
                 }
             }
             Phase::Up => {
-                let shortest = self.round.rtt_latest.iter().min().copied();
-                if is_round_over || self.has_queue(shortest) {
+                if is_round_over || self.has_queue_now() {
                     self.enter(now, Phase::Down);
                 }
             }
@@ -369,10 +376,11 @@ impl CongestionController for DeliveryRate {
             } else {
                 self.bandwidth.add(now, self.round.count, rate);
             }
-            self.round.rate = self.round.rate.max(rate);
+            self.round.rate_sum += rate;
+            self.round.rate_count += 1;
         }
         self.bursts.handle_acked(now, self.round.count, sample.bytes, self.bandwidth.max(), self.window);
-        if self.losses.covers(sample.newest_sent_at) {
+        if self.losses.covers(sample.newest_sent_at) && !self.has_queue_now() {
             self.losses.count(sample.bytes, 0);
         }
         self.losses.lost_bytes = self.losses.lost_bytes.saturating_sub(sample.spurious_bytes);
@@ -382,7 +390,7 @@ impl CongestionController for DeliveryRate {
 
     fn handle_lost(&mut self, sample: LostSample) {
         self.round.lost_bytes += sample.bytes;
-        if self.losses.covers(sample.newest_sent_at) {
+        if self.losses.covers(sample.newest_sent_at) && !self.has_queue_now() {
             self.losses.count(0, sample.bytes);
         }
     }
@@ -458,6 +466,14 @@ impl RandomLoss {
             self.acked_bytes /= 2;
             self.lost_bytes /= 2;
         }
+    }
+
+    /// Whether a round has lost more packets than chance explains.
+    fn are_exceeded_by(&self, round: &Round) -> bool {
+        let (lost, all) = (round.lost_bytes / SEGMENT, (round.lost_bytes + round.acked_bytes) / SEGMENT);
+        let expected = all * self.share() / 1_024;
+        // Two standard deviations and three packets.
+        lost > expected + 2 * (expected + 1).isqrt() + 2
     }
 
     /// Of 1,024.

@@ -22,12 +22,12 @@ pub struct ReceiveCredit {
 }
 
 impl ReceiveCredit {
-    /// Grants a whole window to begin with. More is granted once half of it is used up, or earlier if the largest
+    /// Grants a whole window to begin with. More is granted once a quarter of it is used up, or earlier if the largest
     /// message would not fit into what is left: the sender would wait for ever.
     #[must_use]
     pub const fn new(bytes: u64, messages: u64, message_bytes_max: u64) -> Self {
         let spare_bytes = bytes.saturating_sub(message_bytes_max);
-        let worthwhile_bytes = if spare_bytes < bytes / 2 { spare_bytes } else { bytes / 2 };
+        let worthwhile_bytes = if spare_bytes < bytes / 4 { spare_bytes } else { bytes / 4 };
         Self {
             worthwhile_bytes: if worthwhile_bytes == 0 { 1 } else { worthwhile_bytes },
             worthwhile_messages: messages / 2 + 1,
