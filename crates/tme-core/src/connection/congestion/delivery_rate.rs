@@ -72,6 +72,8 @@ pub struct DeliveryRate {
     phase_at: Instant,
     phase_round: u64,
     cruise_rounds: u64,
+    /// The estimate when the last probe began.
+    probed_bandwidth: u64,
     bandwidth: MaxFilter,
     round: Round,
     rtt: ShortestRtt,
@@ -155,6 +157,7 @@ impl DeliveryRate {
             phase_at: now,
             phase_round: 0,
             cruise_rounds: CRUISE_ROUNDS,
+            probed_bandwidth: 0,
             bandwidth: MaxFilter::new(BANDWIDTH_ROUNDS, BANDWIDTH_TIME),
             round: Round::default(),
             rtt: ShortestRtt { minimum: None, seen_at: now, since: Duration::MAX },
@@ -259,15 +262,17 @@ impl DeliveryRate {
         let bandwidth = self.bandwidth.max();
         if bandwidth >= self.full_bandwidth + self.full_bandwidth / 4 {
             (self.full_bandwidth, self.full_at, self.full_rounds) = (bandwidth, now, 0);
-            self.losses.count(round.acked_bytes, round.lost_bytes);
+            if !self.has_queue_now() {
+                self.losses.count(round.acked_bytes, round.lost_bytes);
+            }
         } else if !round.is_app_limited {
             self.full_rounds += 1;
         }
         let is_plateau = self.full_rounds >= PLATEAU_ROUNDS && now.saturating_since(self.full_at) >= PLATEAU_TIME;
         // Far more losses than before are a queue that overflows.
         let all = round.acked_bytes + round.lost_bytes;
-        let is_overflow = round.lost_bytes >= 8 * SEGMENT
-            && round.lost_bytes * 1_024 > all * (self.losses.share() + 154);
+        let is_overflow = round.lost_bytes >= 10 * SEGMENT
+            && round.lost_bytes * 1_024 > all * (self.losses.share() + 256);
         if is_plateau || is_overflow {
             self.enter(now, Phase::Drain);
         }
@@ -296,6 +301,11 @@ impl DeliveryRate {
             Phase::Down => {
                 if is_round_over {
                     self.cruise(now);
+                    // What the probe has found may be only the beginning.
+                    let bandwidth = self.bandwidth.max();
+                    if bandwidth >= self.probed_bandwidth + self.probed_bandwidth / 14 {
+                        self.cruise_rounds = 1;
+                    }
                 }
             }
             Phase::Cruise => {
@@ -310,6 +320,7 @@ impl DeliveryRate {
                 } else if is_due {
                     self.queue.was_relieved = false;
                     self.queue.pause = self.queue.pause.saturating_sub(1);
+                    self.probed_bandwidth = self.bandwidth.max();
                     self.enter(now, Phase::Up);
                 }
             }
@@ -380,7 +391,7 @@ impl CongestionController for DeliveryRate {
             self.round.rate_count += 1;
         }
         self.bursts.handle_acked(now, self.round.count, sample.bytes, self.bandwidth.max(), self.window);
-        if self.losses.covers(sample.newest_sent_at) && !self.has_queue_now() {
+        if self.losses.covers(sample.newest_sent_at) {
             self.losses.count(sample.bytes, 0);
         }
         self.losses.lost_bytes = self.losses.lost_bytes.saturating_sub(sample.spurious_bytes);
@@ -390,8 +401,10 @@ impl CongestionController for DeliveryRate {
 
     fn handle_lost(&mut self, sample: LostSample) {
         self.round.lost_bytes += sample.bytes;
-        if self.losses.covers(sample.newest_sent_at) && !self.has_queue_now() {
-            self.losses.count(0, sample.bytes);
+        if self.losses.covers(sample.newest_sent_at) {
+            // With a queue in sight it may have overflowed.
+            let is_chance = !self.has_queue_now();
+            self.losses.count(if is_chance { 0 } else { sample.bytes }, if is_chance { sample.bytes } else { 0 });
         }
     }
 
