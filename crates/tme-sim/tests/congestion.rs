@@ -40,9 +40,9 @@ fn b_bufferbloat() {
 
 #[test]
 fn c_fairness() {
-    for queue in [25, 50, 200, 1000] {
-        for (a, b) in [(50, 50), (20, 50), (50, 20)] {
-        for seed in 0..3 {
+    for queue in [25, 50, 100, 200] {
+        for (a, b) in [(50, 50)] {
+        for seed in 0..12 {
             let mut d = Dumbbell::new(&config(seed, ms(queue), vec![FlowPlan::bulk(ms(a)), FlowPlan::bulk(ms(b)).starting_at(ms(10_000 + seed * 137))]));
             let r = d.run_until(secs(40));
             let (mean, max) = r.queue_time(secs(10), secs(40));
@@ -109,3 +109,4 @@ fn trace_e() {
         println!("{:4} ms: sent {:8} window {:8} rate {:8} in flight {:8} queued {:8} got {:8} {:?}", 10*t, s.bytes_sent, s.congestion_window, s.pacing_rate, s.bytes_in_flight, s.queued_bytes, d.report().flows[0].bulk_bytes, s.rtt_smoothed);
     }
 }
+

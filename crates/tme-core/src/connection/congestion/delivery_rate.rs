@@ -19,7 +19,7 @@ const GAIN_ONE: u64 = 1_000;
 /// 2/ln 2 is the least that doubles the rate every round (draft-cardwell-iccrg-bbr, section 4.3.1).
 const GAIN_START_UP: u64 = 2_885;
 const GAIN_DRAIN: u64 = 350;
-const GAIN_UP: u64 = 1_125;
+const GAIN_UP: u64 = 1_150;
 const GAIN_DOWN: u64 = 850;
 /// A little below the estimate, which is a maximum and so rather too high.
 const GAIN_CRUISE: u64 = 990;
@@ -35,10 +35,13 @@ const PLATEAU_TIME: Duration = Duration::from_millis(20);
 /// A shortest round trip that was not seen again for so long is looked for.
 const RTT_MIN_AGE_MAX: Duration = Duration::from_secs(10);
 /// Rounds between one probe and the next: this many, and up to as many more.
-const CRUISE_ROUNDS: u64 = 4;
+const CRUISE_ROUNDS: u64 = 3;
 const CRUISE_TIME: Duration = Duration::from_millis(20);
 /// A queue is one that delays by more than this, or an eighth of the round trip.
 const QUEUE_TIME: Duration = Duration::from_millis(5);
+/// What a flow may keep in a queue when it yields, and the least part of its rate that it keeps.
+const OWN_QUEUE: u64 = 4 * SEGMENT;
+const YIELD_MAX: u64 = 850;
 const RELIEF_ROUNDS_MAX: u64 = 4;
 /// Losses are taken for chance up to this share (of 1,024).
 const RANDOM_LOSS_MAX: u64 = 307;
@@ -208,15 +211,23 @@ impl DeliveryRate {
         self.enter(now, Phase::Cruise);
     }
 
-    /// Whether the newest round trips all show a queue.
-    fn has_queue(&self, shortest: Option<Duration>) -> bool {
+    /// Whether these round trips, of which this is the shortest, show a queue so many times the tolerable one.
+    fn has_queue(&self, shortest: Option<Duration>, times: u32) -> bool {
         let (Some(minimum), Some(shortest)) = (self.rtt.minimum, shortest) else { return false };
-        shortest > minimum + QUEUE_TIME.max(minimum / 8)
+        shortest > minimum + QUEUE_TIME.max(minimum / 8) * times
     }
 
     /// Whether the last few round trips do.
     fn has_queue_now(&self) -> bool {
-        self.has_queue(self.round.rtt_latest.iter().min().copied())
+        self.has_queue(self.round.rtt_latest.iter().min().copied(), 1)
+    }
+
+    /// Where a flow that keeps a few packets of its own in the queue would come to rest (as in TCP Vegas): the more
+    /// somebody sends, the more of the queue is theirs to give up.
+    fn fair_rate(&self, mean: u64, shortest: Option<Duration>) -> u64 {
+        let (Some(minimum), Some(shortest)) = (self.rtt.minimum, shortest) else { return mean };
+        let kept = bytes_in(mean, minimum) + OWN_QUEUE;
+        rate_of(kept, shortest).clamp(mean * YIELD_MAX / GAIN_ONE, mean)
     }
 
     fn handle_round_end(&mut self, now: Instant) {
@@ -233,15 +244,16 @@ impl DeliveryRate {
                     && !self.queue.was_relieved
                     && self.queue.pause == 0
                     && self.phase == Phase::Cruise
-                    && self.has_queue(round.rtt_min)
+                    && self.has_queue(round.rtt_min, 1)
                 {
                     self.queue.was_relieved = true;
-                    self.bandwidth.reset(now, round.count, mean);
+                    let fair = self.fair_rate(mean, round.rtt_min);
+                    self.bandwidth.reset(now, round.count, fair);
                     self.enter(now, Phase::Relief);
                 }
             }
             Phase::Relief => {
-                let is_gone = !self.has_queue(round.rtt_min);
+                let is_gone = !self.has_queue(round.rtt_min, 1);
                 if is_gone || round.count >= self.phase_round + RELIEF_ROUNDS_MAX {
                     self.queue.failures = if is_gone { 0 } else { (self.queue.failures + 1).min(4) };
                     self.queue.pause = (1 << self.queue.failures) - 1;
@@ -280,11 +292,12 @@ impl DeliveryRate {
 
     fn advance(&mut self, sample: &AckedSample) {
         let now = sample.now;
-        let is_round_over = self.round.count > self.phase_round + 1;
+        let is_round_over = self.round.count > self.phase_round;
         let in_flight = sample.in_flight_bytes;
         match self.phase {
             Phase::StartUp => {
-                if !self.round.is_app_limited && self.has_queue_now() {
+                let shortest = self.round.rtt_latest.iter().min().copied();
+                if !self.round.is_app_limited && self.has_queue(shortest, 2) {
                     self.enter(now, Phase::Drain);
                 }
             }
@@ -326,7 +339,7 @@ impl DeliveryRate {
             }
             Phase::Relief => {}
             Phase::RttProbe => {
-                if is_round_over && self.round.count > self.phase_round + 2 {
+                if self.round.count > self.phase_round + 2 {
                     self.rtt.forget(now);
                     self.cruise(now);
                 }
@@ -382,7 +395,9 @@ impl CongestionController for DeliveryRate {
         self.round.is_app_limited |= sample.rate.is_app_limited;
         self.round.acked_bytes += sample.bytes;
         if self.rtt.minimum.is_none_or(|minimum| sample.rate.interval >= minimum) {
-            if sample.rate.is_app_limited {
+            if self.phase == Phase::Relief {
+                // What arrives now left before, and would undo what was given up.
+            } else if sample.rate.is_app_limited {
                 self.bandwidth.raise(rate);
             } else {
                 self.bandwidth.add(now, self.round.count, rate);
@@ -485,8 +500,8 @@ impl RandomLoss {
     fn are_exceeded_by(&self, round: &Round) -> bool {
         let (lost, all) = (round.lost_bytes / SEGMENT, (round.lost_bytes + round.acked_bytes) / SEGMENT);
         let expected = all * self.share() / 1_024;
-        // Two standard deviations and three packets.
-        lost > expected + 2 * (expected + 1).isqrt() + 2
+        // Three standard deviations, and a few packets that mean nothing.
+        lost > expected + 3 * (expected + 1).isqrt() + 2
     }
 
     /// Of 1,024.
