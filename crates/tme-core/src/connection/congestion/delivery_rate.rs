@@ -42,6 +42,8 @@ const QUEUE_TIME: Duration = Duration::from_millis(5);
 /// What a flow may keep in a queue when it yields, and the least part of its rate that it keeps.
 const OWN_QUEUE: u64 = 4 * SEGMENT;
 const YIELD_MAX: u64 = 850;
+/// Who has yielded waits so many cycles before it takes more with probe after probe.
+const PATIENCE_CYCLES: u32 = 3;
 const RELIEF_ROUNDS_MAX: u64 = 4;
 /// Losses are taken for chance up to this share (of 1,024).
 const RANDOM_LOSS_MAX: u64 = 307;
@@ -125,6 +127,8 @@ struct ShortestRtt {
 struct QueueWatch {
     /// Whether this cycle has had its relief.
     was_relieved: bool,
+    /// Cycles since the last relief.
+    cycles: u32,
     /// Reliefs in a row that did not help: somebody else fills the queue.
     failures: u32,
     /// Cycles to sit out.
@@ -236,7 +240,9 @@ impl DeliveryRate {
             Phase::StartUp => self.check_start_up(now, &round),
             Phase::Cruise | Phase::Up | Phase::Down if !round.is_app_limited => {
                 let mean = round.rate_sum.checked_div(round.rate_count).unwrap_or(0);
-                if self.losses.are_exceeded_by(&round) {
+                // What was sent in the phase before is not this one's fault.
+                let is_settled = self.phase != Phase::Cruise || round.count > self.phase_round + 1;
+                if is_settled && self.losses.are_exceeded_by(&round) {
                     let bandwidth = self.bandwidth.max();
                     self.bandwidth.reset(now, round.count, mean.clamp(bandwidth * 7 / 10, bandwidth));
                     self.enter(now, Phase::Down);
@@ -247,6 +253,7 @@ impl DeliveryRate {
                     && self.has_queue(round.rtt_min, 1)
                 {
                     self.queue.was_relieved = true;
+                    self.queue.cycles = 0;
                     let fair = self.fair_rate(mean, round.rtt_min);
                     self.bandwidth.reset(now, round.count, fair);
                     self.enter(now, Phase::Relief);
@@ -303,6 +310,8 @@ impl DeliveryRate {
             }
             Phase::Drain => {
                 if in_flight <= self.path_bytes() + 4 * SEGMENT || self.round.count > self.phase_round + 4 {
+                    // Packets sent while draining say nothing about what the path carries.
+                    self.queue.was_relieved = true;
                     self.cruise(now);
                 }
             }
@@ -316,7 +325,8 @@ impl DeliveryRate {
                     self.cruise(now);
                     // What the probe has found may be only the beginning.
                     let bandwidth = self.bandwidth.max();
-                    if bandwidth >= self.probed_bandwidth + self.probed_bandwidth / 14 {
+                    let has_grown = bandwidth >= self.probed_bandwidth + self.probed_bandwidth / 14;
+                    if has_grown && self.queue.cycles >= PATIENCE_CYCLES {
                         self.cruise_rounds = 1;
                     }
                 }
@@ -332,6 +342,7 @@ impl DeliveryRate {
                     self.enter(now, Phase::RttProbe);
                 } else if is_due {
                     self.queue.was_relieved = false;
+                    self.queue.cycles = self.queue.cycles.saturating_add(1);
                     self.queue.pause = self.queue.pause.saturating_sub(1);
                     self.probed_bandwidth = self.bandwidth.max();
                     self.enter(now, Phase::Up);
