@@ -56,9 +56,10 @@ pub use settings::Security;
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
 };
+pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
     ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
-    PacketDrops, PeerId, SendError, SendOptions,
+    PacketDrops, PeerId, SendBudget, SendError, SendOptions,
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
 pub use tme_core::crypto::suite::Suite;

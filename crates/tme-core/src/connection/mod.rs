@@ -4,6 +4,7 @@
 //! wants; `poll_*` for what must go out. Any order of calls is legal.
 
 pub mod acknowledge;
+mod budget;
 mod closing;
 mod config;
 pub mod congestion;
@@ -28,6 +29,7 @@ mod workspace;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::{Allowance, Backlog, SendBudget};
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{SendError, SendOptions};
@@ -423,6 +425,33 @@ impl Connection {
             expired: counters.expired,
             superseded: counters.superseded,
         })
+    }
+
+    /// What may be sent at `now`, and how long messages would wait.
+    #[must_use]
+    pub fn send_budget(&self, now: Instant) -> SendBudget {
+        let positions = 0..self.table.count();
+        SendBudget::new(self.allowance(now), positions.filter_map(|position| self.backlog(position)))
+    }
+
+    /// What congestion control and the pacer allow at `now`.
+    #[must_use]
+    pub fn allowance(&self, now: Instant) -> Allowance {
+        let smoothed = self.rtt.smoothed();
+        let pace = self.congestion.pacing_rate(smoothed);
+        let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
+        let tokens = self.pacer.available(now, pace, self.datagram_bytes as u64);
+        Allowance {
+            bytes_per_second: self.congestion.estimated_rate(smoothed),
+            pace: if self.is_probing_only() { 0 } else { pace },
+            bytes: if self.is_probing_only() { window.min(tokens).min(-1) } else { window.min(tokens) },
+        }
+    }
+
+    /// What waits on the channel at this position to be sent.
+    #[must_use]
+    pub fn backlog(&self, position: usize) -> Option<Backlog> {
+        self.channels.backlog(position)
     }
 
     /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.

@@ -27,6 +27,8 @@ pub struct FlowPlan {
     pub rtt: Duration,
     /// Share of the datagrams lost behind the bottleneck, independently of each other.
     pub loss: f64,
+    /// By how much the delay downward varies; packets overtake each other.
+    pub jitter: Duration,
     /// What it sends.
     pub traffic: Traffic,
 }
@@ -85,19 +87,26 @@ impl FlowPlan {
     /// A connection that sends this from the beginning on.
     #[must_use]
     pub const fn engine(rtt: Duration, bulk: Option<Bulk>, stream: Option<Stream>) -> Self {
-        Self { starts_at: Duration::ZERO, rtt, loss: 0.0, traffic: Traffic::Engine { bulk, stream } }
+        Self { starts_at: Duration::ZERO, rtt, loss: 0.0, jitter: Duration::ZERO, traffic: Traffic::Engine { bulk, stream } }
     }
 
     /// A TCP connection.
     #[must_use]
     pub const fn tcp(rtt: Duration) -> Self {
-        Self { starts_at: Duration::ZERO, rtt, loss: 0.0, traffic: Traffic::Tcp }
+        Self { starts_at: Duration::ZERO, rtt, loss: 0.0, jitter: Duration::ZERO, traffic: Traffic::Tcp }
     }
 
     /// The same, beginning later.
     #[must_use]
     pub const fn starting_at(mut self, at: Duration) -> Self {
         self.starts_at = at;
+        self
+    }
+
+    /// The same with a delay downward that varies by so much either way, each packet for itself.
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = jitter;
         self
     }
 

@@ -11,14 +11,10 @@ use tme_core::time::{Duration, Instant};
 pub(super) struct Segment {
     /// Number of the segment; upward that of the one that provoked the acknowledgement.
     number: u64,
-    /// Which transmission this is, of all.
-    transmission: u64,
     /// Upward: every segment below this has arrived.
     arrived_below: u64,
 }
 
-/// Bytes of data in a segment: an Ethernet frame less IP, TCP and timestamps.
-const MSS: f64 = 1_448.0;
 const WINDOW_INITIAL: f64 = 10.0;
 const WINDOW_MIN: f64 = 2.0;
 /// Multiplicative decrease and aggressiveness (RFC 9438, sections 4.6 and 5).
@@ -165,7 +161,7 @@ impl Tcp {
         self.in_flight += 1;
         self.timeout_at.get_or_insert(now + self.timeout());
         let number = self.first + index as u64;
-        Some(Segment { number, transmission: sent.transmission, arrived_below: 0 })
+        Some(Segment { number, arrived_below: 0 })
     }
 
     pub(super) fn handle_ack(&mut self, now: Instant, ack: Segment) {
@@ -272,12 +268,6 @@ impl Tcp {
         self.window_reno += alpha * acked / self.window;
         self.window += (target - window) / window * acked;
         self.window = self.window.max(self.window_reno);
-    }
-
-    /// Bytes of the window, for a trace.
-    #[allow(dead_code, reason = "wanted when a rivalry looks odd")]
-    pub(super) fn window_bytes(&self) -> f64 {
-        self.window * MSS
     }
 }
 

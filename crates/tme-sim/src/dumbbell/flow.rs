@@ -6,7 +6,7 @@ use tme_core::datagram::{Ecn, Path};
 use tme_core::endpoint::{Endpoint, EndpointConfig};
 use tme_core::handshake::client::{ClientHandshakeConfig, Trust};
 use tme_core::handshake::parameters::ConnectionId;
-use tme_core::link::{Link, LinkConditions};
+use tme_core::link::{Jitter, Link, LinkConditions};
 use tme_core::payload::Payload;
 use tme_core::random::SeededRandom;
 use tme_core::time::{Duration, Instant};
@@ -20,6 +20,10 @@ use crate::mix::mix;
 pub const STREAM: ChannelId = ChannelId(0);
 /// The channel of the bulk transfer: reliable and ordered, of the same priority.
 pub const BULK: ChannelId = ChannelId(1);
+/// Unreliable, of the same priority.
+pub const UNRELIABLE: ChannelId = ChannelId(2);
+/// Reliable and unordered, of lower priority.
+pub const BACKGROUND: ChannelId = ChannelId(3);
 
 pub(super) fn channels() -> ChannelTable {
     let channels = [
@@ -74,7 +78,12 @@ impl Flow {
             }
             Traffic::Tcp => End::Tcp(Box::new(Tcp::new(starts_at))),
         };
-        Self { down: link(LinkConditions { loss: plan.loss, ..delay }, 1), up: link(delay, 2), end }
+        let mut down = LinkConditions { loss: plan.loss, ..delay };
+        if plan.jitter > Duration::ZERO {
+            down.jitter = Jitter::Uniform { half_width: plan.jitter };
+            down.jitter_reorders = true;
+        }
+        Self { down: link(down, 1), up: link(delay, 2), end }
     }
 
     pub(super) fn peer(&self) -> Option<PeerId> {

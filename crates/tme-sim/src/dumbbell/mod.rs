@@ -23,7 +23,7 @@ use self::flow::{End, Flow, Segment, Tcp};
 use crate::mix::mix;
 
 pub use self::config::{Bulk, DumbbellConfig, FlowPlan, Stream, Traffic};
-pub use self::flow::{BULK, STREAM};
+pub use self::flow::{BACKGROUND, BULK, STREAM, UNRELIABLE};
 pub use self::report::{FlowReport, Report};
 
 /// The clock of a dumbbell begins here.
@@ -103,13 +103,31 @@ impl Dumbbell {
         &self.report
     }
 
+    /// The bottleneck has another rate from now on; its queue holds as many bytes as before.
+    ///
+    /// # Panics
+    /// If there is no bottleneck, or this rate is none.
+    pub fn set_rate(&mut self, bytes_per_second: u64) {
+        let mut conditions = *self.bottleneck.conditions();
+        if let Some(bottleneck) = &mut conditions.bottleneck {
+            bottleneck.bytes_per_second = bytes_per_second;
+        }
+        self.bottleneck.set_conditions(self.now, conditions).expect("the rate is a valid one");
+    }
+
+    /// Virtual time, as connections see it.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// The figures so far.
     #[must_use]
     pub const fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Sends a message of the stream now, outside its rhythm; gives whether the engine took it.
+    /// Sends a message of its own now; gives whether the engine took it.
     pub fn send_now(&mut self, flow: usize, channel: tme_core::channel::ChannelId, bytes: usize) -> bool {
         let Some(Flow { end: End::Engine(engine), .. }) = self.flows.get(flow) else { return false };
         engine.send(self.now, &mut self.server, channel, bytes)

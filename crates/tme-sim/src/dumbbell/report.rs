@@ -33,6 +33,8 @@ pub struct FlowReport {
     pub bulk_bytes: u64,
     /// When the newest bulk message was handed over.
     pub bulk_at: Duration,
+    /// The newest message on another channel: when it arrived, and its age.
+    pub single: Option<(Duration, Duration)>,
     passed: Vec<u64>,
     bulk: Vec<u64>,
     drops: Vec<u64>,
@@ -88,7 +90,7 @@ impl Report {
                 *bin(&mut flow.bulk, at) += bytes as u64;
             }
             STREAM => flow.latency.push((at, latency)),
-            _ => {}
+            _ => flow.single = Some((at, latency)),
         }
     }
 

@@ -424,7 +424,7 @@ impl Driver {
             match &event {
                 Event::Connected { peer, info } => {
                     if let Some(connection) = self.endpoint.connection(*peer) {
-                        outbox.lock().insert_peer(connection, info);
+                        outbox.lock().insert_peer(now, connection, info);
                     }
                 }
                 Event::Disconnected { peer, .. } => {

@@ -456,7 +456,12 @@ impl CongestionController for DeliveryRate {
     }
 
     fn estimated_rate(&self, smoothed_rtt: Duration) -> u64 {
-        self.bandwidth.max().max(rate_of(4 * SEGMENT, smoothed_rtt))
+        let known = self.bandwidth.max().max(rate_of(4 * SEGMENT, smoothed_rtt));
+        match self.phase {
+            // Nobody has tried more.
+            Phase::StartUp => known.max(rate_of(WINDOW_INITIAL, smoothed_rtt)),
+            _ => known,
+        }
     }
 }
 

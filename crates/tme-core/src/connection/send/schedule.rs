@@ -2,6 +2,7 @@
 
 use super::{PacketRoom, QueueCounters, ReliableQueue, SendCredit, UnreliableQueue};
 use crate::channel::{ChannelId, ChannelMode, ChannelSettings, ChannelTable};
+use crate::connection::budget::Backlog;
 use crate::connection::sent::SentFrame;
 use crate::connection::{SendError, SendOptions};
 use crate::payload::Payload;
@@ -306,6 +307,18 @@ impl SendChannels {
         let channel = self.channels.get(position)?;
         let (bytes, messages) = channel.queued();
         Some((channel.counters, bytes, messages))
+    }
+
+    /// What waits on the channel at `position` to be sent.
+    #[must_use]
+    pub fn backlog(&self, position: usize) -> Option<Backlog> {
+        let channel = self.channels.get(position)?;
+        let bytes = match &channel.queue {
+            Queue::Unreliable(queue) => Some(queue.unsent_bytes()),
+            Queue::Reliable(queue) => queue.waiting_bytes(&self.credit),
+        };
+        let ChannelSettings { priority, weight, .. } = channel.settings;
+        Some(Backlog { channel: channel.id, priority, weight, bytes: bytes.map(|bytes| bytes as u64) })
     }
 
     /// Bytes queued on all channels.
