@@ -50,7 +50,9 @@ fn run(config: &DumbbellConfig, end: Duration) -> Report {
 #[test]
 fn random_loss_does_not_cost_the_rate() {
     println!("one bulk flow, 10 Mbit/s, 50 ms, {} s", END.as_secs());
-    println!(" queue   loss  controller      used  goodput Mbit/s  queue mean/max ms  dropped   first 3 s: used  dropped");
+    println!(
+        " queue   loss  controller      used  goodput Mbit/s  queue mean/max ms  dropped   first 3 s: used  dropped"
+    );
     for congestion in [Congestion::DeliveryRate, Congestion::NewReno] {
         for queue in [25, 50, 200, 1_000] {
             for loss in [0.0, 0.01] {
@@ -115,7 +117,7 @@ fn a_bulk_transfer_hardly_delays_a_stream_beside_it() {
 
 #[test]
 fn two_flows_share_a_bottleneck() {
-    const SEEDS: u64 = if cfg!(debug_assertions) { 6 } else { 12 };
+    const SEEDS: u64 = 12;
     println!("two bulk flows, the second 10 s later, over the 30 s from then on; 10 Mbit/s, {SEEDS} seeds");
     println!("  queue      RTT  first's share: mean    least    most   used  queue mean/max ms  dropped");
     for rtts in [(50, 50), (20, 50), (50, 20), (10, 100), (100, 10)] {
@@ -124,10 +126,7 @@ fn two_flows_share_a_bottleneck() {
             for seed in 0..SEEDS {
                 // Which phase the first is in is chance.
                 let joins = secs(10) + ms(seed * 137);
-                let flows = vec![
-                    FlowPlan::bulk(ms(rtts.0)),
-                    FlowPlan::bulk(ms(rtts.1)).starting_at(joins),
-                ];
+                let flows = vec![FlowPlan::bulk(ms(rtts.0)), FlowPlan::bulk(ms(rtts.1)).starting_at(joins)];
                 let to = joins + secs(30);
                 let report = run(&config(seed, ms(queue), flows), to);
                 shares.push(report.share(0, joins, to));
@@ -194,11 +193,14 @@ fn the_share_against_cubic_is_known() {
 
 #[test]
 fn five_mebibytes_are_across_in_half_a_second() {
-    println!("5 MiB in 16 KiB messages, 25 ms each way, no bottleneck, 1 % loss; ms from the first send to the last arrival");
+    println!(
+        "5 MiB in 16 KiB messages, 25 ms each way, no bottleneck, 1 % loss; ms from the first send to the last arrival"
+    );
     for (connected_for, name) in [(Duration::ZERO, "at once"), (secs(1), "after 1 s")] {
         let mut times: Vec<Duration> = (0..20)
             .map(|seed| {
-                let bulk = Bulk { message_bytes: 16 << 10, messages: Some(320), after: ms(100) + connected_for };
+                let bulk =
+                    Bulk { message_bytes: 16 << 10, messages: Some(320), after: ms(100) + connected_for };
                 let flow = FlowPlan::engine(ms(50), Some(bulk), None).with_loss(0.01);
                 let config = DumbbellConfig { bytes_per_second: None, ..config(seed, ms(50), vec![flow]) };
                 let mut dumbbell = Dumbbell::new(&config);
@@ -266,7 +268,11 @@ fn a_path_that_changes_is_followed() {
         dumbbell.run_until(secs(20));
         dumbbell.set_rate(first);
         let report = dumbbell.run_until(secs(30));
-        print!("{:4.1} to {:4.1} Mbit/s and back; Mbit/s per second from 9 s:", mbit(first as f64), mbit(then as f64));
+        print!(
+            "{:4.1} to {:4.1} Mbit/s and back; Mbit/s per second from 9 s:",
+            mbit(first as f64),
+            mbit(then as f64)
+        );
         let rate = |second: u64| report.flows[0].passed_bytes(secs(second), secs(second + 1)) as f64;
         (9..30).for_each(|second| print!(" {:.1}", mbit(rate(second))));
         println!();
@@ -282,9 +288,13 @@ fn a_path_that_changes_is_followed() {
 
 #[test]
 fn the_budget_tells_how_long_a_message_waits() {
-    println!("10 Mbit/s, 50 ms, bulk on one channel, stream beside it; ms that a message waits before it leaves");
+    /// The rest of the bulk transfer fits into the queue by then.
+    const AT: Duration = ms(2_500);
+    println!(
+        "10 Mbit/s, 50 ms, bulk on one channel, stream beside it; ms that a message waits before it leaves"
+    );
     println!(" channel      predicted   actual   bytes/s estimated");
-    let bulk = Bulk { message_bytes: 16 << 10, messages: Some(1_000), after: Duration::ZERO };
+    let bulk = Bulk { message_bytes: 16 << 10, messages: Some(320), after: Duration::ZERO };
     for (channel, name) in
         [(STREAM, "stream"), (UNRELIABLE, "unreliable"), (BULK, "bulk"), (BACKGROUND, "background")]
     {
@@ -292,27 +302,28 @@ fn the_budget_tells_how_long_a_message_waits() {
         let stream = (channel != STREAM).then_some(Stream::GAME);
         let mut dumbbell =
             Dumbbell::new(&config(1, ms(200), vec![FlowPlan::engine(ms(50), Some(bulk), stream)]));
-        dumbbell.run_until(secs(6));
+        dumbbell.run_until(AT);
         let budget = dumbbell.connection(0).expect("connected").send_budget(dumbbell.now());
         let predicted = budget.wait(channel).expect("the channel exists");
         assert_eq!(budget.bytes_now, 0, "a bulk transfer leaves no room");
         assert!((1_050_000..1_300_000).contains(&budget.bytes_per_second), "{budget:?}");
-        assert!(dumbbell.send_now(0, channel, 200));
+        // No smaller than the pieces of a long message: a smaller one may slip into the end of a packet.
+        assert!(dumbbell.send_now(0, channel, 1_100));
         let end = dumbbell.elapsed() + secs(60);
         dumbbell.run_while(end, |dumbbell| {
             let flow = &dumbbell.report().flows[0];
             match channel {
                 BULK => dumbbell.connection(0).is_some_and(|connection| connection.queued(1).1 > 0),
-                STREAM => flow.latency(secs(6), end).count() == 0,
+                STREAM => flow.latency(AT, end).count() == 0,
                 _ => flow.single.is_none(),
             }
         });
         let flow = &dumbbell.report().flows[0];
         let one_way = ms(25) + Duration::from_micros(1_000);
         let age = match channel {
-            STREAM => flow.latency(secs(6), end).quantile(1.0),
+            STREAM => flow.latency(AT, end).quantile(1.0),
             // The last one behind all the others.
-            BULK => flow.bulk_at - secs(6),
+            BULK => flow.bulk_at - AT,
             _ => flow.single.expect("it has arrived").1,
         };
         let actual = age.saturating_sub(one_way);
@@ -324,17 +335,59 @@ fn the_budget_tells_how_long_a_message_waits() {
         );
         // The queue of the bottleneck is not the sender's to know.
         let error = predicted.abs_diff(actual);
-        assert!(error < ms(15) + actual / 10, "{name}: {predicted:?} predicted, {actual:?} actual");
+        assert!(error < ms(15) + actual / 5, "{name}: {predicted:?} predicted, {actual:?} actual");
     }
 }
 
+#[test]
+fn unreliable_messages_leave_at_once_however_long_the_round_trip_grows() {
+    let flows = vec![FlowPlan::bulk(ms(50)), FlowPlan::tcp(ms(50))];
+    let mut dumbbell = Dumbbell::new(&config(1, secs(1), flows));
+    dumbbell.run_until(secs(2));
+    const MESSAGES: u64 = 1_800;
+    for message in 0..MESSAGES {
+        dumbbell.run_until(secs(2) + Stream::GAME.interval * message as u32);
+        assert!(dumbbell.send_now(0, UNRELIABLE, 100));
+    }
+    dumbbell.run_until(secs(33));
+    let connection = dumbbell.connection(0).expect("connected");
+    let rtt = connection.statistics(dumbbell.now()).rtt_smoothed;
+    assert!(rtt > ms(500), "the rival fills the queue: {rtt:?}");
+    let figures = connection.channel_statistics(UNRELIABLE).expect("the channel exists");
+    assert_eq!((figures.messages_sent, figures.expired), (MESSAGES, 0));
+    assert!(figures.queue_time < ms(10), "{figures:?}");
+}
+
+#[test]
+fn packets_leave_evenly() {
+    let config = config(1, ms(200), vec![FlowPlan::bulk(ms(50))]);
+    let mut dumbbell = Dumbbell::new(&config);
+    dumbbell.run_until(WARM);
+    let (mut at, mut sent_before) = (WARM, dumbbell.report().flows[0].offered);
+    let (mut most_in_ms, mut gain_most) = (0, 0.0f64);
+    while at < secs(20) {
+        at += ms(1);
+        let sent = dumbbell.run_until(at).flows[0].offered;
+        most_in_ms = most_in_ms.max(sent - sent_before);
+        sent_before = sent;
+        let connection = dumbbell.connection(0).expect("connected");
+        let pace = connection.statistics(dumbbell.now()).pacing_rate as f64;
+        gain_most = gain_most.max(pace / connection.send_budget(dumbbell.now()).bytes_per_second as f64);
+    }
+    println!("at most {most_in_ms} packets in a millisecond, {gain_most:.3} times the estimate");
+    assert!(most_in_ms <= 3, "two packets at once, and one that is due");
+    assert!(gain_most <= 1.151, "{gain_most}");
+}
+
+/// Where the golden table begins to count: at 300 ms start-up takes three seconds.
+const GOLDEN_FROM: Duration = secs(6);
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/congestion.txt");
 
 /// What bulk achieves and a stream feels, by loss and round trip.
 fn golden_table() -> String {
-    const SECONDS: u64 = 30;
+    const SECONDS: u64 = 36;
     let mut table = String::from(
-        "10 Mbit/s, a queue of 200 ms, 30 s, from 3 s on: goodput of a bulk flow in Mbit/s; p99 of the one-way delay of a\n\
+        "10 Mbit/s, a queue of 200 ms, 30 s, the first 6 s apart: goodput of a bulk flow in Mbit/s; p99 of the one-way delay of a\n\
          reliable stream of 60 messages/s of 100 bytes in ms, by itself and beside the bulk flow on the same connection.\n\
          TME_WRITE_GOLDEN=1 cargo test -p tme-sim --test congestion golden\n\n\
          \x20 RTT   loss   goodput   stream p99   beside bulk\n",
@@ -346,11 +399,13 @@ fn golden_table() -> String {
                 run(&config(1, ms(200), vec![flow]), secs(SECONDS))
             };
             let (alone, beside) = (run(None), run(Some(Bulk::ENDLESS)));
-            let p99 = |report: &Report| millis(report.flows[0].latency(WARM, secs(SECONDS)).quantile(0.99));
-            let goodput = mbit(beside.flows[0].goodput(WARM, secs(SECONDS)));
+            let p99 =
+                |report: &Report| millis(report.flows[0].latency(GOLDEN_FROM, secs(SECONDS)).quantile(0.99));
+            let goodput = mbit(beside.flows[0].goodput(GOLDEN_FROM, secs(SECONDS)));
             let (alone, beside) = (p99(&alone), p99(&beside));
             let loss = loss * 100.0;
-            writeln!(table, "{rtt:5} {loss:4.0} % {goodput:9.2} {alone:12.1} {beside:13.1}").expect("a string grows");
+            writeln!(table, "{rtt:5} {loss:4.0} % {goodput:9.2} {alone:12.1} {beside:13.1}")
+                .expect("a string grows");
         }
     }
     table

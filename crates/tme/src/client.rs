@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError,
+    SendOptions,
 };
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuiteSet};

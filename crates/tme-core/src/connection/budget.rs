@@ -77,11 +77,16 @@ impl SendBudget {
 
 impl Allowance {
     fn wait(&self, ahead: u64) -> Duration {
-        let Some(missing) = i128::from(ahead).checked_sub(self.bytes.into()).filter(|&missing| missing > 0) else {
+        let Some(missing) = i128::from(ahead).checked_sub(self.bytes.into()).filter(|&missing| missing > 0)
+        else {
             return Duration::ZERO;
         };
         let micros = missing.unsigned_abs() * 1_000_000 / u128::from(self.pace.max(1));
-        if self.pace == 0 { Duration::MAX } else { Duration::from_micros(micros.try_into().unwrap_or(u64::MAX)) }
+        if self.pace == 0 {
+            Duration::MAX
+        } else {
+            Duration::from_micros(micros.try_into().unwrap_or(u64::MAX))
+        }
     }
 }
 

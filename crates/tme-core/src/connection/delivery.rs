@@ -88,7 +88,13 @@ impl DeliveryMeter {
     }
 
     /// What the newest packet of an acknowledgement says, after all of its packets were counted.
-    pub(super) fn sample(&self, now: Instant, sent_at: Instant, mark: SentMark, is_app_limited: bool) -> RateSample {
+    pub(super) fn sample(
+        &self,
+        now: Instant,
+        sent_at: Instant,
+        mark: SentMark,
+        is_app_limited: bool,
+    ) -> RateSample {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let since_ack = now.saturating_since(sent_at) + micros(mark.delivered_before_us);
         RateSample {

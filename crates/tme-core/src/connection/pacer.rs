@@ -41,7 +41,8 @@ impl Pacer {
         }
         // A fast sender waits for a handful of packets: system calls for single ones would cost more than they are.
         let handful = bytes_in(rate, HANDFUL);
-        let wanted = if handful >= 2 * datagram_bytes { handful.min(HANDFUL_PACKETS * datagram_bytes) } else { 1 };
+        let wanted =
+            if handful >= 2 * datagram_bytes { handful.min(HANDFUL_PACKETS * datagram_bytes) } else { 1 };
         let missing = u128::from(self.tokens.unsigned_abs() + wanted);
         let wait = missing * 1_000_000 / u128::from(rate) + 1;
         now + Duration::from_micros(wait as u64)

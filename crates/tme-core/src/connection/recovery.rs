@@ -81,6 +81,7 @@ impl Connection {
             self.congestion.handle_lost(LostSample {
                 now,
                 bytes: outcome.bytes,
+                oldest_sent_at: outcome.oldest_sent_at.unwrap_or(outcome.newest_sent_at),
                 newest_sent_at: outcome.newest_sent_at,
             });
         }

@@ -141,6 +141,8 @@ pub struct LossOutcome {
     pub bytes: u64,
     /// Packets newly lost.
     pub packets: u64,
+    /// When the oldest of them was sent, if there are any.
+    pub oldest_sent_at: Option<Instant>,
     /// When the newest of them was sent.
     pub newest_sent_at: Instant,
     /// When to look again.
@@ -362,6 +364,7 @@ impl SentPackets {
             self.land(&packet);
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
+            outcome.oldest_sent_at.get_or_insert(packet.sent_at);
             outcome.newest_sent_at = packet.sent_at;
             lost.extend(frames_of(&self.frames, self.frames_base, &packet));
         }

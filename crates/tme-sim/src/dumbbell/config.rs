@@ -87,7 +87,13 @@ impl FlowPlan {
     /// A connection that sends this from the beginning on.
     #[must_use]
     pub const fn engine(rtt: Duration, bulk: Option<Bulk>, stream: Option<Stream>) -> Self {
-        Self { starts_at: Duration::ZERO, rtt, loss: 0.0, jitter: Duration::ZERO, traffic: Traffic::Engine { bulk, stream } }
+        Self {
+            starts_at: Duration::ZERO,
+            rtt,
+            loss: 0.0,
+            jitter: Duration::ZERO,
+            traffic: Traffic::Engine { bulk, stream },
+        }
     }
 
     /// A TCP connection.

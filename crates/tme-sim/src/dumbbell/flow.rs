@@ -70,7 +70,8 @@ impl Flow {
     pub(super) fn new(config: &DumbbellConfig, index: usize, plan: &FlowPlan) -> Self {
         let seed = mix(config.seed, index as u64 + 100);
         let delay = LinkConditions { delay: plan.rtt / 2, ..LinkConditions::default() };
-        let link = |conditions, salt| Link::new(conditions, mix(seed, salt)).expect("the link is a valid one");
+        let link =
+            |conditions, salt| Link::new(conditions, mix(seed, salt)).expect("the link is a valid one");
         let starts_at = START + plan.starts_at;
         let end = match plan.traffic {
             Traffic::Engine { bulk, stream } => {
@@ -216,7 +217,8 @@ impl Engine {
         let is_streaming = self.stream.is_some() && self.peer.is_some();
         let message = is_streaming.then_some(self.next_message);
         let bulk_start = self.bulk.map(|bulk| self.starts_at + bulk.after);
-        let bulk_start = bulk_start.filter(|_| self.bulk_sent == 0 && self.peer.is_some() && self.is_writable);
+        let bulk_start =
+            bulk_start.filter(|_| self.bulk_sent == 0 && self.peer.is_some() && self.is_writable);
         [start, message, bulk_start, self.client.poll_timeout()].into_iter().flatten().min()
     }
 }

@@ -54,14 +54,16 @@ impl Dumbbell {
         let mut random = SeededRandom::new(mix(config.seed, 0xD0B));
         let key = tme_core::crypto::keys::KeyPair::generate(&mut random);
         let setup = ServerSetup::new(ServerHandshakeConfig::new(key, flow::channels()));
-        let endpoint_config =
-            EndpointConfig { connection: config.connection, server: Some(setup), ..EndpointConfig::default() };
+        let endpoint_config = EndpointConfig {
+            connection: config.connection,
+            server: Some(setup),
+            ..EndpointConfig::default()
+        };
         let server = Endpoint::new(endpoint_config, &mut random).expect("the setup is a valid one");
         let conditions = LinkConditions {
-            bottleneck: config.bytes_per_second.map(|bytes_per_second| Bottleneck {
-                bytes_per_second,
-                queue_bytes: config.queue_bytes,
-            }),
+            bottleneck: config
+                .bytes_per_second
+                .map(|bytes_per_second| Bottleneck { bytes_per_second, queue_bytes: config.queue_bytes }),
             ..LinkConditions::default()
         };
         let flows: Vec<Flow> =
@@ -234,7 +236,12 @@ impl Dumbbell {
         let before = self.bottleneck.statistics().queue_dropped;
         self.bottleneck.handle_datagram(self.now, bytes, (index, segment));
         let dropped = self.bottleneck.statistics().queue_dropped - before;
-        self.report.count_offered(index, self.now.saturating_since(START), dropped, self.bottleneck.queued_bytes());
+        self.report.count_offered(
+            index,
+            self.now.saturating_since(START),
+            dropped,
+            self.bottleneck.queued_bytes(),
+        );
     }
 }
 

@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError,
+    SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::{Endpoint, EndpointConfig};

@@ -459,7 +459,12 @@ impl Outbox {
         self.arenas.give(arenas);
     }
 
-    pub fn insert_peer(&mut self, now: Instant, connection: &tme_core::connection::Connection, info: &Connected) {
+    pub fn insert_peer(
+        &mut self,
+        now: Instant,
+        connection: &tme_core::connection::Connection,
+        info: &Connected,
+    ) {
         let peer = connection.peer();
         let table = Arc::clone(connection.table());
         let channels = (0..table.count()).map(|position| ChannelDepth {

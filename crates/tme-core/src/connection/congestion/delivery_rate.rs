@@ -24,6 +24,7 @@ const GAIN_DOWN: u64 = 850;
 /// A little below the estimate, which is a maximum and so rather too high.
 const GAIN_CRUISE: u64 = 990;
 const GAIN_RELIEF: u64 = 750;
+const GAIN_RTT_PROBE: u64 = 500;
 
 /// The estimate is the maximum of one to two such spans.
 const BANDWIDTH_ROUNDS: u64 = 6;
@@ -42,11 +43,17 @@ const QUEUE_TIME: Duration = Duration::from_millis(5);
 /// What a flow may keep in a queue when it yields, and the least part of its rate that it keeps.
 const OWN_QUEUE: u64 = 4 * SEGMENT;
 const YIELD_MAX: u64 = 850;
+/// The same when losses say that a queue overflows.
+const LOSS_YIELD_MAX: u64 = 700;
 /// Who has yielded waits so many cycles before it takes more with probe after probe.
 const PATIENCE_CYCLES: u32 = 3;
+/// A queue that stays for so long in spite of everything is somebody else's.
+const FOREIGN_QUEUE_TIME: Duration = Duration::from_secs(1);
 const RELIEF_ROUNDS_MAX: u64 = 4;
 /// Losses are taken for chance up to this share (of 1,024).
 const RANDOM_LOSS_MAX: u64 = 307;
+/// Chance losses up to this share are borne without sending more.
+const LOSS_BORNE: u64 = 51;
 /// Bytes over which the share of chance losses is reckoned.
 const LOSS_BYTES: u64 = 1_000 * SEGMENT;
 /// Packets that may wait for an acknowledgement at the other side (`acknowledge.rs`).
@@ -66,7 +73,7 @@ enum Phase {
     Cruise,
     /// Slower, for there is a queue.
     Relief,
-    /// With half of what the path holds, to see its shortest round trip.
+    /// At half the rate, to see the shortest round trip.
     RttProbe,
 }
 
@@ -125,6 +132,9 @@ struct ShortestRtt {
 /// Queues, and what was done about them.
 #[derive(Clone, Copy, Debug, Default)]
 struct QueueWatch {
+    /// Since when every round trip has shown one, and whether that is so long that it must be somebody else's.
+    since: Option<Instant>,
+    stays: bool,
     /// Whether this cycle has had its relief.
     was_relieved: bool,
     /// Cycles since the last relief.
@@ -236,32 +246,18 @@ impl DeliveryRate {
 
     fn handle_round_end(&mut self, now: Instant) {
         let round = self.round;
+        self.round = Round {
+            count: round.count + 1,
+            ends_at: round.ends_at,
+            rtt_latest: round.rtt_latest,
+            ..Round::default()
+        };
         match self.phase {
             Phase::StartUp => self.check_start_up(now, &round),
-            Phase::Cruise | Phase::Up | Phase::Down if !round.is_app_limited => {
-                let mean = round.rate_sum.checked_div(round.rate_count).unwrap_or(0);
-                // What was sent in the phase before is not this one's fault.
-                let is_settled = self.phase != Phase::Cruise || round.count > self.phase_round + 1;
-                if is_settled && self.losses.are_exceeded_by(&round) {
-                    let bandwidth = self.bandwidth.max();
-                    self.bandwidth.reset(now, round.count, mean.clamp(bandwidth * 7 / 10, bandwidth));
-                    self.enter(now, Phase::Down);
-                } else if round.rtt_count >= 3
-                    && !self.queue.was_relieved
-                    && self.queue.pause == 0
-                    && self.phase == Phase::Cruise
-                    && self.has_queue(round.rtt_min, 1)
-                {
-                    self.queue.was_relieved = true;
-                    self.queue.cycles = 0;
-                    let fair = self.fair_rate(mean, round.rtt_min);
-                    self.bandwidth.reset(now, round.count, fair);
-                    self.enter(now, Phase::Relief);
-                }
-            }
+            Phase::Cruise | Phase::Up | Phase::Down if !round.is_app_limited => self.check_load(now, &round),
             Phase::Relief => {
                 let is_gone = !self.has_queue(round.rtt_min, 1);
-                if is_gone || round.count >= self.phase_round + RELIEF_ROUNDS_MAX {
+                if is_gone || self.round.count >= self.phase_round + RELIEF_ROUNDS_MAX {
                     self.queue.failures = if is_gone { 0 } else { (self.queue.failures + 1).min(4) };
                     self.queue.pause = (1 << self.queue.failures) - 1;
                     self.cruise(now);
@@ -269,12 +265,28 @@ impl DeliveryRate {
             }
             _ => {}
         }
-        self.round = Round {
-            count: round.count + 1,
-            ends_at: round.ends_at,
-            rtt_latest: round.rtt_latest,
-            ..Round::default()
-        };
+    }
+
+    /// Looks whether a round has met more losses than chance explains, or a queue that stays.
+    fn check_load(&mut self, now: Instant, round: &Round) {
+        let mean = round.rate_sum.checked_div(round.rate_count).unwrap_or(0);
+        // What was sent in the phase before is not this one's fault.
+        let is_settled = self.phase != Phase::Cruise || round.count > self.phase_round + 1;
+        if is_settled && self.losses.are_exceeded_by(round) {
+            let bandwidth = self.bandwidth.max();
+            let mean = mean.clamp(bandwidth * LOSS_YIELD_MAX / GAIN_ONE, bandwidth);
+            self.bandwidth.reset(now, self.round.count, mean);
+            self.enter(now, Phase::Down);
+            return;
+        }
+        let may_relieve = self.phase == Phase::Cruise && !self.queue.was_relieved && self.queue.pause == 0;
+        if may_relieve && round.rtt_count >= 3 && self.has_queue(round.rtt_min, 1) {
+            self.queue.was_relieved = true;
+            self.queue.cycles = 0;
+            let fair = self.fair_rate(mean, round.rtt_min);
+            self.bandwidth.reset(now, self.round.count, fair);
+            self.enter(now, Phase::Relief);
+        }
     }
 
     fn check_start_up(&mut self, now: Instant, round: &Round) {
@@ -287,11 +299,12 @@ impl DeliveryRate {
         } else if !round.is_app_limited {
             self.full_rounds += 1;
         }
-        let is_plateau = self.full_rounds >= PLATEAU_ROUNDS && now.saturating_since(self.full_at) >= PLATEAU_TIME;
+        let is_plateau =
+            self.full_rounds >= PLATEAU_ROUNDS && now.saturating_since(self.full_at) >= PLATEAU_TIME;
         // Far more losses than before are a queue that overflows.
         let all = round.acked_bytes + round.lost_bytes;
-        let is_overflow = round.lost_bytes >= 10 * SEGMENT
-            && round.lost_bytes * 1_024 > all * (self.losses.share() + 256);
+        let is_overflow =
+            round.lost_bytes >= 10 * SEGMENT && round.lost_bytes * 1_024 > all * (self.losses.share() + 256);
         if is_plateau || is_overflow {
             self.enter(now, Phase::Drain);
         }
@@ -350,7 +363,7 @@ impl DeliveryRate {
             }
             Phase::Relief => {}
             Phase::RttProbe => {
-                if self.round.count > self.phase_round + 2 {
+                if self.round.count > self.phase_round + 1 {
                     self.rtt.forget(now);
                     self.cruise(now);
                 }
@@ -364,7 +377,8 @@ impl DeliveryRate {
             Phase::Drain => GAIN_DRAIN,
             Phase::Up => GAIN_UP,
             Phase::Down => GAIN_DOWN,
-            Phase::Cruise | Phase::RttProbe => GAIN_CRUISE,
+            Phase::Cruise => GAIN_CRUISE,
+            Phase::RttProbe => GAIN_RTT_PROBE,
             Phase::Relief => GAIN_RELIEF,
         };
         let path_rate = self.path_rate();
@@ -372,13 +386,18 @@ impl DeliveryRate {
         let mut rate = path_rate.saturating_mul(gain) / GAIN_ONE;
         let waiting = ACKS_WAITING.max(self.bursts.excess.max());
         let mut window = 2 * path_bytes + waiting;
+        if self.queue.stays {
+            // Somebody else's queue is part of the path: the pacer yields to it now and then, but the window must not
+            // stop small messages over it.
+            let shortest = self.round.rtt_latest.iter().min().copied().unwrap_or_default();
+            window = window.max(path_bytes + bytes_in(path_rate, shortest) + waiting);
+        }
         match self.phase {
             Phase::StartUp => {
                 let rtt = self.rtt.minimum.unwrap_or(INITIAL_RTT);
                 rate = rate.max(rate_of(WINDOW_INITIAL, rtt) * GAIN_START_UP / GAIN_ONE);
                 window = (path_bytes * GAIN_START_UP / GAIN_ONE + waiting).max(WINDOW_INITIAL);
             }
-            Phase::RttProbe => window = path_bytes / 2,
             _ => {}
         }
         self.rate = rate;
@@ -421,16 +440,20 @@ impl CongestionController for DeliveryRate {
             self.losses.count(sample.bytes, 0);
         }
         self.losses.lost_bytes = self.losses.lost_bytes.saturating_sub(sample.spurious_bytes);
+        self.queue.since = self.has_queue_now().then(|| self.queue.since.unwrap_or(now));
+        self.queue.stays =
+            self.queue.since.is_some_and(|since| now.saturating_since(since) >= FOREIGN_QUEUE_TIME);
         self.advance(&sample);
         self.update_outputs();
     }
 
     fn handle_lost(&mut self, sample: LostSample) {
         self.round.lost_bytes += sample.bytes;
-        if self.losses.covers(sample.newest_sent_at) {
+        if self.losses.covers(sample.newest_sent_at) && self.losses.covers(sample.oldest_sent_at) {
             // With a queue in sight it may have overflowed.
             let is_chance = !self.has_queue_now();
-            self.losses.count(if is_chance { 0 } else { sample.bytes }, if is_chance { sample.bytes } else { 0 });
+            self.losses
+                .count(if is_chance { 0 } else { sample.bytes }, if is_chance { sample.bytes } else { 0 });
         }
     }
 
@@ -528,7 +551,9 @@ impl RandomLoss {
 
     /// The rate to send at so that so much arrives.
     fn compensate(&self, rate: u64) -> u64 {
-        rate.saturating_mul(1_024) / (1_024 - self.share())
+        // Few losses need no help: the probes outweigh them. So what is wrongly taken for chance does no harm as long as
+        // it is little.
+        rate.saturating_mul(1_024) / (1_024 - self.share().saturating_sub(LOSS_BORNE))
     }
 }
 
@@ -540,5 +565,131 @@ impl AckBursts {
         }
         self.bytes += bytes;
         self.excess.add(now, round, (self.bytes - expected).min(window));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::delivery::RateSample;
+
+    const RTT: Duration = Duration::from_millis(40);
+
+    /// A path that carries so much, loses some of it by chance and has no queue.
+    struct Path {
+        now: Instant,
+        rate: u64,
+        /// Of 1,000.
+        loss: u64,
+        delivered: u64,
+        random: u64,
+    }
+
+    impl Path {
+        fn new(rate: u64, loss: u64) -> Self {
+            Self { now: Instant::from_micros(1_000_000), rate, loss, delivered: 0, random: 1 }
+        }
+
+        /// A round trip of full packets at the controller's pace, with an acknowledgement for every eighth.
+        fn round(&mut self, controller: &mut DeliveryRate, is_app_limited: bool) {
+            let sent_at = self.now;
+            let pace = controller.pacing_rate(RTT);
+            let carried = pace.min(self.rate).min(rate_of(controller.window_bytes(), RTT));
+            let packets = bytes_in(carried, RTT) / SEGMENT;
+            let delivered_before = self.delivered;
+            for group in 0..packets.div_ceil(8) {
+                let now = sent_at + RTT + RTT * group as u32 / packets.div_ceil(8) as u32;
+                let group_packets = (packets - group * 8).min(8);
+                let lost = (0..group_packets).filter(|_| self.is_lost()).count() as u64;
+                if lost > 0 {
+                    let bytes = lost * SEGMENT;
+                    controller.handle_lost(LostSample {
+                        now,
+                        bytes,
+                        oldest_sent_at: now - RTT,
+                        newest_sent_at: now - RTT,
+                    });
+                }
+                let bytes = (group_packets - lost) * SEGMENT;
+                self.delivered += bytes;
+                let arrived = bytes_in(carried, RTT) * (1_000 - self.loss) / 1_000;
+                controller.handle_acked(AckedSample {
+                    now,
+                    bytes,
+                    spurious_bytes: 0,
+                    in_flight_bytes: bytes_in(carried, RTT),
+                    delivered_bytes: self.delivered,
+                    newest_sent_at: now - RTT,
+                    rtt: Some(RTT),
+                    rate: RateSample { bytes: arrived, interval: RTT, delivered_before, is_app_limited },
+                });
+            }
+            self.now = sent_at + RTT;
+        }
+
+        fn is_lost(&mut self) -> bool {
+            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.random >> 33) % 1_000 < self.loss
+        }
+    }
+
+    fn controller() -> DeliveryRate {
+        let mut controller = DeliveryRate::new(Instant::from_micros(1_000_000), 1_200);
+        controller.handle_first_rtt(Instant::from_micros(1_000_000), RTT);
+        controller
+    }
+
+    #[test]
+    fn start_up_finds_the_rate_and_probes_stay_near_it() {
+        let mut path = Path::new(3_000_000, 0);
+        let mut controller = controller();
+        (0..30).for_each(|_| path.round(&mut controller, false));
+        for round in 0..100 {
+            path.round(&mut controller, false);
+            let pace = controller.pacing_rate(RTT);
+            assert!(
+                (2_000_000..=3_450_000).contains(&pace),
+                "{pace} in round {round}, {:?}",
+                controller.phase
+            );
+            assert!(controller.window_bytes() >= bytes_in(3_000_000, RTT), "{controller:?}");
+        }
+    }
+
+    #[test]
+    fn losses_by_chance_do_not_slow_it_down() {
+        for loss in [10, 50, 100, 200] {
+            let mut path = Path::new(3_000_000, loss);
+            let mut controller = controller();
+            (0..300).for_each(|_| path.round(&mut controller, false));
+            let mean = (0..100).map(|_| {
+                path.round(&mut controller, false);
+                controller.pacing_rate(RTT).min(3_000_000) / 100
+            });
+            let mean = mean.sum::<u64>();
+            assert!(mean > 2_500_000, "{mean} bytes/s at a loss of {loss} in 1,000");
+        }
+    }
+
+    #[test]
+    fn a_sender_with_little_to_say_keeps_what_it_knows() {
+        let mut path = Path::new(3_000_000, 0);
+        let mut controller = controller();
+        (0..30).for_each(|_| path.round(&mut controller, false));
+        let known = controller.estimated_rate(RTT);
+        path.rate = 20_000;
+        (0..500).for_each(|_| path.round(&mut controller, true));
+        assert!(controller.estimated_rate(RTT) >= known, "{controller:?}");
+    }
+
+    #[test]
+    fn an_outage_begins_anew_with_little() {
+        let mut path = Path::new(3_000_000, 0);
+        let mut controller = controller();
+        (0..30).for_each(|_| path.round(&mut controller, false));
+        controller.handle_outage(path.now);
+        assert_eq!(controller.window_bytes(), WINDOW_MIN);
+        (0..10).for_each(|_| path.round(&mut controller, false));
+        assert!(controller.pacing_rate(RTT) > 2_000_000, "{controller:?}");
     }
 }

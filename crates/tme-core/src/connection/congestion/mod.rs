@@ -62,7 +62,9 @@ pub struct LostSample {
     pub now: Instant,
     /// Bytes newly counted as lost.
     pub bytes: u64,
-    /// When the newest of the lost packets was sent.
+    /// When the oldest of the lost packets was sent.
+    pub oldest_sent_at: Instant,
+    /// When the newest of them was sent.
     pub newest_sent_at: Instant,
 }
 

@@ -105,7 +105,12 @@ mod tests {
         reno.handle_acked(acked(10, WINDOW_INITIAL));
         assert_eq!(reno.window_bytes(), 2 * WINDOW_INITIAL);
         for sent in [11, 12] {
-            reno.handle_lost(LostSample { now: at(20), bytes: 1_200, newest_sent_at: at(sent) });
+            reno.handle_lost(LostSample {
+                now: at(20),
+                bytes: 1_200,
+                oldest_sent_at: at(sent),
+                newest_sent_at: at(sent),
+            });
         }
         assert_eq!(reno.window_bytes(), 2 * WINDOW_INITIAL * 7 / 10);
         let before = reno.window_bytes();
@@ -120,6 +125,7 @@ mod tests {
             reno.handle_lost(LostSample {
                 now: at(round * 10),
                 bytes: 1,
+                oldest_sent_at: at(round * 10 - 1),
                 newest_sent_at: at(round * 10 - 1),
             });
         }
