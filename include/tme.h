@@ -23,7 +23,7 @@
 
 /**
  * Stands before every function. Define TME_STATIC where the static library is linked, as the CMake
- * target TME::tme_static and `pkg-config --static` do by themselves.
+ * target TME::tme_static and the pkg-config package tme-static do by themselves.
  */
 #if defined(TME_STATIC)
 #define TME_C_API
@@ -283,7 +283,7 @@ typedef struct TmeConditions {
 TME_C_API TmeResult tme_conditions_init(TmeConditions *conditions, size_t struct_size);
 
 /**
- * Fills in the conditions of a kind of network: "lan", "wifi", "bad-wifi", "mobile-4g", "satellite" or "terrible".
+ * Fills in the conditions of a kind of network: "lan", "wifi", "wifi_bad", "lte", "transatlantic" or "satellite".
  *
  * Parameters: `preset`; `path`, TME_PATH_UP or TME_PATH_DOWN: a client sends up and receives down, a server the other way
  * round; `conditions` of `struct_size` bytes.
@@ -480,7 +480,8 @@ typedef struct TmeClientConfig {
     const char *application;
     /**
      * The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
-     * `known_hosts` any server is believed, with a warning in the log.
+     * `known_hosts` any server is believed, with a warning in the log. A wrong key is told when `connect_timeout_ms` ends:
+     * the right server may yet answer.
      */
     const char *server_key;
     /**
@@ -781,7 +782,7 @@ typedef struct TmeBroadcast {
     uint32_t sent;
     /** Peers whose queue is full; TME_EVENT_WRITABLE follows for each. */
     uint32_t would_block;
-    /** Ids that name nobody. */
+    /** Peers that are being disconnected, and ids that name nobody. */
     uint32_t gone;
     /** Peers that will not take it later either: larger than they allow, or one key too many. */
     uint32_t refused;
@@ -844,8 +845,10 @@ TME_C_API TmeResult tme_client_update(TmeClient *client, uint32_t timeout_ms);
  *
  * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
  * waits. The data of events taken earlier ends here.
- * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED after close, when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET;
- * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is not aligned.
+ * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (once, at a threaded client that is not
+ * updated; the connection goes on, and the next call takes the events); TME_ERROR_BUSY; TME_ERROR_CLOSED after close,
+ * when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_LENGTH if the array is not aligned.
  * Threads: one at a time.
  * Since: 0.1
  */
@@ -888,8 +891,8 @@ TME_C_API TmeResult tme_client_close(TmeClient *client, uint32_t patience_ms);
  *
  * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
  * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
- * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
- * TME_ERROR_HANDLE.
+ * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a reliable-latest channel, where this is key
+ * 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
  */
@@ -904,8 +907,7 @@ TME_C_API TmeResult tme_client_send(
  * Queues a message for the server, with options. The bytes are copied.
  *
  * Parameters: as tme_client_send; `options`, NULL for none.
- * Returns: as tme_client_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
- * TME_ERROR_STRUCT_TAIL.
+ * Returns: as tme_client_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
  */
@@ -932,7 +934,7 @@ TME_C_API TmeResult tme_client_send_message(
     const TmeSendOptions *options);
 
 /**
- * Tells whether the server is connected.
+ * Tells whether the server is connected. Compare with 1: what is not a client is neither.
  *
  * Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
@@ -1070,7 +1072,7 @@ TME_C_API TmeResult tme_client_local_address(
 /**
  * The port the client sends from.
  *
- * Returns: the port; 0 if `client` is not a client.
+ * Returns: the port; 0 if `client` is not a client, or poisoned.
  * Threads: any.
  * Since: 0.1
  */
@@ -1085,7 +1087,7 @@ TME_C_API uint16_t tme_client_port(const TmeClient *client);
  * Makes a secret key from the system's randomness: a server's, or a player's identity.
  *
  * Parameters: `buffer` of `capacity` bytes gets 64 hexadecimal digits; `needed` (may be NULL) gets 65. Keep it secret.
- * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_CONFIG if the system has no randomness.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_SYSTEM if the system has no randomness.
  * Threads: any.
  * Since: 0.1
  */
@@ -1129,8 +1131,9 @@ TME_C_API TmeResult tme_key_public(
 /**
  * A host's function for log lines.
  *
- * It is called on whichever thread logs, by several at once, and must return soon. It must not call the library. The texts
- * are UTF-8 without control characters, except line feeds that are followed by an indent; they live until it returns.
+ * It is called on whichever thread logs, by several at once, and must return soon. It must neither call the library nor
+ * throw. The texts are UTF-8 without control characters, except line feeds that are followed by an indent; they live until
+ * it returns.
  */
 typedef void (*TmeLogCallback)(uint32_t level, const char *target, const char *text, void *user_data);
 
@@ -1282,7 +1285,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 TME_C_API TmeResult tme_server_create(const TmeServerConfig *config, TmeServer **server);
 
 /**
- * Ends a server. Its connections end at once; tme_server_shutdown before it does so politely.
+ * Ends a server. Its connections end at once, with TME_REASON_CLOSED; tme_server_shutdown before it does so politely, with
+ * TME_REASON_SHUTDOWN.
  *
  * Parameters: `server`; NULL does nothing. Retained messages stay.
  * Returns: TME_OK; TME_ERROR_HANDLE.
@@ -1351,8 +1355,9 @@ TME_C_API TmeResult tme_server_shutdown(TmeServer *server, uint32_t patience_ms)
  *
  * Parameters: `peer`; `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
  * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_UNKNOWN_PEER; TME_ERROR_NOT_CONNECTED
- * for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS;
- * TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a
+ * reliable-latest channel, where this is key 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
  */
@@ -1368,8 +1373,7 @@ TME_C_API TmeResult tme_server_send(
  * Queues a message for a peer, with options. The bytes are copied.
  *
  * Parameters: as tme_server_send; `options`, NULL for none.
- * Returns: as tme_server_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
- * TME_ERROR_STRUCT_TAIL.
+ * Returns: as tme_server_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
  */
@@ -1511,7 +1515,10 @@ TME_C_API TmeResult tme_server_disconnect_with(
     size_t length);
 
 /**
- * Throws a peer out at once, with a code and bytes of the game's own.
+ * Throws a peer out at once, with a code and bytes of the game's own. Nothing it sends is taken any more.
+ *
+ * TME_EVENT_DISCONNECTED follows when the client has acknowledged, or some 5 s later; until then the peer is listed and
+ * sends to it get TME_ERROR_NOT_CONNECTED.
  *
  * Parameters: as tme_server_disconnect_with.
  * Returns: as tme_server_disconnect_with.
@@ -1659,7 +1666,7 @@ TME_C_API TmeResult tme_server_local_address(
 /**
  * The port the server listens on.
  *
- * Returns: the port; 0 if `server` is not a server.
+ * Returns: the port; 0 if `server` is not a server, or poisoned.
  * Threads: any.
  * Since: 0.1
  */

@@ -1,8 +1,10 @@
 //! Tests of the repository as a whole: who may depend on whom, what the sources may name, whether the
-//! documents hold together, and what must not be in the tree at all.
+//! documents and headers hold together, and what must not be in the tree at all.
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod c_interface;
+mod cpp_wrapper;
 mod dependencies;
 mod documents;
 mod tree;

@@ -18,8 +18,18 @@ usage: cargo xtask <chore>
             with CI=true, a step that is skipped although it should run counts as a failure
   header    make include/tme.h from crates/tme-capi
               --check        compare instead of writing
+  headers   compile the C and C++ headers in every standard they promise
+  symbols   compare what libtme exports and needs with the header and with what is promised
+  static-libs  ask rustc what a program that links libtme.a needs, for CMake and pkg-config
+              --check        compare instead of writing
+  cmake     let outside projects use TME: installed, moved, with pkg-config, built along
+  native    build and run the C and C++ tests: plain, with sanitizers, under valgrind
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
+  misuse    misuse the C interface at random, for longer than the tests do
+              --seconds N    for so long (60)
+              --seed N       make the choices of an earlier run again
+              --sanitize     with an address sanitizer
   vectors   let the independent Python reader check the golden vectors
   help      print this";
 
@@ -34,10 +44,22 @@ pub enum Chore {
     Test(TestOptions),
     /// Write or check the C header.
     Header(Mode),
+    /// Compile the headers.
+    Headers,
+    /// Check what the shared library shows to the outside.
+    Symbols,
+    /// Write or check what the static library needs.
+    StaticLibs(Mode),
+    /// Check that outside projects can use the library.
+    Cmake,
+    /// Run the C and C++ tests.
+    Native,
     /// Check the dependency graph.
     Policy,
     /// Check the minimum supported Rust version.
     Msrv,
+    /// Misuse the C interface.
+    Misuse(MisuseOptions),
     /// Check the golden vectors.
     Vectors,
 }
@@ -53,6 +75,26 @@ pub struct TestOptions {
     pub json: Option<PathBuf>,
     /// Whether the whole output goes to the terminal.
     pub output: Output,
+}
+
+/// Options of `cargo xtask misuse`.
+#[derive(Debug, PartialEq)]
+pub struct MisuseOptions {
+    /// For how long.
+    pub seconds: u64,
+    /// What to repeat; without it something new is tried.
+    pub seed: Option<u64>,
+    /// Whether an address sanitizer watches.
+    pub sanitizer: Sanitizer,
+}
+
+/// Whether memory is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sanitizer {
+    /// No.
+    None,
+    /// By rustc's address sanitizer.
+    Address,
 }
 
 /// How much of the steps' output is printed.
@@ -72,8 +114,14 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("help" | "--help" | "-h") => Ok(Chore::Help),
         Some("test") => parse_test(words),
         Some("header") => Ok(Chore::Header(mode(words)?)),
+        Some("headers") => alone(words, Chore::Headers),
+        Some("symbols") => alone(words, Chore::Symbols),
+        Some("static-libs") => Ok(Chore::StaticLibs(mode(words)?)),
+        Some("cmake") => alone(words, Chore::Cmake),
+        Some("native") => alone(words, Chore::Native),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
+        Some("misuse") => Ok(Chore::Misuse(parse_misuse(words)?)),
         Some("vectors") => alone(words, Chore::Vectors),
         Some(other) => Err(format!("no chore is called {other:?}")),
     }
@@ -108,6 +156,24 @@ fn parse_test(mut words: impl Iterator<Item = String>) -> Result<Chore, String> 
         }
     }
     Ok(Chore::Test(options))
+}
+
+fn parse_misuse(mut words: impl Iterator<Item = String>) -> Result<MisuseOptions, String> {
+    let mut options = MisuseOptions { seconds: 60, seed: None, sanitizer: Sanitizer::None };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => options.seconds = number(&word, words.next())?,
+            "--seed" => options.seed = Some(number(&word, words.next())?),
+            "--sanitize" => options.sanitizer = Sanitizer::Address,
+            _ => return Err(format!("unexpected argument {word:?}")),
+        }
+    }
+    Ok(options)
+}
+
+fn number(option: &str, word: Option<String>) -> Result<u64, String> {
+    let word = word.ok_or_else(|| format!("{option} needs a number"))?;
+    word.parse().map_err(|_| format!("{option} needs a number, not {word:?}"))
 }
 
 fn step_name(word: Option<String>) -> Result<String, String> {
@@ -145,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn options_of_misuse_are_read() {
+        let plain = MisuseOptions { seconds: 60, seed: None, sanitizer: Sanitizer::None };
+        assert_eq!(parsed("misuse"), Ok(Chore::Misuse(plain)));
+        let all = MisuseOptions { seconds: 5, seed: Some(7), sanitizer: Sanitizer::Address };
+        assert_eq!(parsed("misuse --seconds 5 --seed 7 --sanitize"), Ok(Chore::Misuse(all)));
+    }
+
+    #[test]
     fn a_line_that_makes_no_sense_is_refused() {
         for line in [
             "",
@@ -152,6 +226,8 @@ mod tests {
             "policy now",
             "header --verify",
             "header --check now",
+            "misuse --seed",
+            "misuse --seconds long",
             "test fmt",
             "test --only",
             "test --skip nothing",

@@ -2,18 +2,26 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod command;
 mod deny;
 mod group;
 mod header;
+mod headers;
+mod library;
 mod licence;
 mod metadata;
+mod misuse;
 mod msrv;
+mod native;
+mod outside;
 mod policy;
 mod process;
 mod progress;
 mod report;
 mod run;
+mod static_libs;
 mod steps;
+mod symbols;
 mod tally;
 mod tools;
 mod vectors;
@@ -58,8 +66,14 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         }
         Chore::Test(options) => run::test(&root, &options),
         Chore::Header(mode) => header::run(&root, mode),
+        Chore::Headers => headers::check(&root),
+        Chore::Symbols => symbols::check(&root),
+        Chore::StaticLibs(mode) => static_libs::run(&root, mode),
+        Chore::Cmake => outside::check(&root),
+        Chore::Native => native::check(&root),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
+        Chore::Misuse(options) => misuse::run(&root, &options),
         Chore::Vectors => vectors::check(&root),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
+
+use crate::command::{command, output};
 
 /// One crate of the graph: ours, or one we depend on.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +29,18 @@ const TOOL: &str = "xtask";
 
 /// Every package that any feature of any workspace crate needs on any platform.
 pub fn packages(root: &Path) -> Result<Vec<Package>, String> {
-    let mut command = Command::new("cargo");
-    command.args(["metadata", "--format-version", "1", "--all-features"]).current_dir(root);
-    let output = command.output().map_err(|error| format!("cannot run cargo metadata: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    parse(&output.stdout)
+    let mut cargo = command("cargo", root);
+    parse(output(cargo.args(["metadata", "--format-version", "1", "--all-features"]))?.as_bytes())
+}
+
+/// A text in the section `workspace.metadata.tme` of the root's manifest.
+pub fn workspace_setting(root: &Path, key: &str) -> Result<String, String> {
+    let mut cargo = command("cargo", root);
+    let text = output(cargo.args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: Value =
+        serde_json::from_str(&text).map_err(|error| format!("cargo metadata is not JSON: {error}"))?;
+    let value = metadata["metadata"]["tme"][key].as_str().map(str::to_owned);
+    value.ok_or_else(|| format!("Cargo.toml has no {key} in workspace.metadata.tme"))
 }
 
 fn parse(json: &[u8]) -> Result<Vec<Package>, String> {

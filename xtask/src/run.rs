@@ -1,7 +1,7 @@
 //! `cargo xtask test`: takes the chosen steps through their turns and reports.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{LineWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::arguments::{Output, TestOptions};
+use crate::command;
+use crate::library;
 use crate::process::{self, End, Happening};
 use crate::progress::Progress;
 use crate::report::{Ci, Outcome, Report, Row};
@@ -93,8 +95,7 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     fn new(root: &'a Path, options: &'a TestOptions) -> Result<Self, String> {
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let logs = target.join("xtask");
+        let logs = library::target_directory(root).join("xtask");
         fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
         // Now: once a step has rebuilt this program, the running one no longer has a path.
         let ourselves = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
@@ -147,21 +148,11 @@ impl<'a> Runner<'a> {
             "xtask" => self.ourselves.as_os_str(),
             other => OsStr::new(other),
         };
-        let mut command = Command::new(program);
-        command.args(&step.command[1..]).current_dir(self.root).envs(step.environment.iter().copied());
+        let mut command = command::command(program, self.root);
+        command.args(&step.command[1..]).envs(step.environment.iter().copied());
         command.env("CARGO_TERM_COLOR", "never");
-        for (name, _) in env::vars_os().filter(|(name, _)| is_about_this_crate(name)) {
-            command.env_remove(name);
-        }
         command
     }
-}
-
-/// Variables that `cargo run` set for us. Build scripts (ring's) run again when these change, so that passing
-/// them on would make this program and a plain `cargo build` rebuild each other's dependencies.
-fn is_about_this_crate(name: &OsString) -> bool {
-    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-    name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 /// The part of a failed step's output that says what went wrong.
@@ -279,13 +270,5 @@ mod tests {
         assert_eq!(lines.len(), TAIL_LINES);
         assert_eq!(lines.last(), Some(&"error: the last word"));
         assert!(excerpt("").is_empty());
-    }
-
-    #[test]
-    fn variables_about_this_crate_are_not_passed_on() {
-        assert!(is_about_this_crate(&"CARGO_PKG_NAME".into()));
-        assert!(is_about_this_crate(&"CARGO_MANIFEST_DIR".into()));
-        assert!(!is_about_this_crate(&"CARGO_TARGET_DIR".into()));
-        assert!(!is_about_this_crate(&"PATH".into()));
     }
 }

@@ -71,6 +71,7 @@ pub const STEPS: &[Step] = &[
         name: "policy",
         shows: "licences, banned crates and sources are as deny.toml says",
         command: &["xtask", "policy"],
+        budget: Duration::from_secs(40),
         echo: Echo::Everything,
         ..STEP
     },
@@ -78,6 +79,23 @@ pub const STEPS: &[Step] = &[
         name: "msrv",
         shows: "rust-version is no newer than this toolchain and no older than a dependency's",
         command: &["xtask", "msrv"],
+        budget: Duration::from_secs(40),
+        echo: Echo::Everything,
+        ..STEP
+    },
+    Step {
+        name: "header",
+        shows: "include/tme.h is what crates/tme-capi says",
+        command: &["xtask", "header", "--check"],
+        budget: Duration::from_secs(20),
+        ..STEP
+    },
+    Step {
+        name: "headers",
+        shows: "tme.h and tme.hpp compile in every standard, by gcc and clang, after other people's macros",
+        command: &["xtask", "headers"],
+        budget: Duration::from_secs(120),
+        needs: &["gcc", "g++", "clang"],
         echo: Echo::Everything,
         ..STEP
     },
@@ -91,17 +109,10 @@ pub const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
-        name: "header",
-        shows: "include/tme.h is what crates/tme-capi says",
-        command: &["xtask", "header", "--check"],
-        budget: Duration::from_secs(20),
-        ..STEP
-    },
-    Step {
         name: "vectors",
         shows: "a reader written from the protocol's page alone decodes the golden vectors",
         command: &["xtask", "vectors"],
-        budget: Duration::from_secs(400),
+        budget: Duration::from_secs(200),
         needs: &["python3"],
         echo: Echo::TestResults,
         ..STEP
@@ -110,7 +121,7 @@ pub const STEPS: &[Step] = &[
         name: "clippy",
         shows: "no warning from rustc or clippy, in any target",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        budget: Duration::from_secs(600),
+        budget: Duration::from_secs(460),
         needs: &["clippy", "cc"],
         ..STEP
     },
@@ -119,7 +130,7 @@ pub const STEPS: &[Step] = &[
         shows: "the documentation builds and its links resolve",
         command: &["cargo", "doc", "--workspace", "--no-deps"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
-        budget: Duration::from_secs(420),
+        budget: Duration::from_secs(240),
         needs: &["cc"],
         ..STEP
     },
@@ -127,7 +138,7 @@ pub const STEPS: &[Step] = &[
         name: "test",
         shows: "unit, integration and documentation tests of every crate",
         command: &["cargo", "test", "--workspace", "--no-fail-fast"],
-        budget: Duration::from_secs(1_200),
+        budget: Duration::from_secs(900),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -136,7 +147,16 @@ pub const STEPS: &[Step] = &[
         name: "sim",
         shows: "the simulated worlds, at release speed",
         command: &["cargo", "test", "--release", "--package", "tme-sim", "--no-fail-fast"],
-        budget: Duration::from_secs(1_200),
+        budget: Duration::from_secs(700),
+        needs: &["cc"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
+        name: "misuse",
+        shows: "no misuse of the C interface goes beyond a documented error",
+        command: &["xtask", "misuse", "--seconds", "60"],
+        budget: Duration::from_secs(240),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -158,7 +178,7 @@ pub const STEPS: &[Step] = &[
             "2",
             "--json",
         ],
-        budget: Duration::from_secs(600),
+        budget: Duration::from_secs(300),
         needs: &["cc"],
         ..STEP
     },
@@ -166,8 +186,36 @@ pub const STEPS: &[Step] = &[
         name: "examples",
         shows: "every example builds",
         command: &["cargo", "build", "--workspace", "--examples"],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(200),
         needs: &["cc"],
+        ..STEP
+    },
+    // From here on all share the library that `symbols` builds, and its target directory.
+    Step {
+        name: "symbols",
+        shows: "libtme exports what tme.h declares, and needs no newer glibc and no more libraries than we say",
+        command: &["xtask", "symbols"],
+        budget: Duration::from_secs(240),
+        needs: &["cc", "binutils"],
+        echo: Echo::Everything,
+        ..STEP
+    },
+    Step {
+        name: "cmake",
+        shows: "outside projects find, link and run TME: CMake, pkg-config, shared, static, moved, built along",
+        command: &["xtask", "cmake"],
+        budget: Duration::from_secs(300),
+        needs: &["cc", "gcc", "g++", "binutils", "cmake", "ninja", "make", "pkg-config"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
+        name: "native",
+        shows: "the C and C++ tests pass: as released, with sanitizers, and under valgrind",
+        command: &["xtask", "native"],
+        budget: Duration::from_secs(900),
+        needs: &["cc", "gcc", "g++", "clang", "clang-rt", "cmake", "ninja", "valgrind"],
+        echo: Echo::TestResults,
         ..STEP
     },
 ];

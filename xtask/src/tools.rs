@@ -64,6 +64,80 @@ pub const TOOLS: &[Tool] = &[
         when_missing: WhenMissing::SkipSteps,
     },
     Tool {
+        name: "gcc",
+        probe: &["gcc", "--version"],
+        package: Some("gcc"),
+        advice: "the GNU C compiler",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "g++",
+        probe: &["g++", "--version"],
+        package: Some("g++"),
+        advice: "the GNU C++ compiler",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "clang",
+        probe: &["clang++", "--version"],
+        package: Some("clang"),
+        advice: "clang with its C++ compiler",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "clang-rt",
+        probe: &[
+            "sh",
+            "-c",
+            "echo 'int main(void) { return 0; }' | clang -fsanitize=address -x c - -o /dev/null",
+        ],
+        package: Some("libclang-rt-dev"),
+        advice: "the run-time library of clang's sanitizers",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "binutils",
+        probe: &["readelf", "--version"],
+        package: Some("binutils"),
+        advice: "nm, objdump and readelf of GNU binutils",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "cmake",
+        probe: &["cmake", "--version"],
+        package: Some("cmake"),
+        advice: "CMake 3.25 or newer",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "ninja",
+        probe: &["ninja", "--version"],
+        package: Some("ninja-build"),
+        advice: "Ninja 1.10 or newer",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "make",
+        probe: &["make", "--version"],
+        package: Some("make"),
+        advice: "GNU make",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "pkg-config",
+        probe: &["pkg-config", "--version"],
+        package: Some("pkg-config"),
+        advice: "pkg-config or pkgconf",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "valgrind",
+        probe: &["valgrind", "--version"],
+        package: Some("valgrind"),
+        advice: "valgrind with memcheck",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
         name: "cargo-deny",
         probe: &["cargo", "deny", "--version"],
         package: None,
@@ -92,7 +166,7 @@ pub fn provide(names: &[&str]) -> Vec<Missing> {
     let wanted = TOOLS.iter().filter(|tool| names.contains(&tool.name));
     let missing: Vec<&Tool> = wanted.filter(|tool| !works(tool.probe)).collect();
     let packages: Vec<&str> = missing.iter().filter_map(|tool| tool.package).collect();
-    let installed = if packages.is_empty() { Ok(()) } else { install(&packages) };
+    let installed = install_what_there_is(&packages);
     let still_missing = missing.into_iter().filter(|tool| tool.package.is_none() || !works(tool.probe));
     still_missing
         .map(|tool| {
@@ -104,6 +178,21 @@ pub fn provide(names: &[&str]) -> Vec<Missing> {
             Missing { tool, why }
         })
         .collect()
+}
+
+/// Installs packages together, or one by one where that fails: apt-get installs none if it does not know one.
+fn install_what_there_is(packages: &[&str]) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let together = install(packages);
+    if together.is_err() && packages.len() > 1 {
+        for package in packages {
+            // What is still missing afterwards is reported with the first error.
+            let _ = install(&[package]);
+        }
+    }
+    together
 }
 
 fn works(probe: &[&str]) -> bool {

@@ -3,6 +3,7 @@
 //! Everything here is `unsafe` for one reason: the pointers come from C. What can be checked is; the rest is the
 //! caller's promise in `docs/C_API.md`.
 
+use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,8 +22,8 @@ const STRUCT_BYTES_MAX: usize = 4_096;
 /// What stands where the magic number stood once a handle is destroyed. Only a chance to notice, no promise.
 const DEAD: u64 = 0xDEAD_DEAD_DEAD_DEAD;
 
-/// A kind of handle.
-pub trait Kind: Sized {
+/// A kind of handle. C may use it from any thread, several at once, which the compiler cannot see.
+pub trait Kind: Sized + Send + Sync {
     /// The opaque type that C sees.
     type Public;
     /// Tells a handle of this kind from others.
@@ -83,10 +84,25 @@ pub fn guard(body: impl FnOnce() -> Outcome) -> TmeResult {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => failure::remember(error),
         Err(panic) => {
-            // Whatever was thrown may panic again when it is dropped.
-            std::mem::forget(panic);
-            log::error!("a panic was caught at the border of the C interface");
+            log::error!("a panic was caught at the border of the C interface: {}", words_of(panic));
             failure::remember(Failure::new(TME_ERROR_INTERNAL))
+        }
+    }
+}
+
+/// What a panic said, which is what its reporter can tell us.
+#[cold]
+fn words_of(panic: Box<dyn Any + Send>) -> String {
+    let panic = match panic.downcast::<&'static str>() {
+        Ok(words) => return (*words).to_owned(),
+        Err(panic) => panic,
+    };
+    match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(panic) => {
+            // Anything else may panic again when it is dropped.
+            std::mem::forget(panic);
+            "it said nothing".to_owned()
         }
     }
 }
@@ -122,8 +138,10 @@ pub unsafe fn destroy<T: Kind>(handle: *mut T::Public) -> TmeResult {
     })
 }
 
-/// Sets what a function gives back to a safe value before anything can fail.
-pub unsafe fn clear<T>(out: *mut T, value: T) {
+/// Writes what a function gives back to where the caller wants it, which need not be aligned. NULL: it is not wanted.
+///
+/// Also how outputs get a safe value before anything can fail.
+pub unsafe fn put<T>(out: *mut T, value: T) {
     if !out.is_null() {
         out.write_unaligned(value);
     }
@@ -141,6 +159,14 @@ pub fn check_flags(flags: u32, known: u32) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::text(TME_ERROR_FLAGS, format_args!("flags {unknown:#x} are not known")))
+}
+
+/// Checks a field that is kept for later versions.
+pub fn check_reserved(reserved: u32) -> Result<(), Failure> {
+    if reserved == 0 {
+        return Ok(());
+    }
+    Err(Failure::with(TME_ERROR_STRUCT_TAIL, "a reserved field is not zero"))
 }
 
 /// A caller's array.
@@ -187,7 +213,7 @@ pub unsafe fn required_text<'a>(text: *const c_char, what: &'static str) -> Resu
 /// Hands a text out: whole or not at all, with the size it needs.
 pub unsafe fn output_text(text: &str, buffer: *mut c_char, capacity: usize, needed: *mut usize) -> Outcome {
     let bytes = text.as_bytes();
-    clear(needed, bytes.len() + 1);
+    put(needed, bytes.len() + 1);
     if buffer.is_null() || capacity <= bytes.len() {
         if !buffer.is_null() && capacity > 0 {
             buffer.write(0);
@@ -310,6 +336,30 @@ mod tests {
         }
         assert_eq!(place[16..24], [0; 8]);
         assert!(place[24..].iter().all(|&byte| byte == 0xA5));
+    }
+
+    #[test]
+    fn results_find_their_place_without_alignment() {
+        let mut place = [0xA5u8; 16];
+        // SAFETY: eight bytes from the first on are within the array.
+        unsafe {
+            put(place.as_mut_ptr().add(1).cast::<u64>(), 7);
+            put(std::ptr::null_mut::<u64>(), 7);
+        }
+        assert_eq!(place[1..9], 7u64.to_ne_bytes());
+        assert_eq!((place[0], place[9]), (0xA5, 0xA5));
+    }
+
+    #[test]
+    fn a_panic_is_caught_with_its_words() {
+        let texts = [
+            catch_unwind(|| panic!("constant")),
+            catch_unwind(|| panic!("made of {}", 2)),
+            catch_unwind(|| std::panic::panic_any(3)),
+        ];
+        let words = texts.map(|panic| words_of(panic.unwrap_err()));
+        assert_eq!(words, ["constant", "made of 2", "it said nothing"]);
+        assert_eq!(guard(|| panic!("inside")), TME_ERROR_INTERNAL);
     }
 
     #[test]

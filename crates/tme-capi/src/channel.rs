@@ -62,7 +62,7 @@ pub struct TmeChannelConfig {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<TmeChannelConfig>() == 88);
 
-fn channel(config: &TmeChannelConfig) -> Result<Channel, Failure> {
+unsafe fn channel(config: &TmeChannelConfig) -> Result<Channel, Failure> {
     check_flags(config.flags, TME_CHANNEL_FLAG_ID)?;
     if config.reserved != [0; 4] {
         return Err(Failure::with(TME_ERROR_ARGUMENT, "a reserved field of a channel is not zero"));
@@ -79,8 +79,7 @@ fn channel(config: &TmeChannelConfig) -> Result<Channel, Failure> {
         u8::try_from(value)
             .map_err(|_| Failure::text(TME_ERROR_ARGUMENT, format_args!("{what} {value} is beyond 255")))
     };
-    // SAFETY: the caller's text, as the contract of `docs/C_API.md` §4 wants it.
-    let name = unsafe { input_text(config.name) }?.unwrap_or_default();
+    let name = input_text(config.name)?.unwrap_or_default();
     let mut channel = Channel::new(name, mode).priority(byte(config.priority, "channel priority")?);
     if config.flags & TME_CHANNEL_FLAG_ID != 0 {
         channel = channel.id(byte(config.id, "channel id")?);
@@ -137,5 +136,5 @@ pub(crate) unsafe fn read_channels(
         let text = format_args!("{count} channels exceed the limit of {TME_CHANNELS_MAX}");
         return Err(Failure::text(TME_ERROR_CHANNELS, text));
     }
-    input_slice(channels, count as usize)?.iter().map(channel).collect()
+    input_slice(channels, count as usize)?.iter().map(|config| channel(config)).collect()
 }

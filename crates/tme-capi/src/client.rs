@@ -7,7 +7,7 @@ use std::time::Duration;
 use tme::{Client, ClientBuilder, ClientHandle, Error};
 
 use crate::boundary::{
-    Kind, Owner, clear, destroy, enter, guard, input_bytes, must_not_be_null, output_text, required_text,
+    Kind, Owner, destroy, enter, guard, input_bytes, must_not_be_null, output_text, put, required_text,
     write_struct,
 };
 use crate::channel::channel_id;
@@ -92,7 +92,7 @@ unsafe fn create(
     client: *mut *mut TmeClient,
     start: impl FnOnce(Plan<ClientBuilder>) -> Result<Client, Error>,
 ) -> TmeResult {
-    clear(client, null_mut());
+    put(client, null_mut());
     guard(|| {
         must_not_be_null(client, "there is no place for the client")?;
         let plan = match config.is_null() {
@@ -107,7 +107,7 @@ unsafe fn create(
             address: started.local_addr().to_string(),
             pump: Pump::new(started, retained_max)?,
         };
-        client.write(Owner::into_handle(guest));
+        put(client, Owner::into_handle(guest));
         Ok(TME_OK)
     })
 }
@@ -140,8 +140,10 @@ pub unsafe extern "C" fn tme_client_update(client: *mut TmeClient, timeout_ms: u
 ///
 /// Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
 /// waits. The data of events taken earlier ends here.
-/// Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_CLOSED after close, when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET;
-/// TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is not aligned.
+/// Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (once, at a threaded client that is not
+/// updated; the connection goes on, and the next call takes the events); TME_ERROR_BUSY; TME_ERROR_CLOSED after close,
+/// when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+/// TME_ERROR_LENGTH if the array is not aligned.
 /// Threads: one at a time.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -151,7 +153,7 @@ pub unsafe extern "C" fn tme_client_poll(
     capacity: u32,
     count: *mut u32,
 ) -> TmeResult {
-    clear(count, 0);
+    put(count, 0);
     enter(client, |guest: &Guest| guest.pump.poll(events, capacity, count))
 }
 
@@ -195,8 +197,8 @@ pub unsafe extern "C" fn tme_client_close(client: *mut TmeClient, patience_ms: u
 ///
 /// Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
 /// Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
-/// TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
-/// TME_ERROR_HANDLE.
+/// TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a reliable-latest channel, where this is key
+/// 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -216,8 +218,7 @@ pub unsafe extern "C" fn tme_client_send(
 /// Queues a message for the server, with options. The bytes are copied.
 ///
 /// Parameters: as tme_client_send; `options`, NULL for none.
-/// Returns: as tme_client_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
-/// TME_ERROR_STRUCT_TAIL.
+/// Returns: as tme_client_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -268,7 +269,7 @@ fn send<'m>(
     Ok(TME_OK)
 }
 
-/// Tells whether the server is connected.
+/// Tells whether the server is connected. Compare with 1: what is not a client is neither.
 ///
 /// Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
 /// Threads: any.
@@ -317,7 +318,7 @@ pub unsafe extern "C" fn tme_client_channel_by_name(
     name: *const c_char,
     channel: *mut u32,
 ) -> TmeResult {
-    clear(channel, 0);
+    put(channel, 0);
     enter(client, |guest: &Guest| {
         must_not_be_null(channel, "there is no place for the channel")?;
         let name = required_text(name, "the name is NULL")?;
@@ -325,7 +326,7 @@ pub unsafe extern "C" fn tme_client_channel_by_name(
         let entry = table.entries().iter().find(|entry| entry.name == name);
         let unknown =
             || Failure::text(TME_ERROR_UNKNOWN_CHANNEL, format_args!("no channel is called {name:?}"));
-        channel.write(u32::from(entry.ok_or_else(unknown)?.id.0));
+        put(channel, u32::from(entry.ok_or_else(unknown)?.id.0));
         Ok(TME_OK)
     })
 }
@@ -455,7 +456,10 @@ pub unsafe extern "C" fn tme_client_condition_statistics(
         if !guest.handle.is_connected() {
             return Err(not_connected());
         }
-        let none = || Failure::new(TME_ERROR_NO_FIGURES);
+        let none = || {
+            let text = "no network conditions are on in this direction, or only just";
+            Failure::with(TME_ERROR_NO_FIGURES, text)
+        };
         let figures = guest.handle.condition_statistics(direction).ok_or_else(none)?;
         write_struct(&TmeConditionStatistics::from(&figures), statistics, struct_size)
     })
@@ -474,13 +478,13 @@ pub unsafe extern "C" fn tme_client_local_address(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     enter(client, |guest: &Guest| output_text(&guest.address, buffer, capacity, needed))
 }
 
 /// The port the client sends from.
 ///
-/// Returns: the port; 0 if `client` is not a client.
+/// Returns: the port; 0 if `client` is not a client, or poisoned.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn tme_conditions_init(
     init_struct(conditions, struct_size)
 }
 
-/// Fills in the conditions of a kind of network: "lan", "wifi", "bad-wifi", "mobile-4g", "satellite" or "terrible".
+/// Fills in the conditions of a kind of network: "lan", "wifi", "wifi_bad", "lte", "transatlantic" or "satellite".
 ///
 /// Parameters: `preset`; `path`, TME_PATH_UP or TME_PATH_DOWN: a client sends up and receives down, a server the other way
 /// round; `conditions` of `struct_size` bytes.

@@ -20,11 +20,13 @@ const SERIAL_BITS: u32 = 32;
 const HANDLES_MAX: u32 = (1 << (64 - SERIAL_BITS - INDEX_BITS)) - 1;
 
 /// All inboxes of the process by number. Empty, it owns no memory: the library may be unloaded then.
-static INBOXES: Mutex<Registry> = Mutex::new(Registry { inboxes: BTreeMap::new(), newest: 0 });
+static INBOXES: Mutex<Registry> = Mutex::new(Registry { inboxes: BTreeMap::new(), newest: 0, laps: 0 });
 
 struct Registry {
     inboxes: BTreeMap<u32, Weak<Inbox>>,
     newest: u32,
+    /// How often the numbers began anew: the next owner of a number counts its polls from elsewhere.
+    laps: u32,
 }
 
 /// See the module.
@@ -35,9 +37,9 @@ pub struct Inbox {
     quota: Arc<Quota>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Batch {
-    /// Which poll with data this was. Ids of earlier polls do not match it.
+    /// How many polls gave data before this one. Their ids do not match it.
     serial: u32,
     payloads: Vec<Payload>,
 }
@@ -87,14 +89,21 @@ impl Inbox {
         // The number after the newest is the one whose last owner left longest ago.
         let mut number = registry.newest;
         loop {
-            number = if number >= HANDLES_MAX { 1 } else { number + 1 };
+            number += 1;
+            if number > HANDLES_MAX {
+                number = 1;
+                registry.laps = registry.laps.wrapping_add(1);
+            }
             if !registry.inboxes.contains_key(&number) {
                 break;
             }
         }
         registry.newest = number;
         let quota = Arc::new(Quota { count: AtomicUsize::new(0), max: retained_max });
-        let inbox = Arc::new(Self { number, batch: Mutex::default(), quota });
+        // A handle rarely lives for sixteen million polls; the ids of the number's last owner are far from these.
+        let serial = registry.laps << 24;
+        let batch = Mutex::new(Batch { serial, payloads: Vec::new() });
+        let inbox = Arc::new(Self { number, batch, quota });
         registry.inboxes.insert(number, Arc::downgrade(&inbox));
         Ok(inbox)
     }
@@ -106,8 +115,11 @@ impl Inbox {
         out: &mut [std::mem::MaybeUninit<TmeEvent>],
     ) -> usize {
         let mut batch = self.batch.lock();
-        batch.payloads.clear();
-        batch.serial = batch.serial.wrapping_add(1);
+        if !batch.payloads.is_empty() {
+            // Else nobody has an id of it, and a busy loop of empty polls would be back at an old one within minutes.
+            batch.payloads.clear();
+            batch.serial = batch.serial.wrapping_add(1);
+        }
         let base =
             u64::from(self.number) << (SERIAL_BITS + INDEX_BITS) | u64::from(batch.serial) << INDEX_BITS;
         let mut count = 0;
@@ -189,6 +201,18 @@ mod tests {
         for gone in [newer[0].message, 0, u64::MAX] {
             assert_eq!(Inbox::find(gone).unwrap_err().result, TME_ERROR_UNKNOWN_MESSAGE);
         }
+    }
+
+    #[test]
+    fn empty_polls_end_the_data_and_use_up_no_ids() {
+        let inbox = Inbox::register(8).unwrap();
+        let first = poll(&inbox, vec![message("one")])[0].message;
+        for _ in 0..100 {
+            poll(&inbox, vec![]);
+            assert_eq!(Inbox::find(first).unwrap_err().result, TME_ERROR_UNKNOWN_MESSAGE);
+        }
+        let second = poll(&inbox, vec![message("two")])[0].message;
+        assert_eq!(second, first + (1 << INDEX_BITS));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use tme::SecretKey;
 
-use crate::boundary::{clear, guard, output_text, required_text};
+use crate::boundary::{guard, output_text, put, required_text};
 use crate::result::TmeResult;
 
 /// Bytes that the text of a key takes: 64 hexadecimal digits and a NUL.
@@ -13,7 +13,7 @@ pub const TME_KEY_TEXT_BYTES: usize = 65;
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///
 /// Parameters: `buffer` of `capacity` bytes gets 64 hexadecimal digits; `needed` (may be NULL) gets 65. Keep it secret.
-/// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_CONFIG if the system has no randomness.
+/// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_SYSTEM if the system has no randomness.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -22,7 +22,7 @@ pub unsafe extern "C" fn tme_key_generate(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     guard(|| output_text(&tme::generate_key()?.to_hex(), buffer, capacity, needed))
 }
 
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn tme_key_public(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     guard(|| {
         let secret = SecretKey::from_hex(required_text(secret, "the secret key is NULL")?)?;
         output_text(&secret.public_key().to_string(), buffer, capacity, needed)

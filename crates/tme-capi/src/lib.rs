@@ -6,6 +6,8 @@
 // The whole body of an exported function follows a C caller's pointers; what callers owe is in `docs/C_API.md`, once
 // for all of them.
 #![allow(unsafe_op_in_unsafe_fn, clippy::missing_safety_doc)]
+// Comments for C programmers have brackets that are no links.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 mod boundary;
 mod failure;

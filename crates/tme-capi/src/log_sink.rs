@@ -6,7 +6,7 @@ use std::ptr::null;
 
 use tme::logging::{self, FileSink, LevelFilter, LogBuilder, LogError};
 
-use crate::boundary::{Versioned, guard, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_reserved, guard, init_struct, input_text, read_struct};
 use crate::failure::Failure;
 use crate::result::{
     TME_ERROR_ALREADY_INSTALLED, TME_ERROR_CONFIG, TME_ERROR_ENUM, TME_ERROR_FILE, TME_OK, TmeResult,
@@ -34,8 +34,9 @@ pub const TME_LOG_SINK_CALLBACK: u32 = 3;
 
 /// A host's function for log lines.
 ///
-/// It is called on whichever thread logs, by several at once, and must return soon. It must not call the library. The texts
-/// are UTF-8 without control characters, except line feeds that are followed by an indent; they live until it returns.
+/// It is called on whichever thread logs, by several at once, and must return soon. It must neither call the library nor
+/// throw. The texts are UTF-8 without control characters, except line feeds that are followed by an indent; they live until
+/// it returns.
 pub type TmeLogCallback = Option<
     unsafe extern "C" fn(level: u32, target: *const c_char, text: *const c_char, user_data: *mut c_void),
 >;
@@ -118,6 +119,7 @@ pub unsafe extern "C" fn tme_log_config_init(config: *mut TmeLogConfig, struct_s
 pub unsafe extern "C" fn tme_log_init(config: *const TmeLogConfig) -> TmeResult {
     guard(|| {
         let config = read_struct(config)?;
+        check_reserved(config.reserved)?;
         let mut builder = LogBuilder::new();
         let levels = [config.console_level, config.file_level, config.callback_level];
         let [console, file, callback] = levels.map(level);
@@ -197,4 +199,18 @@ fn failure(error: LogError) -> Failure {
         _ => TME_ERROR_CONFIG,
     };
     Failure::text(result, format_args!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::TME_ERROR_STRUCT_TAIL;
+
+    #[test]
+    fn a_reserved_field_that_is_set_is_refused() {
+        let size = size_of::<TmeLogConfig>() as u32;
+        let config = TmeLogConfig { struct_size: size, reserved: 1, ..TmeLogConfig::defaults() };
+        // SAFETY: the struct has the size it tells.
+        assert_eq!(unsafe { tme_log_init(&raw const config) }, TME_ERROR_STRUCT_TAIL);
+    }
 }

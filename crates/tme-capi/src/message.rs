@@ -6,7 +6,7 @@ use std::ptr::{null, null_mut};
 use parking_lot::Mutex;
 use tme::Payload;
 
-use crate::boundary::{Kind, Owner, clear, destroy, enter, guard, must_not_be_null};
+use crate::boundary::{Kind, Owner, destroy, enter, guard, must_not_be_null, put};
 use crate::failure::{Failure, Outcome};
 use crate::inbox::{Inbox, Ticket};
 use crate::result::{TME_ERROR_NOT_WRITABLE, TME_ERROR_TOO_LARGE, TME_OK, TmeResult};
@@ -77,7 +77,7 @@ pub(crate) unsafe fn hand_over(message: *mut TmeMessage, send: impl FnOnce(Paylo
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tme_message_create(length: usize, message: *mut *mut TmeMessage) -> TmeResult {
-    clear(message, null_mut());
+    put(message, null_mut());
     guard(|| {
         must_not_be_null(message, "there is no place for the message")?;
         if length > BYTES_MAX {
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn tme_message_create(length: usize, message: *mut *mut Tm
             return Err(Failure::text(TME_ERROR_TOO_LARGE, text));
         }
         let body = Mutex::new(Body::Draft(vec![0; length]));
-        message.write(Owner::into_handle(Message { body, ticket: None }));
+        put(message, Owner::into_handle(Message { body, ticket: None }));
         Ok(TME_OK)
     })
 }
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn tme_message_create(length: usize, message: *mut *mut Tm
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tme_message_retain(id: TmeMessageId, message: *mut *mut TmeMessage) -> TmeResult {
-    clear(message, null_mut());
+    put(message, null_mut());
     guard(|| {
         must_not_be_null(message, "there is no place for the message")?;
         let (mut payload, ticket) = Inbox::find(id)?;
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn tme_message_retain(id: TmeMessageId, message: *mut *mut
             payload = payload.detach();
         }
         let body = Mutex::new(Body::Final(payload));
-        message.write(Owner::into_handle(Message { body, ticket: Some(ticket) }));
+        put(message, Owner::into_handle(Message { body, ticket: Some(ticket) }));
         Ok(TME_OK)
     })
 }
@@ -128,12 +128,12 @@ pub unsafe extern "C" fn tme_message_clone(
     message: *const TmeMessage,
     copy: *mut *mut TmeMessage,
 ) -> TmeResult {
-    clear(copy, null_mut());
+    put(copy, null_mut());
     enter(message, |message: &Message| {
         must_not_be_null(copy, "there is no place for the copy")?;
         let ticket = message.ticket.as_ref().map(Ticket::another).transpose()?;
         let body = Mutex::new(Body::Final(message.finish()));
-        copy.write(Owner::into_handle(Message { body, ticket }));
+        put(copy, Owner::into_handle(Message { body, ticket }));
         Ok(TME_OK)
     })
 }
@@ -161,8 +161,8 @@ pub unsafe extern "C" fn tme_message_bytes(
     data: *mut *const c_void,
     length: *mut usize,
 ) -> TmeResult {
-    clear(data, null());
-    clear(length, 0);
+    put(data, null());
+    put(length, 0);
     enter(message, |message: &Message| {
         must_not_be_null(data, "there is no place for the bytes")?;
         must_not_be_null(length, "there is no place for the length")?;
@@ -172,8 +172,8 @@ pub unsafe extern "C" fn tme_message_bytes(
             Body::Final(payload) => payload.as_slice(),
         };
         if !bytes.is_empty() {
-            data.write(bytes.as_ptr().cast());
-            length.write(bytes.len());
+            put(data, bytes.as_ptr().cast());
+            put(length, bytes.len());
         }
         Ok(TME_OK)
     })
@@ -191,16 +191,16 @@ pub unsafe extern "C" fn tme_message_writable(
     data: *mut *mut c_void,
     length: *mut usize,
 ) -> TmeResult {
-    clear(data, null_mut());
-    clear(length, 0);
+    put(data, null_mut());
+    put(length, 0);
     enter(message, |message: &Message| {
         must_not_be_null(data, "there is no place for the bytes")?;
         must_not_be_null(length, "there is no place for the length")?;
         let mut body = message.body.lock();
         let Body::Draft(bytes) = &mut *body else { return Err(Failure::new(TME_ERROR_NOT_WRITABLE)) };
         if !bytes.is_empty() {
-            data.write(bytes.as_mut_ptr().cast());
-            length.write(bytes.len());
+            put(data, bytes.as_mut_ptr().cast());
+            put(length, bytes.len());
         }
         Ok(TME_OK)
     })

@@ -7,14 +7,14 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tme::{Client, EngineError, Error, Events, Server};
 
-use crate::boundary::{clear, must_not_be_null};
+use crate::boundary::{must_not_be_null, put};
 use crate::event::TmeEvent;
 use crate::failure::{Failure, Outcome};
 use crate::inbox::{EVENTS_PER_POLL_MAX, Inbox};
 use crate::result::{TME_ERROR_BUSY, TME_ERROR_CLOSED, TME_ERROR_LENGTH, TME_OK};
 
-/// Polls of an inline engine without an update after which the log says so, once.
-const POLLS_WITHOUT_UPDATE: u32 = 1_000;
+/// Polls in vain of an inline engine without an update after which the log says so, once.
+const POLLS_WITHOUT_UPDATE: u32 = 100;
 
 /// What a server and a client have in common here.
 pub trait Drive {
@@ -50,8 +50,17 @@ drive!(Client);
 
 /// See the module.
 pub struct Pump<T> {
+    /// Held by whoever updates, polls or closes, and never waited for: a second one there is turned away.
+    turn: Mutex<()>,
+    /// Held meanwhile, and by a flush for its own short time: that is nobody's turn and turns nobody away.
     engine: Mutex<Engine<T>>,
     inbox: Arc<Inbox>,
+}
+
+/// The right to update, poll or close.
+struct Turn<'a, T> {
+    engine: MutexGuard<'a, Engine<T>>,
+    _turn: MutexGuard<'a, ()>,
 }
 
 struct Engine<T> {
@@ -65,15 +74,17 @@ impl<T: Drive> Pump<T> {
     pub fn new(drive: T, retained_max: usize) -> Result<Self, Failure> {
         let inbox = Inbox::register(retained_max)?;
         let engine = Mutex::new(Engine { drive, has_ended: false, polls_since_update: 0 });
-        Ok(Self { engine, inbox })
+        Ok(Self { turn: Mutex::new(()), engine, inbox })
     }
 
-    fn enter(&self) -> Result<MutexGuard<'_, Engine<T>>, Failure> {
-        self.engine.try_lock().ok_or_else(|| Failure::new(TME_ERROR_BUSY))
+    fn enter(&self) -> Result<Turn<'_, T>, Failure> {
+        let turn = self.turn.try_lock().ok_or_else(|| Failure::new(TME_ERROR_BUSY))?;
+        Ok(Turn { engine: self.engine.lock(), _turn: turn })
     }
 
     pub fn update(&self, timeout_ms: u32) -> Outcome {
-        let mut engine = self.enter()?;
+        let mut turn = self.enter()?;
+        let engine = &mut *turn.engine;
         engine.polls_since_update = 0;
         engine.update(Duration::from_millis(u64::from(timeout_ms)))?;
         Ok(TME_OK)
@@ -90,14 +101,15 @@ impl<T: Drive> Pump<T> {
 
     /// Ends the engine by `close`. Events of its last moments can still be polled.
     pub fn close(&self, close: impl FnOnce(&mut T)) -> Outcome {
-        let mut engine = self.enter()?;
+        let mut turn = self.enter()?;
+        let engine = &mut *turn.engine;
         close(&mut engine.drive);
         engine.has_ended = true;
         Ok(TME_OK)
     }
 
     pub unsafe fn poll(&self, events: *mut TmeEvent, capacity: u32, count: *mut u32) -> Outcome {
-        clear(count, 0);
+        put(count, 0);
         must_not_be_null(count, "there is no place for the count")?;
         // A poll takes at most this many, whatever the caller has room for.
         let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
@@ -107,7 +119,8 @@ impl<T: Drive> Pump<T> {
         if !events.is_aligned() {
             return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
         }
-        let mut engine = self.enter()?;
+        let mut turn = self.enter()?;
+        let engine = &mut *turn.engine;
         engine.before_poll()?;
         let mut taken = engine.drive.events();
         let out = match capacity {
@@ -120,7 +133,10 @@ impl<T: Drive> Pump<T> {
         if is_empty && engine.has_ended {
             return Err(Failure::new(TME_ERROR_CLOSED));
         }
-        count.write(filled as u32);
+        if is_empty {
+            engine.note_vain_poll();
+        }
+        put(count, filled as u32);
         Ok(TME_OK)
     }
 }
@@ -133,6 +149,17 @@ impl<T: Drive> Engine<T> {
         result
     }
 
+    /// An inline engine that nobody updates has no news, and says why.
+    fn note_vain_poll(&mut self) {
+        self.polls_since_update = self.polls_since_update.saturating_add(1);
+        if self.polls_since_update == POLLS_WITHOUT_UPDATE && !self.drive.is_threaded() {
+            log::warn!(
+                "polled {POLLS_WITHOUT_UPDATE} times without an update: an inline engine does nothing without it \
+                 (or set TME_CONFIG_THREADED)"
+            );
+        }
+    }
+
     /// A threaded engine has its news brought here; an inline one without updates has none.
     fn before_poll(&mut self) -> Result<(), Failure> {
         if self.drive.is_threaded() {
@@ -140,10 +167,6 @@ impl<T: Drive> Engine<T> {
                 Err(Error::Engine(EngineError::Closed)) | Ok(()) => Ok(()),
                 Err(error) => Err(error.into()),
             };
-        }
-        self.polls_since_update = self.polls_since_update.saturating_add(1);
-        if self.polls_since_update == POLLS_WITHOUT_UPDATE && !self.has_ended {
-            log::warn!("polled {POLLS_WITHOUT_UPDATE} times without an update: an inline engine needs both");
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tme::{PeerId, SendError, Server, ServerHandle};
 
 use crate::boundary::{
-    Kind, Owner, clear, destroy, enter, guard, input_bytes, input_slice, must_not_be_null, output_text,
+    Kind, Owner, destroy, enter, guard, input_bytes, input_slice, must_not_be_null, output_text, put,
     write_struct,
 };
 use crate::channel::channel_id;
@@ -31,7 +31,7 @@ pub struct TmeServer {
     _opaque: [u8; 0],
 }
 
-/// What stands behind a `TmeServer`. Dropped in this order: the engine last, with its threads.
+/// What stands behind a `TmeServer`.
 pub(crate) struct Host {
     handle: ServerHandle,
     pump: Pump<Server>,
@@ -82,7 +82,7 @@ fn unknown(peer: PeerId) -> Failure {
 
 unsafe fn outcome(result: Result<tme::Broadcast, SendError>, out: *mut TmeBroadcast) -> Outcome {
     let broadcast = result?;
-    clear(out, broadcast.into());
+    put(out, broadcast.into());
     let is_whole = broadcast.would_block == 0 && broadcast.gone == 0 && broadcast.refused == 0;
     Ok(if is_whole { TME_OK } else { TME_PARTIAL })
 }
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn tme_server_create(
     config: *const TmeServerConfig,
     server: *mut *mut TmeServer,
 ) -> TmeResult {
-    clear(server, null_mut());
+    put(server, null_mut());
     guard(|| {
         must_not_be_null(server, "there is no place for the server")?;
         let plan = match config.is_null() {
@@ -116,12 +116,13 @@ pub unsafe extern "C" fn tme_server_create(
             public_key: started.public_key().to_string(),
             pump: Pump::new(started, plan.retained_max)?,
         };
-        server.write(Owner::into_handle(host));
+        put(server, Owner::into_handle(host));
         Ok(TME_OK)
     })
 }
 
-/// Ends a server. Its connections end at once; tme_server_shutdown before it does so politely.
+/// Ends a server. Its connections end at once, with TME_REASON_CLOSED; tme_server_shutdown before it does so politely, with
+/// TME_REASON_SHUTDOWN.
 ///
 /// Parameters: `server`; NULL does nothing. Retained messages stay.
 /// Returns: TME_OK; TME_ERROR_HANDLE.
@@ -159,7 +160,7 @@ pub unsafe extern "C" fn tme_server_poll(
     capacity: u32,
     count: *mut u32,
 ) -> TmeResult {
-    clear(count, 0);
+    put(count, 0);
     enter(server, |host: &Host| host.pump.poll(events, capacity, count))
 }
 
@@ -203,8 +204,9 @@ pub unsafe extern "C" fn tme_server_shutdown(server: *mut TmeServer, patience_ms
 ///
 /// Parameters: `peer`; `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
 /// Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_UNKNOWN_PEER; TME_ERROR_NOT_CONNECTED
-/// for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS;
-/// TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// for a peer that is being disconnected; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a
+/// reliable-latest channel, where this is key 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+/// TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -225,8 +227,7 @@ pub unsafe extern "C" fn tme_server_send(
 /// Queues a message for a peer, with options. The bytes are copied.
 ///
 /// Parameters: as tme_server_send; `options`, NULL for none.
-/// Returns: as tme_server_send; TME_ERROR_TOO_MANY_KEYS; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE;
-/// TME_ERROR_STRUCT_TAIL.
+/// Returns: as tme_server_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -298,7 +299,7 @@ pub unsafe extern "C" fn tme_server_broadcast(
     flags: u32,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::from_flags(flags)?;
         broadcast(host, channel, input_bytes(data, length)?, &settings, outcome)
@@ -321,7 +322,7 @@ pub unsafe extern "C" fn tme_server_broadcast_except(
     flags: u32,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let mut settings = SendSettings::from_flags(flags)?;
         settings.except = Some(PeerId::from_u64(except));
@@ -344,7 +345,7 @@ pub unsafe extern "C" fn tme_server_broadcast_with(
     options: *const TmeSendOptions,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::read(options)?;
         broadcast(host, channel, input_bytes(data, length)?, &settings, outcome)
@@ -367,7 +368,7 @@ pub unsafe extern "C" fn tme_server_broadcast_message(
     options: *const TmeSendOptions,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::read(options)?;
         hand_over(message, |payload| broadcast(host, channel, payload, &settings, outcome))
@@ -406,7 +407,7 @@ pub unsafe extern "C" fn tme_server_multicast(
     options: *const TmeSendOptions,
     outcome: *mut TmeBroadcast,
 ) -> TmeResult {
-    clear(outcome, TmeBroadcast::default());
+    put(outcome, TmeBroadcast::default());
     enter(server, |host: &Host| {
         let settings = SendSettings::read(options)?;
         let channel = channel_id(channel)?;
@@ -456,7 +457,10 @@ pub unsafe extern "C" fn tme_server_disconnect_with(
     })
 }
 
-/// Throws a peer out at once, with a code and bytes of the game's own.
+/// Throws a peer out at once, with a code and bytes of the game's own. Nothing it sends is taken any more.
+///
+/// TME_EVENT_DISCONNECTED follows when the client has acknowledged, or some 5 s later; until then the peer is listed and
+/// sends to it get TME_ERROR_NOT_CONNECTED.
 ///
 /// Parameters: as tme_server_disconnect_with.
 /// Returns: as tme_server_disconnect_with.
@@ -492,7 +496,7 @@ pub unsafe extern "C" fn tme_server_peers(
     capacity: u32,
     count: *mut u32,
 ) -> TmeResult {
-    clear(count, 0);
+    put(count, 0);
     enter(server, |host: &Host| {
         must_not_be_null(count, "there is no place for the count")?;
         // Checks the array as any other; nothing is read from it.
@@ -501,7 +505,7 @@ pub unsafe extern "C" fn tme_server_peers(
         for (index, info) in connected.iter().take(capacity as usize).enumerate() {
             peers.add(index).write(info.peer.as_u64());
         }
-        count.write(u32::try_from(connected.len()).unwrap_or(u32::MAX));
+        put(count, u32::try_from(connected.len()).unwrap_or(u32::MAX));
         if connected.len() > capacity as usize {
             let text = format_args!("{} peers, room for {capacity}", connected.len());
             return Err(Failure::text(TME_ERROR_BUFFER_TOO_SMALL, text));
@@ -542,12 +546,12 @@ pub unsafe extern "C" fn tme_server_peer_by_number(
     number: u32,
     peer: *mut TmePeer,
 ) -> TmeResult {
-    clear(peer, 0);
+    put(peer, 0);
     enter(server, |host: &Host| {
         must_not_be_null(peer, "there is no place for the peer")?;
         let unknown =
             || Failure::text(TME_ERROR_UNKNOWN_PEER, format_args!("nobody has the number {number}"));
-        peer.write(host.handle.peer_by_number(number).ok_or_else(unknown)?.peer.as_u64());
+        put(peer, host.handle.peer_by_number(number).ok_or_else(unknown)?.peer.as_u64());
         Ok(TME_OK)
     })
 }
@@ -660,7 +664,10 @@ pub unsafe extern "C" fn tme_server_condition_statistics(
         let direction = self::direction(direction)?;
         let peer = PeerId::from_u64(peer);
         host.handle.peer(peer).ok_or_else(|| unknown(peer))?;
-        let none = || Failure::new(TME_ERROR_NO_FIGURES);
+        let none = || {
+            let text = "no network conditions are on in this direction, or only just";
+            Failure::with(TME_ERROR_NO_FIGURES, text)
+        };
         let figures = host.handle.condition_statistics(peer, direction).ok_or_else(none)?;
         write_struct(&TmeConditionStatistics::from(&figures), statistics, struct_size)
     })
@@ -679,13 +686,13 @@ pub unsafe extern "C" fn tme_server_local_address(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     enter(server, |host: &Host| output_text(&host.address, buffer, capacity, needed))
 }
 
 /// The port the server listens on.
 ///
-/// Returns: the port; 0 if `server` is not a server.
+/// Returns: the port; 0 if `server` is not a server, or poisoned.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -711,6 +718,6 @@ pub unsafe extern "C" fn tme_server_public_key(
     capacity: usize,
     needed: *mut usize,
 ) -> TmeResult {
-    clear(needed, 0);
+    put(needed, 0);
     enter(server, |host: &Host| output_text(&host.public_key, buffer, capacity, needed))
 }

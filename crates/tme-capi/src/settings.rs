@@ -10,7 +10,9 @@ use tme::{
 };
 use tme::{ServerBuilder, Trust};
 
-use crate::boundary::{Versioned, check_flags, init_struct, input_bytes, input_text, read_struct};
+use crate::boundary::{
+    Versioned, check_flags, check_reserved, init_struct, input_bytes, input_text, read_struct,
+};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::event::TmePeer;
 use crate::failure::Failure;
@@ -25,6 +27,9 @@ pub const TME_CONFIG_REQUIRE_IDENTITY: u32 = 4;
 
 /// Everything queued leaves at once.
 pub const TME_SEND_FLUSH: u32 = 1;
+
+/// Longest user data that travels with a request to connect.
+const USER_DATA_BYTES_MAX: usize = 512;
 
 /// Messages that may be retained per server or client unless set otherwise.
 const RETAINED_MESSAGES_MAX: u32 = 16_384;
@@ -87,7 +92,8 @@ pub struct TmeClientConfig {
     /// Name of the game; different games refuse each other. Default: no name.
     pub application: *const c_char,
     /// The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
-    /// `known_hosts` any server is believed, with a warning in the log.
+    /// `known_hosts` any server is believed, with a warning in the log. A wrong key is told when `connect_timeout_ms` ends:
+    /// the right server may yet answer.
     pub server_key: *const c_char,
     /// File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is not
     /// there. Not together with `server_key`.
@@ -303,13 +309,6 @@ impl SendSettings {
     }
 }
 
-fn check_reserved(reserved: u32) -> Result<(), Failure> {
-    if reserved == 0 {
-        return Ok(());
-    }
-    Err(Failure::with(crate::result::TME_ERROR_STRUCT_TAIL, "a reserved field is not zero"))
-}
-
 /// What both kinds of handle are told in the same words.
 struct Common {
     flags: u32,
@@ -473,7 +472,7 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         builder = builder.bind(address);
     }
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
-    builder = builder.user_data(input_bytes(config.user_data, config.user_data_bytes as usize)?);
+    builder = builder.user_data(user_data(&config)?);
     if config.connect_timeout_ms != 0 {
         builder = builder.connect_timeout(ms(config.connect_timeout_ms));
     }
@@ -481,7 +480,39 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
     Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
 }
 
+/// The client's user data. More than may be sent is refused before it is read: the length may be garbage.
+unsafe fn user_data<'a>(config: &TmeClientConfig) -> Result<&'a [u8], Failure> {
+    let length = config.user_data_bytes as usize;
+    if length > USER_DATA_BYTES_MAX {
+        let text = format_args!("user data of {length} bytes exceeds the limit of {USER_DATA_BYTES_MAX}");
+        return Err(Failure::text(TME_ERROR_CONFIG, text));
+    }
+    input_bytes(config.user_data, length)
+}
+
 /// Keys separated by commas.
 fn public_keys(text: &str) -> Result<Vec<PublicKey>, KeyParseError> {
     text.split(',').map(str::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_data_longer_than_may_be_sent_is_not_read() {
+        let bytes = [0xA5u8; 512];
+        for (length, is_fine) in [(0, true), (512, true), (513, false), (u32::MAX, false)] {
+            let config = TmeClientConfig {
+                struct_size: size_of::<TmeClientConfig>() as u32,
+                user_data: bytes.as_ptr().cast(),
+                user_data_bytes: length,
+                ..TmeClientConfig::defaults()
+            };
+            // SAFETY: up to 512 bytes are there; more must not be looked at.
+            let result =
+                unsafe { read_client(&raw const config) }.map(drop).map_err(|failure| failure.result);
+            assert_eq!(result, if is_fine { Ok(()) } else { Err(TME_ERROR_CONFIG) }, "{length} bytes");
+        }
+    }
 }

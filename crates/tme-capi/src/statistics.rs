@@ -179,7 +179,7 @@ pub struct TmeBroadcast {
     pub sent: u32,
     /// Peers whose queue is full; TME_EVENT_WRITABLE follows for each.
     pub would_block: u32,
-    /// Ids that name nobody.
+    /// Peers that are being disconnected, and ids that name nobody.
     pub gone: u32,
     /// Peers that will not take it later either: larger than they allow, or one key too many.
     pub refused: u32,

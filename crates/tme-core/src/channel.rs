@@ -83,6 +83,20 @@ impl From<u8> for ChannelId {
     }
 }
 
+/// How often small reliable messages ride along again in the packets that follow, so that a loss need not cost a round
+/// trip. Copies use room that packets have left and cost bandwidth; messages above 256 bytes get none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Redundancy {
+    /// By the loss on the way: none while it loses nothing, one copy while it loses little, three from 15 % on. Before
+    /// anything is known, one.
+    #[default]
+    Auto,
+    /// Never. A message that is lost is sent again.
+    Off,
+    /// This many, at most 3, whatever the loss.
+    Copies(u8),
+}
+
 /// One channel: mode and name, which both sides must agree on, and local settings, which they need not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -110,6 +124,8 @@ pub struct ChannelSettings {
     /// Different keys a reliable-latest channel may use in the life of a connection; a key is never given back. 1–65,536,
     /// default 1,024.
     pub keys_max: u32,
+    /// Copies of small messages, on reliable channels. Default [`Redundancy::Auto`].
+    pub redundancy: Redundancy,
 }
 
 impl Default for ChannelSettings {
@@ -122,6 +138,7 @@ impl Default for ChannelSettings {
             queue_messages_max: 16_384,
             queue_age_max: Duration::from_millis(100),
             keys_max: 1_024,
+            redundancy: Redundancy::Auto,
         }
     }
 }
@@ -197,6 +214,13 @@ impl Channel {
     #[must_use]
     pub fn queue_age_max(mut self, age: Duration) -> Self {
         self.settings.queue_age_max = age;
+        self
+    }
+
+    /// Sets how often small messages ride along again, on reliable channels. Default [`Redundancy::Auto`].
+    #[must_use]
+    pub fn redundancy(mut self, redundancy: Redundancy) -> Self {
+        self.settings.redundancy = redundancy;
         self
     }
 

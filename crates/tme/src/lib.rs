@@ -55,6 +55,7 @@ pub use settings::Security;
 
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
+    Redundancy,
 };
 pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
@@ -81,10 +82,10 @@ pub use tme_transport::memory::{self, MemoryLink};
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///
 /// # Errors
-/// [`Error::Config`] if the system has no randomness to give.
+/// [`Error::Engine`] if the system has no randomness to give.
 pub fn generate_key() -> Result<SecretKey, Error> {
     let mut random =
-        tme_transport::random::SystemRandom::new().map_err(|error| Error::Config(error.to_string()))?;
+        tme_transport::random::SystemRandom::new().map_err(|error| EngineError::System(error.to_string()))?;
     Ok(SecretKey::generate(&mut random))
 }
 

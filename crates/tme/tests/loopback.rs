@@ -505,6 +505,45 @@ fn a_client_that_closes_tells_its_code_inline_and_threaded() {
     }
 }
 
+/// How a threaded server hears of its client's end.
+fn end_at_server(server: &mut Server) -> Option<(Reason, Origin, u32)> {
+    let start = std::time::Instant::now();
+    let mut end = None;
+    while end.is_none() && start.elapsed() < Duration::from_secs(2) {
+        server.update(Duration::from_millis(5)).unwrap();
+        let events: Vec<_> = server.events().collect();
+        end = end_of(&events).map(|end| (end.reason, end.origin, end.code));
+    }
+    end
+}
+
+#[test]
+fn an_end_that_nobody_waits_for_is_told_too() {
+    type End = fn(Client);
+    let ends: [End; 3] = [
+        |mut client| client.close_with(Duration::ZERO, 7, ""),
+        // What was to go through first is given up when the client is dropped.
+        |client| assert!(client.handle().disconnect(7, "")),
+        |mut client| {
+            assert!(client.handle().disconnect(7, ""));
+            client.flush().unwrap();
+        },
+    ];
+    for (is_threaded, end) in [false, true].into_iter().flat_map(|drive| ends.map(|end| (drive, end))) {
+        let mut server = server().start_threaded().unwrap();
+        let builder = client_of(&server);
+        let mut client = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let start = std::time::Instant::now();
+        while !client.is_connected() && start.elapsed() < Duration::from_secs(20) {
+            client.update(Duration::from_millis(5)).unwrap();
+        }
+        // Nobody has acknowledged it yet.
+        client.send(0, "unheard").unwrap();
+        end(client);
+        assert_eq!(end_at_server(&mut server), Some((Reason::Closed, Origin::Remote, 7)), "{is_threaded}");
+    }
+}
+
 #[test]
 fn shutting_down_tells_everybody() {
     for is_threaded in [false, true] {
@@ -524,6 +563,25 @@ fn shutting_down_tells_everybody() {
             reason = end_of(&events).map(|end| end.reason);
         }
         assert_eq!(reason, Some(Reason::Shutdown));
+    }
+}
+
+#[test]
+fn shutting_down_ends_also_those_who_do_not_answer() {
+    for (is_threaded, patience) in [(false, 200), (false, 0), (true, 200), (true, 0)] {
+        let builder = server();
+        let mut server = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let mut client = client_of(&server).start().unwrap();
+        let start = std::time::Instant::now();
+        while server.peers().is_empty() && start.elapsed() < Duration::from_secs(10) {
+            server.update(Duration::from_millis(5)).unwrap();
+            client.update(Duration::from_millis(5)).unwrap();
+        }
+        // From here on the client's game hangs.
+        server.shutdown(Duration::from_millis(patience));
+        let events: Vec<_> = server.events().collect();
+        let end = end_of(&events).map(|end| (end.reason, end.origin));
+        assert_eq!(end, Some((Reason::Shutdown, Origin::Local)), "{is_threaded}, {patience} ms");
     }
 }
 

@@ -1,5 +1,5 @@
 # Each program in both languages, with the shared and with the static library, as tests.
-foreach(program IN ITEMS version)
+foreach(program IN ITEMS version echo)
     foreach(language IN ITEMS c cpp)
         foreach(library IN ITEMS tme tme_static)
             set(name ${program}_${language}_${library})

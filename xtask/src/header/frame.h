@@ -23,7 +23,7 @@
 
 /**
  * Stands before every function. Define TME_STATIC where the static library is linked, as the CMake
- * target TME::tme_static and `pkg-config --static` do by themselves.
+ * target TME::tme_static and the pkg-config package tme-static do by themselves.
  */
 #if defined(TME_STATIC)
 #define TME_C_API

@@ -2,6 +2,7 @@
 //!
 //! Server and client are processes of their own over loopback, encrypted. The two languages take turns, so that what
 //! the machine does meanwhile meets both; medians and their ratio are printed.
+#![forbid(unsafe_code)]
 
 mod pair;
 mod programs;

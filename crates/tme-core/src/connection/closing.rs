@@ -50,6 +50,19 @@ impl Connection {
         }
     }
 
+    /// Goes on to CLOSE although what was to go through first has not. Gives whether it was waiting for that.
+    pub fn cut_flush_short(&mut self) -> bool {
+        let State::Flushing(farewell) = &self.state else { return false };
+        let farewell = farewell.clone();
+        self.begin_closing(farewell);
+        true
+    }
+
+    /// Ends without the acknowledgement of CLOSE, if that is what it waits for.
+    pub fn abandon_closing(&mut self, workspace: &mut Workspace) {
+        self.finish_closing(workspace);
+    }
+
     /// Goes on to CLOSE once everything reliable was acknowledged.
     pub(super) fn finish_flush(&mut self) {
         if let State::Flushing(farewell) = &self.state

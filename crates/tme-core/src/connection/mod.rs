@@ -422,6 +422,7 @@ impl Connection {
             queue_time: counters.queue_time,
             messages_sent: counters.messages_sent,
             retransmitted: counters.resent,
+            copied: counters.copied,
             expired: counters.expired,
             superseded: counters.superseded,
         })

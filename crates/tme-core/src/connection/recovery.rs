@@ -38,6 +38,9 @@ impl Connection {
         self.probe_count = 0;
         self.counters.packets_spuriously_lost += outcome.spurious;
         self.counters.loss_sent.add(now, outcome.packets, -(outcome.spurious as i64));
+        if let Some(permille) = self.counters.loss_sent.known_permille() {
+            self.channels.handle_loss_figure(now, permille);
+        }
         self.congestion.handle_acked(AckedSample {
             now,
             bytes: outcome.bytes,
@@ -87,18 +90,26 @@ impl Connection {
         }
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            self.send_again(frame, workspace);
+            self.handle_lost_frame(frame, workspace);
         }
         self.restart_answer_timers();
     }
 
-    pub(super) fn send_again(&mut self, frame: SentFrame, workspace: &mut Workspace) {
+    fn handle_lost_frame(&mut self, frame: SentFrame, workspace: &mut Workspace) {
+        if !self.send_control_again(frame, workspace) {
+            self.channels.handle_lost(frame);
+        }
+    }
+
+    /// `false`: the frame belongs to a channel.
+    fn send_control_again(&mut self, frame: SentFrame, workspace: &mut Workspace) -> bool {
         match frame {
             SentFrame::ConnectionCredit => self.is_credit_due = true,
             SentFrame::ChannelCredit { position } => self.channel_credit_due |= 1 << position,
             SentFrame::Close => self.repeat_close(workspace),
-            frame => self.channels.handle_lost(frame),
+            _ => return false,
         }
+        true
     }
 
     /// Sets the timers that wait for an acknowledgement, `Probe` and `Interrupted`, by what is in flight.
@@ -141,7 +152,9 @@ impl Connection {
         self.sent.unanswered(1, &mut workspace.lost);
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            self.send_again(frame, workspace);
+            if !self.send_control_again(frame, workspace) {
+                self.channels.send_again(frame);
+            }
         }
     }
 

@@ -160,6 +160,8 @@ pub struct ChannelStatistics {
     pub messages_sent: u64,
     /// Frames sent again.
     pub retransmitted: u64,
+    /// Copies that rode along before anything was known to be lost.
+    pub copied: u64,
     /// Unreliable messages that waited too long.
     pub expired: u64,
     /// Messages replaced by a newer one.
@@ -169,6 +171,10 @@ pub struct ChannelStatistics {
 /// How long a meter gathers before its figure changes.
 const RATE_PERIOD: Duration = Duration::from_secs(1);
 const LOSS_PERIOD: Duration = Duration::from_secs(3);
+/// From so few packets in a period no share can be told.
+const LOSS_PACKETS_FEW: u64 = 20;
+/// From so many a share can be told before the period is over.
+const LOSS_PACKETS_KNOWN: u64 = 150;
 
 /// Bytes per second over the last full second.
 #[derive(Clone, Copy, Debug, Default)]
@@ -211,6 +217,7 @@ pub struct LossMeter {
     all: u64,
     lost: u64,
     share: f32,
+    has_full_period: bool,
 }
 
 impl LossMeter {
@@ -220,11 +227,19 @@ impl LossMeter {
         if now.saturating_since(self.period_start) >= LOSS_PERIOD {
             if self.all > 0 {
                 self.share = (self.lost as f32 / self.all as f32).min(1.0);
+                self.has_full_period |= self.all >= LOSS_PACKETS_FEW;
             }
             (self.all, self.lost, self.period_start) = (0, 0, now);
         }
         self.all += all;
         self.lost = self.lost.saturating_add_signed(lost);
+    }
+
+    /// The share in thousandths, once there were enough packets to tell: a full period, or as many as a game sends in one.
+    #[must_use]
+    pub fn known_permille(&self) -> Option<u32> {
+        let is_known = self.has_full_period || self.all >= LOSS_PACKETS_KNOWN;
+        is_known.then(|| (self.share() * 1_000.0) as u32)
     }
 
     /// The share of the last full period, or of the present one before that.

@@ -458,7 +458,7 @@ fn strict_priority_goes_first_and_weights_share() {
     let mut counts = [0u32; 3];
     for round in 0..100 {
         let (mut packet, mut frames) = (Vec::new(), Vec::new());
-        channels.fill(Instant::ZERO, &mut send::PacketRoom::new(&mut packet, 1_175, &mut frames));
+        channels.fill(Instant::ZERO, &mut send::PacketRoom::new(1, &mut packet, 1_175, &mut frames));
         for frame in frames {
             let SentFrame::Messages { position, count, .. } = frame else { panic!("{frame:?}") };
             counts[usize::from(position)] += u32::from(count);

@@ -128,7 +128,7 @@ impl Connection {
 
         self.channels.expire(now);
         workspace.frames.clear();
-        let mut room = PacketRoom::new(buffer, end, &mut workspace.frames);
+        let mut room = PacketRoom::new(number, buffer, end, &mut workspace.frames);
         if self.acks.has_waiting() {
             let (acks, received) = (&mut self.acks, &self.received);
             room.write_ack(|packet| acks.write(now, received, packet));

@@ -229,6 +229,31 @@ impl Endpoint {
         true
     }
 
+    /// Says goodbye, with the words they were given, to all peers that still wait for reliable messages to go through
+    /// first: for an end that can wait no longer.
+    pub fn cut_flushes_short(&mut self) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if self.connection_mut(index).is_some_and(Connection::cut_flush_short) {
+                self.make_ready(index);
+            }
+        }
+    }
+
+    /// Waits no longer for the other sides of connections that are closing: each that was announced ends with its
+    /// `Disconnected`. What was to be said must have been sent.
+    pub fn abandon_closing(&mut self) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if let Some(PeerState::Connected(connection)) =
+                self.slots.get_mut(index).map(|peer| &mut peer.state)
+            {
+                connection.abandon_closing(&mut self.workspace);
+                self.make_ready(index);
+            }
+        }
+    }
+
     /// Opens or closes the door for new peers: while closed they are refused as `Full`.
     pub fn set_admitting(&mut self, is_admitting: bool) {
         self.is_admitting = is_admitting;

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use tme_core::channel::{
-    CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, Channel, ChannelId, ChannelMode, ChannelTable,
+    CHANNEL_NAME_BYTES_MAX, CHANNELS_MAX, Channel, ChannelId, ChannelMode, ChannelTable, Redundancy,
 };
 use tme_core::connection::{CloseMode, ConnectionConfig, Side, StartNumbers};
 use tme_core::crypto::packet::KeyLimits;
@@ -159,6 +159,13 @@ fn channels(dice: &mut Dice) -> ChannelTable {
         }
         if dice.chance(0.1) {
             channel = channel.queue_age_max(dice.millis(1..=2_000));
+        }
+        if dice.chance(0.4) {
+            channel = channel.redundancy(dice.pick(&[
+                Redundancy::Off,
+                Redundancy::Copies(1),
+                Redundancy::Copies(3),
+            ]));
         }
         channel
     });

@@ -4,7 +4,7 @@ mod derive;
 
 use std::ops::RangeInclusive;
 
-use tme_core::channel::{Channel, ChannelId, ChannelMode, ChannelTable};
+use tme_core::channel::{Channel, ChannelId, ChannelMode, ChannelTable, Redundancy};
 use tme_core::connection::{CloseMode, ConnectionConfig, Side};
 use tme_core::crypto::suite::Suite;
 use tme_core::handshake::parameters::Limits;
@@ -255,7 +255,14 @@ pub enum Deed {
 /// The five modes, one channel each, with their wire number as id.
 #[must_use]
 pub fn five_channels() -> ChannelTable {
-    let channels = ChannelMode::ALL.map(|mode| Channel::new(format!("{mode:?}"), mode));
+    five_channels_with(Redundancy::default())
+}
+
+/// The five modes with this redundancy.
+#[must_use]
+pub fn five_channels_with(redundancy: Redundancy) -> ChannelTable {
+    let channels =
+        ChannelMode::ALL.map(|mode| Channel::new(format!("{mode:?}"), mode).redundancy(redundancy));
     // Five distinct positions with short names and default settings are always a valid table.
     ChannelTable::new(channels).unwrap_or_default()
 }

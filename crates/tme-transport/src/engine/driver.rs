@@ -191,8 +191,15 @@ impl Driver {
             self.shared.commands_due_at(self.gathering),
             self.refresh_at,
         ];
-        let next = deadlines.into_iter().flatten().min().map(|at| at.saturating_since(now));
-        [next, timeout].into_iter().flatten().min()
+        // An instant that is not there must not be compared, not even beside its absence: valgrind, which those who link us
+        // use, would take every wait for a decision on undefined memory.
+        const NEVER: Instant = Instant::from_micros(u64::MAX);
+        let next = deadlines.into_iter().fold(NEVER, |next, at| next.min(at.unwrap_or(NEVER)));
+        let next = (next != NEVER).then(|| next.saturating_since(now));
+        match (next, timeout) {
+            (Some(next), Some(timeout)) => Some(next.min(timeout)),
+            (next, timeout) => next.or(timeout),
+        }
     }
 
     // ---- commands ----
@@ -423,11 +430,13 @@ impl Driver {
             }
             match &event {
                 Event::Connected { peer, info } => {
+                    log::info!("{peer} connected from {} as number {}", info.remote, info.number);
                     if let Some(connection) = self.endpoint.connection(*peer) {
                         outbox.lock().insert_peer(now, connection, info);
                     }
                 }
-                Event::Disconnected { peer, .. } => {
+                Event::Disconnected { peer, reason } => {
+                    log::info!("{peer} disconnected: {reason}");
                     if let Some(remote) = outbox.lock().remove_peer(*peer) {
                         self.conditions.remove(remote);
                     }
@@ -514,6 +523,19 @@ impl Driver {
         }
         self.endpoint.set_admitting(false);
         self.flush(now)
+    }
+
+    /// Tells those peers of their end at once that were to hear of it when all messages had gone through: one that never
+    /// hears of it waits for its idle time-out.
+    pub fn cut_flushes_short(&mut self) -> Result<(), EngineError> {
+        self.endpoint.cut_flushes_short();
+        self.flush(self.clock.now())
+    }
+
+    /// Ends the connections whose other side has not answered the goodbye: the game hears of the end of each.
+    pub fn abandon_closing(&mut self) {
+        self.endpoint.abandon_closing();
+        self.collect_events(self.clock.now());
     }
 
     /// Whether every connection has ended.

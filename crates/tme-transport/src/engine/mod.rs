@@ -197,6 +197,9 @@ impl Engine {
         };
         let local_address = link.local_address();
         let public_key = endpoint.public_key();
+        if public_key.is_some() {
+            log::info!("listening on {local_address}");
+        }
         let shared = Arc::new(Shared::new(clock, wake));
         let gathering = if config.drive == Drive::Threaded { config.gathering } else { Duration::ZERO };
         let driver = Driver::new(DriverParts {
@@ -422,6 +425,9 @@ fn wind_down(driver: &mut Driver, request: &StopRequest) -> Result<(), EngineErr
         // Taken aside, so that their presence does not keep the driver from sleeping.
         events.append(driver.events_mut());
     }
+    driver.cut_flushes_short()?;
+    driver.abandon_closing();
+    events.append(driver.events_mut());
     *driver.events_mut() = events;
     Ok(())
 }

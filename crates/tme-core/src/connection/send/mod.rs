@@ -1,11 +1,13 @@
 //! What waits to be sent: one queue per channel, and the order in which they are served.
 
+mod copies;
 mod reliable;
 mod schedule;
 mod unreliable;
 
 use std::time::Duration;
 
+pub use copies::CopyPolicy;
 pub use reliable::ReliableQueue;
 pub use schedule::{PeerAllowance, SendChannels};
 pub use unreliable::UnreliableQueue;
@@ -65,8 +67,10 @@ impl SendCredit {
 pub struct QueueCounters {
     /// Messages whose first byte was sent.
     pub messages_sent: u64,
-    /// Frames sent again.
+    /// Frames sent again because they were lost or a probe was due.
     pub resent: u64,
+    /// Copies that rode along before anything was lost.
+    pub copied: u64,
     /// Unreliable messages that waited too long and were dropped unsent.
     pub expired: u64,
     /// Messages replaced by a newer one.
@@ -86,6 +90,8 @@ impl QueueCounters {
 #[derive(Debug)]
 pub struct PacketRoom<'a> {
     packet: &'a mut Vec<u8>,
+    /// The packet's number.
+    number: u64,
     /// Length that the packet may grow to, without the tag.
     end: usize,
     frames: &'a mut Vec<SentFrame>,
@@ -96,9 +102,15 @@ pub struct PacketRoom<'a> {
 }
 
 impl<'a> PacketRoom<'a> {
-    /// Room in `packet` up to a length of `end`; what is written is recorded in `frames`.
-    pub fn new(packet: &'a mut Vec<u8>, end: usize, frames: &'a mut Vec<SentFrame>) -> Self {
-        Self { packet, end, frames, provokes: Provokes::Nothing, messages: 0, last: None }
+    /// Room in packet `number`, `packet`, up to a length of `end`; what is written is recorded in `frames`.
+    pub fn new(number: u64, packet: &'a mut Vec<u8>, end: usize, frames: &'a mut Vec<SentFrame>) -> Self {
+        Self { packet, number, end, frames, provokes: Provokes::Nothing, messages: 0, last: None }
+    }
+
+    /// The number of the packet.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Bytes left.

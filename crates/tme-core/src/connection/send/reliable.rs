@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::copies::{COPIED_BYTES_MAX, Copies};
 use super::{PacketRoom, QueueCounters, SendCredit};
 use crate::channel::ChannelMode;
 use crate::connection::sent::SentFrame;
@@ -32,6 +33,8 @@ struct Slot {
     bytes: u32,
     key: u32,
     state: State,
+    /// Packets in flight that carry it whole: while there is one, the loss of another matters not.
+    carriers: u8,
 }
 
 /// Which cells of a long message were acknowledged.
@@ -81,13 +84,14 @@ pub struct ReliableQueue {
     span_max: u64,
     /// Newest sequence of each key (ReliableLatest).
     newest_of_key: BTreeMap<u32, u64>,
+    copies: Copies,
 }
 
 impl ReliableQueue {
     /// An empty queue for the channel at `position`; `first` is its first sequence, `credit` what the receiver grants to
     /// begin with.
     #[must_use]
-    pub const fn new(position: u8, mode: ChannelMode, first: u64, credit: SendCredit) -> Self {
+    pub fn new(position: u8, mode: ChannelMode, first: u64, credit: SendCredit) -> Self {
         Self {
             span_max: credit.messages(),
             position,
@@ -103,6 +107,7 @@ impl ReliableQueue {
             waiting_bytes: 0,
             credit,
             newest_of_key: BTreeMap::new(),
+            copies: Copies::default(),
         }
     }
 
@@ -140,6 +145,7 @@ impl ReliableQueue {
         self.slots.shrink_to_fit();
         self.again.shrink_to_fit();
         self.skips.shrink_to_fit();
+        self.copies.release_spare();
     }
 
     /// Whether a message with this key may be queued under a limit of `keys_max` keys.
@@ -174,6 +180,7 @@ impl ReliableQueue {
             bytes: bytes as u32,
             key,
             state: State::Waiting,
+            carriers: 0,
         });
     }
 
@@ -267,8 +274,28 @@ impl ReliableQueue {
         }
     }
 
-    /// What this frame carried is lost, or is to go again with a probe.
+    /// What this frame carried is lost. A message that another packet still carries waits for the fate of that one.
     pub fn handle_lost(&mut self, frame: SentFrame) {
+        let SentFrame::Messages { position, first, count } = frame else { return self.send_again(frame) };
+        for sequence in first..first + u64::from(count) {
+            let Some(slot) = self.slot_mut(sequence) else { continue };
+            slot.carriers = slot.carriers.saturating_sub(1);
+            if slot.carriers > 0 {
+                continue;
+            }
+            match self.again.back_mut() {
+                Some(SentFrame::Messages { first, count, .. })
+                    if *first + u64::from(*count) == sequence && *count < u16::MAX =>
+                {
+                    *count += 1;
+                }
+                _ => self.again.push_back(SentFrame::Messages { position, first: sequence, count: 1 }),
+            }
+        }
+    }
+
+    /// What this frame carried is to go again, whatever became of it.
+    pub fn send_again(&mut self, frame: SentFrame) {
         match frame {
             SentFrame::Messages { .. } | SentFrame::Cells { .. } => self.again.push_back(frame),
             SentFrame::Skip { sequence, .. }
@@ -316,7 +343,7 @@ impl ReliableQueue {
         counters: &mut QueueCounters,
     ) -> Option<usize> {
         if !self.skips.is_empty() || !self.again.is_empty() {
-            let written = self.write_skip(room).or_else(|| self.write_again(room, counters));
+            let written = self.write_skip(room).or_else(|| self.write_again(now, room, counters));
             // A lost message that was superseded meanwhile has become a SKIP by now.
             if let Some(written) = written.or_else(|| self.write_skip(room)) {
                 return Some(written);
@@ -345,10 +372,15 @@ impl ReliableQueue {
         None
     }
 
-    fn write_again(&mut self, room: &mut PacketRoom<'_>, counters: &mut QueueCounters) -> Option<usize> {
+    fn write_again(
+        &mut self,
+        now: Instant,
+        room: &mut PacketRoom<'_>,
+        counters: &mut QueueCounters,
+    ) -> Option<usize> {
         while let Some(&piece) = self.again.front() {
             let step = match piece {
-                SentFrame::Messages { first, .. } => self.write_message_again(first, room)?,
+                SentFrame::Messages { first, .. } => self.write_message_again(now, first, room)?,
                 SentFrame::Cells { sequence, index, count, .. } => {
                     self.write_cells_again(sequence, index, count, room)?
                 }
@@ -383,8 +415,14 @@ impl ReliableQueue {
         }
     }
 
-    fn write_message_again(&mut self, sequence: u64, room: &mut PacketRoom<'_>) -> Option<Step> {
+    fn write_message_again(
+        &mut self,
+        now: Instant,
+        sequence: u64,
+        room: &mut PacketRoom<'_>,
+    ) -> Option<Step> {
         let (position, mode) = (self.position, self.mode);
+        let has_copies = self.copies.count() > 0;
         let Some(slot) = self.slot_mut(sequence) else { return Some(Step::NOTHING) };
         match (slot.state, &slot.payload) {
             (State::Superseded, _) => {
@@ -394,6 +432,11 @@ impl ReliableQueue {
             }
             (State::Sent, Some(payload)) => {
                 let written = room.write_numbered(position, mode, sequence, slot.key, payload)?;
+                slot.carriers = slot.carriers.saturating_add(1);
+                // What was lost once is repeated in two packets.
+                if has_copies && slot.is_copied() {
+                    self.copies.push(now, sequence, room.number(), 1);
+                }
                 Some(Step { taken: 1, written })
             }
             _ => Some(Step::NOTHING),
@@ -469,14 +512,83 @@ impl ReliableQueue {
         if cell == 0 {
             let slot = self.slot_mut(sequence)?;
             slot.state = State::Sent;
+            slot.carriers = 1;
             counters.handle_first_sent(now, slot.queued_at);
             counters.messages_sent += 1;
+            let is_copied = slot.is_copied();
             self.credit.spend(bytes as u64);
             connection_credit.spend(bytes as u64);
+            if is_copied {
+                self.copies.push(now, sequence, room.number(), self.copies.count());
+            }
         }
         Some(written)
     }
+
+    /// How many copies messages get from now on.
+    pub fn set_copies(&mut self, copies: u8) {
+        self.copies.set_count(copies);
+    }
+
+    /// Bytes of messages that were never sent, as far as they matter to a packet of `enough` bytes.
+    #[must_use]
+    pub fn unsent_bytes(&self, enough: usize) -> usize {
+        let mut bytes = 0;
+        let unsent = (self.next_new - self.base) as usize;
+        for slot in self.slots.range(unsent.min(self.slots.len())..) {
+            bytes += slot.bytes as usize + FRAME_BYTES_MAX;
+            if bytes >= enough {
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// Writes messages that left in earlier packets once more, as far as `budget` goes. Gives the bytes written.
+    pub fn write_copies(
+        &mut self,
+        now: Instant,
+        room: &mut PacketRoom<'_>,
+        budget: usize,
+        counters: &mut QueueCounters,
+    ) -> usize {
+        let (position, mode, number) = (self.position, self.mode, room.number());
+        let (mut index, mut written) = (0, 0);
+        while let Some(copy) = self.copies.get(index) {
+            let place = copy.sequence.checked_sub(self.base).map(|place| place as usize);
+            let slot = place.and_then(|place| self.slots.get_mut(place));
+            let Some(Slot { state: State::Sent, payload: Some(payload), key, carriers, .. }) = slot else {
+                self.copies.remove(index);
+                continue;
+            };
+            if !copy.is_due(now, number) {
+                index += 1;
+                continue;
+            }
+            if written + payload.len() + FRAME_BYTES_MAX > budget {
+                break;
+            }
+            let Some(bytes) = room.write_numbered(position, mode, copy.sequence, *key, payload) else {
+                break;
+            };
+            *carriers = carriers.saturating_add(1);
+            written += bytes;
+            counters.copied += 1;
+            index += usize::from(self.copies.handle_written(now, index, number));
+        }
+        written
+    }
 }
+
+impl Slot {
+    /// Whether a copy of it may ride along.
+    const fn is_copied(&self) -> bool {
+        self.cells.is_none() && self.bytes as usize <= COPIED_BYTES_MAX
+    }
+}
+
+/// Most bytes of a MESSAGE frame before its data: type, sequence, key and length.
+const FRAME_BYTES_MAX: usize = 1 + 3 + 5 + 2;
 
 /// How far one attempt to send something again came.
 struct Step {

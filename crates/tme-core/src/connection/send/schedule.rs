@@ -1,6 +1,7 @@
 //! All send queues of a connection and the order in which they are served: strict priority, then weights.
 
-use super::{PacketRoom, QueueCounters, ReliableQueue, SendCredit, UnreliableQueue};
+use super::copies::COPIES_PER_PACKET_BYTES_MAX;
+use super::{CopyPolicy, PacketRoom, QueueCounters, ReliableQueue, SendCredit, UnreliableQueue};
 use crate::channel::{ChannelId, ChannelMode, ChannelSettings, ChannelTable};
 use crate::connection::budget::Backlog;
 use crate::connection::sent::SentFrame;
@@ -41,6 +42,7 @@ pub struct SendChannels {
     active: u32,
     /// Bit per position: `push` has answered `WouldBlock` since the last `Writable`.
     refused: u32,
+    copy_policy: CopyPolicy,
 }
 
 /// What the peer is willing to receive.
@@ -84,7 +86,13 @@ impl SendChannels {
             message_bytes_max: allowance.message_bytes_max,
             active: 0,
             refused: 0,
+            copy_policy: CopyPolicy::default(),
         }
+    }
+
+    /// Takes a new figure of loss in, in thousandths: it decides how many copies small messages get.
+    pub fn handle_loss_figure(&mut self, now: Instant, loss_permille: u32) {
+        self.copy_policy.handle_loss(now, loss_permille);
     }
 
     /// Queues a message or says why not; then nothing was queued.
@@ -190,8 +198,45 @@ impl SendChannels {
         })
     }
 
-    /// Fills the packet from the queues.
+    /// Fills the packet from the queues, with copies of what left before in what room is left.
     pub fn fill(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
+        // In front of what is new, copies are shorter: the new message's sequence is then the successor. Only a packet
+        // that has room for everything takes them there.
+        let has_room = self.has_room_for_copies(room.bytes());
+        if has_room {
+            self.write_copies(now, room);
+        }
+        self.fill_from_queues(now, room);
+    }
+
+    fn has_room_for_copies(&self, room_bytes: usize) -> bool {
+        let enough = room_bytes.saturating_sub(COPIES_PER_PACKET_BYTES_MAX);
+        let mut unsent = 0;
+        for channel in bits(self.active).filter_map(|position| self.channels.get(position)) {
+            unsent += match &channel.queue {
+                Queue::Unreliable(queue) => queue.queued_bytes() + queue.queued_messages() * 8,
+                Queue::Reliable(queue) => queue.unsent_bytes(enough),
+            };
+            if unsent >= enough {
+                return false;
+            }
+        }
+        enough > 0
+    }
+
+    /// Lets small reliable messages of earlier packets ride again.
+    fn write_copies(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
+        let mut budget = COPIES_PER_PACKET_BYTES_MAX;
+        for channel in &mut self.channels {
+            if let Queue::Reliable(queue) = &mut channel.queue {
+                queue.set_copies(self.copy_policy.copies(channel.settings.redundancy));
+                let written = queue.write_copies(now, room, budget, &mut channel.counters);
+                budget = budget.saturating_sub(written);
+            }
+        }
+    }
+
+    fn fill_from_queues(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
         let mut does_not_fit = 0u32;
         while let Some(position) = self.next_to_serve(does_not_fit) {
             let Some(channel) = self.channels.get_mut(position) else { return };
@@ -250,10 +295,20 @@ impl SendChannels {
         }
     }
 
-    /// What a packet carried is lost, or is to go again with a probe.
+    /// What a packet carried is lost.
     pub fn handle_lost(&mut self, frame: SentFrame) {
         if let Some(queue) = self.reliable_of(frame) {
             queue.handle_lost(frame);
+            if let Some(position) = position_of(frame) {
+                self.activate(usize::from(position));
+            }
+        }
+    }
+
+    /// What a packet carried is to go again with a probe.
+    pub fn send_again(&mut self, frame: SentFrame) {
+        if let Some(queue) = self.reliable_of(frame) {
+            queue.send_again(frame);
             if let Some(position) = position_of(frame) {
                 self.activate(usize::from(position));
             }

@@ -244,7 +244,7 @@ fn a_sender_waits_for_the_oldest_message_however_much_credit_it_has() {
     }
     let fill = |channels: &mut SendChannels| {
         let (mut packet, mut frames) = (Vec::new(), Vec::new());
-        channels.fill(NOW, &mut send::PacketRoom::new(&mut packet, 1_200, &mut frames));
+        channels.fill(NOW, &mut send::PacketRoom::new(1, &mut packet, 1_200, &mut frames));
         frames
     };
     let messages = |first, count| SentFrame::Messages { position: 0, count, first };
@@ -274,7 +274,7 @@ fn a_sender_puts_2048_messages_into_a_packet_and_not_one_more() {
     let modes = [ChannelMode::ReliableUnordered, ChannelMode::Unreliable];
     for expected in [2_048, 3_000 - 2_048] {
         let (mut packet, mut frames) = (Vec::new(), Vec::new());
-        channels.fill(NOW, &mut send::PacketRoom::new(&mut packet, 65_000, &mut frames));
+        channels.fill(NOW, &mut send::PacketRoom::new(1, &mut packet, 65_000, &mut frames));
         assert_eq!(Frames::new(&packet, &modes).filter(Result::is_ok).count(), expected);
     }
 }

@@ -1,0 +1,2134 @@
+/// @file tme.hpp
+/// TME, the Travelers Multiplayer Engine, for C++17: encrypted, reliable game networking.
+///
+/// One header over the C interface `tme.h`, whose contract is docs/C_API.md; link what that needs (TME::tme). It works
+/// without exceptions and without RTTI. The names are those of C: `tme_server_peer_info(server, ...)` is
+/// `server.peer_info(...)`, and what C returns through pointers comes back as a `Result`.
+///
+/// Macros, to be set for the whole program: `TME_ENABLE_EXCEPTIONS` lets the value of a failed `Result` throw
+/// `tme::Exception` instead of ending the process with a message.
+///
+/// It is one file, long as it is, because that is what people copy into their tree.
+///
+/// SPDX-License-Identifier: MIT OR Apache-2.0
+#ifndef TME_HPP
+#define TME_HPP
+
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "tme.hpp needs C++17: -std=c++17, or /std:c++17"
+#endif
+
+#include <tme.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+#if defined(__has_include)
+#if __has_include(<version>)
+#include <version>
+#endif
+#endif
+#if defined(__cpp_lib_span)
+#include <span>
+#endif
+
+#if defined(TME_ENABLE_EXCEPTIONS) && !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "TME_ENABLE_EXCEPTIONS needs a compiler that was not told to leave exceptions out"
+#endif
+
+namespace tme {
+
+// ---- Numbers: the constants of tme.h as types ---------------------------------------------------
+// Every one of them may hold a number of a newer library, so `default:` belongs into every switch.
+
+/// What a call came to: negative if it did not do what was asked. The causes are in docs/C_API.md, section 2.
+enum class ErrorCode : TmeResult {
+    ok = TME_OK,
+    partial = TME_PARTIAL,
+    address = TME_ERROR_ADDRESS,
+    channels = TME_ERROR_CHANNELS,
+    key = TME_ERROR_KEY,
+    file = TME_ERROR_FILE,
+    config = TME_ERROR_CONFIG,
+    conditions = TME_ERROR_CONDITIONS,
+    already_installed = TME_ERROR_ALREADY_INSTALLED,
+    bind = TME_ERROR_BIND,
+    system = TME_ERROR_SYSTEM,
+    wait = TME_ERROR_WAIT,
+    socket = TME_ERROR_SOCKET,
+    closed = TME_ERROR_CLOSED,
+    poisoned = TME_ERROR_POISONED,
+    unknown_channel = TME_ERROR_UNKNOWN_CHANNEL,
+    too_large = TME_ERROR_TOO_LARGE,
+    would_block = TME_ERROR_WOULD_BLOCK,
+    too_many_keys = TME_ERROR_TOO_MANY_KEYS,
+    key_not_allowed = TME_ERROR_KEY_NOT_ALLOWED,
+    not_connected = TME_ERROR_NOT_CONNECTED,
+    null = TME_ERROR_NULL,
+    handle = TME_ERROR_HANDLE,
+    struct_size = TME_ERROR_STRUCT_SIZE,
+    struct_tail = TME_ERROR_STRUCT_TAIL,
+    utf8 = TME_ERROR_UTF8,
+    flags = TME_ERROR_FLAGS,
+    unknown_value = TME_ERROR_ENUM,
+    length = TME_ERROR_LENGTH,
+    buffer_too_small = TME_ERROR_BUFFER_TOO_SMALL,
+    argument = TME_ERROR_ARGUMENT,
+    busy = TME_ERROR_BUSY,
+    unknown_peer = TME_ERROR_UNKNOWN_PEER,
+    unknown_message = TME_ERROR_UNKNOWN_MESSAGE,
+    too_many_retained = TME_ERROR_TOO_MANY_RETAINED,
+    not_writable = TME_ERROR_NOT_WRITABLE,
+    no_figures = TME_ERROR_NO_FIGURES,
+    internal = TME_ERROR_INTERNAL,
+};
+
+/// Why a connection was refused or ended; `to_string` says what the reader can do.
+enum class Reason : std::uint32_t {
+    none = 0,
+    version = TME_REASON_VERSION,
+    application = TME_REASON_APPLICATION,
+    busy = TME_REASON_BUSY,
+    suites = TME_REASON_SUITES,
+    identity_required = TME_REASON_IDENTITY_REQUIRED,
+    channel_table = TME_REASON_CHANNEL_TABLE,
+    full = TME_REASON_FULL,
+    banned = TME_REASON_BANNED,
+    denied = TME_REASON_DENIED,
+    token = TME_REASON_TOKEN,
+    extension = TME_REASON_EXTENSION,
+    parameters = TME_REASON_PARAMETERS,
+    schema = TME_REASON_SCHEMA,
+    closed = TME_REASON_CLOSED,
+    shutdown = TME_REASON_SHUTDOWN,
+    kicked = TME_REASON_KICKED,
+    replaced = TME_REASON_REPLACED,
+    protocol_violation = TME_REASON_PROTOCOL_VIOLATION,
+    flow_control = TME_REASON_FLOW_CONTROL,
+    key_exhausted = TME_REASON_KEY_EXHAUSTED,
+    reset = TME_REASON_RESET,
+    timed_out = TME_REASON_TIMED_OUT,
+    internal = TME_REASON_INTERNAL,
+    connect_timed_out = TME_REASON_CONNECT_TIMED_OUT,
+    aborted = TME_REASON_ABORTED,
+    unresolved = TME_REASON_UNRESOLVED,
+    untrusted_key = TME_REASON_UNTRUSTED_KEY,
+};
+
+/// Who ended a connection.
+enum class Origin : std::uint32_t {
+    /// This side.
+    local = 0,
+    /// The other side, proven.
+    remote = TME_EVENT_FLAG_REMOTE,
+    /// Somebody who could see our datagrams; not proven to be the server.
+    unauthenticated = TME_EVENT_FLAG_UNAUTHENTICATED,
+};
+
+/// How the messages of a channel are treated.
+enum class Mode : std::uint32_t {
+    /// May be lost or reordered, never delivered twice.
+    unreliable = TME_CHANNEL_UNRELIABLE,
+    /// Newest wins: a message older than the last delivered one is dropped.
+    sequenced = TME_CHANNEL_SEQUENCED,
+    /// Every message once, in any order.
+    reliable_unordered = TME_CHANNEL_RELIABLE_UNORDERED,
+    /// Every message once, in the order of sending.
+    reliable_ordered = TME_CHANNEL_RELIABLE_ORDERED,
+    /// Per key only the newest value is guaranteed.
+    reliable_latest = TME_CHANNEL_RELIABLE_LATEST,
+};
+
+/// How much goes to a sink of the log.
+enum class LogLevel : std::uint32_t {
+    off = TME_LOG_OFF,
+    error = TME_LOG_ERROR,
+    warn = TME_LOG_WARN,
+    info = TME_LOG_INFO,
+    debug = TME_LOG_DEBUG,
+    trace = TME_LOG_TRACE,
+};
+
+/// Where lines of the log go.
+enum class LogSink : std::uint32_t {
+    console = TME_LOG_SINK_CONSOLE,
+    file = TME_LOG_SINK_FILE,
+    callback = TME_LOG_SINK_CALLBACK,
+};
+
+/// Which datagrams network conditions concern.
+enum class Direction : std::uint32_t {
+    /// What this handle receives.
+    incoming = TME_DIRECTION_INCOMING,
+    /// What this handle sends.
+    outgoing = TME_DIRECTION_OUTGOING,
+};
+
+/// Which way along a network: a client sends up and receives down, a server the other way round.
+enum class Path : std::uint32_t {
+    up = TME_PATH_UP,
+    down = TME_PATH_DOWN,
+};
+
+/// How the delay of datagrams varies.
+enum class Jitter : std::uint32_t {
+    /// Every datagram takes the same time.
+    none = TME_JITTER_NONE,
+    /// Uniform in the delay +- `jitter`.
+    uniform = TME_JITTER_UNIFORM,
+    /// An extra delay with the median `jitter`, the 99th percentile `jitter_p99` and the maximum `jitter_max`.
+    skewed = TME_JITTER_SKEWED,
+};
+
+/// Who is at the other end of a connection. Never used twice, so a stale one is an error and never somebody else.
+enum class PeerId : TmePeer {
+    /// Nobody.
+    none = 0,
+};
+
+/// Names a channel in its table: 0-255, by default the position.
+using ChannelId = std::uint32_t;
+
+/// Most channels of a table.
+inline constexpr std::size_t channels_max = TME_CHANNELS_MAX;
+
+/// A constant text for a result.
+[[nodiscard]] inline const char* to_string(ErrorCode code) {
+    return tme_result_string(static_cast<TmeResult>(code));
+}
+
+/// A constant text for a reason; it says what the reader can do.
+[[nodiscard]] inline const char* to_string(Reason reason) {
+    return tme_reason_string(static_cast<std::uint32_t>(reason));
+}
+
+/// A constant name for an origin.
+[[nodiscard]] constexpr const char* to_string(Origin origin) {
+    switch (origin) {
+    case Origin::local: return "local";
+    case Origin::remote: return "remote";
+    case Origin::unauthenticated: return "unauthenticated";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a mode.
+[[nodiscard]] constexpr const char* to_string(Mode mode) {
+    switch (mode) {
+    case Mode::unreliable: return "unreliable";
+    case Mode::sequenced: return "sequenced";
+    case Mode::reliable_unordered: return "reliable_unordered";
+    case Mode::reliable_ordered: return "reliable_ordered";
+    case Mode::reliable_latest: return "reliable_latest";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a level.
+[[nodiscard]] constexpr const char* to_string(LogLevel level) {
+    switch (level) {
+    case LogLevel::off: return "off";
+    case LogLevel::error: return "error";
+    case LogLevel::warn: return "warn";
+    case LogLevel::info: return "info";
+    case LogLevel::debug: return "debug";
+    case LogLevel::trace: return "trace";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a sink.
+[[nodiscard]] constexpr const char* to_string(LogSink sink) {
+    switch (sink) {
+    case LogSink::console: return "console";
+    case LogSink::file: return "file";
+    case LogSink::callback: return "callback";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a direction.
+[[nodiscard]] constexpr const char* to_string(Direction direction) {
+    switch (direction) {
+    case Direction::incoming: return "incoming";
+    case Direction::outgoing: return "outgoing";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a way.
+[[nodiscard]] constexpr const char* to_string(Path path) {
+    switch (path) {
+    case Path::up: return "up";
+    case Path::down: return "down";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a kind of jitter.
+[[nodiscard]] constexpr const char* to_string(Jitter jitter) {
+    switch (jitter) {
+    case Jitter::none: return "none";
+    case Jitter::uniform: return "uniform";
+    case Jitter::skewed: return "skewed";
+    default: return "unknown";
+    }
+}
+
+/// The peer's id as a decimal number.
+[[nodiscard]] inline std::string to_string(PeerId peer) { return std::to_string(static_cast<TmePeer>(peer)); }
+
+/// Several lambdas as one visitor: `std::visit(tme::overloaded{...}, event)`.
+template <class... Visitors>
+struct overloaded : Visitors... {
+    using Visitors::operator()...;
+};
+template <class... Visitors>
+overloaded(Visitors...) -> overloaded<Visitors...>;
+
+// ---- Results: what can fail says so in its type -------------------------------------------------
+
+/// Why a call failed: a stable code for the program, a message for people.
+class Error {
+public:
+    /// `detail` is what is particular to this failure; it may be empty.
+    explicit Error(ErrorCode code, std::string detail = {}) : code_(code), detail_(std::move(detail)) {}
+
+    /// Stable in all languages and versions.
+    [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+
+    /// What is particular to this failure, such as "message of 70000 bytes exceeds the limit of 65536 on channel 1".
+    [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
+
+    /// What happened, for a log or a person: the text of the code and the detail.
+    [[nodiscard]] std::string message() const {
+        std::string text = to_string(code_);
+        // Without a detail of its own the library repeats the text of the code.
+        if (!detail_.empty() && detail_ != text) {
+            text += ": ";
+            text += detail_;
+        }
+        return text;
+    }
+
+    /// Takes the detail of this thread's newest failed call; to be asked before another call fails.
+    [[nodiscard]] static Error last(TmeResult result) {
+        const auto code = static_cast<ErrorCode>(result);
+        if (code == ErrorCode::would_block) {
+            // An everyday answer that says all there is to know; its detail would cost more than the send.
+            return Error(code);
+        }
+        char text[513];
+        text[0] = '\0';
+        tme_last_error(text, sizeof text, nullptr);
+        return Error(code, text);
+    }
+
+private:
+    ErrorCode code_;
+    std::string detail_;
+};
+
+#if defined(TME_ENABLE_EXCEPTIONS)
+/// What the value of a failed `Result` throws, with TME_ENABLE_EXCEPTIONS.
+class Exception : public std::exception {
+public:
+    explicit Exception(Error error) : error_(std::move(error)), message_(error_.message()) {}
+
+    /// The message of the error.
+    [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
+
+    /// Why the call failed.
+    [[nodiscard]] const Error& error() const noexcept { return error_; }
+
+private:
+    Error error_;
+    std::string message_;
+};
+#endif
+
+namespace detail {
+
+/// The end of asking a failed result for its value.
+[[noreturn]] inline void refuse(const Error& error) {
+#if defined(TME_ENABLE_EXCEPTIONS)
+    throw Exception(error);
+#else
+    std::fprintf(stderr, "tme: a result was used that is an error: %s\n", error.message().c_str());
+    std::abort();
+#endif
+}
+
+/// What `error()` of a success gives.
+inline const Error& no_error() {
+    static const Error none(ErrorCode::ok);
+    return none;
+}
+
+} // namespace detail
+
+/// A value, or why there is none. True if there is one.
+///
+/// `*`, `->` and `value()` of a failed one end the process with the error's message, or throw `Exception` with
+/// TME_ENABLE_EXCEPTIONS; they never go on with garbage. A temporary one gives its value away, not a reference into
+/// itself: `for (auto peer : *server.peers())` is safe.
+template <class T>
+class Result {
+public:
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+    [[nodiscard]] explicit operator bool() const noexcept { return state_.index() == 0; }
+
+    [[nodiscard]] T& value() & { return checked(*this); }
+    [[nodiscard]] const T& value() const& { return checked(*this); }
+    [[nodiscard]] T value() && { return std::move(checked(*this)); }
+    [[nodiscard]] T& operator*() & { return checked(*this); }
+    [[nodiscard]] const T& operator*() const& { return checked(*this); }
+    [[nodiscard]] T operator*() && { return std::move(checked(*this)); }
+    [[nodiscard]] T* operator->() { return &checked(*this); }
+    [[nodiscard]] const T* operator->() const { return &checked(*this); }
+
+    /// Why there is no value; code `ok` if there is one.
+    [[nodiscard]] const Error& error() const noexcept {
+        const Error* error = std::get_if<1>(&state_);
+        return error ? *error : detail::no_error();
+    }
+
+    /// The code of the error; `ok` if there is a value.
+    [[nodiscard]] ErrorCode code() const noexcept { return *this ? ErrorCode::ok : error().code(); }
+
+private:
+    template <class Self>
+    static auto& checked(Self& self) {
+        auto* value = std::get_if<0>(&self.state_);
+        if (!value) {
+            detail::refuse(*std::get_if<1>(&self.state_));
+        }
+        return *value;
+    }
+
+    std::variant<T, Error> state_;
+};
+
+/// Done, or why not. True if done.
+template <>
+class Result<void> {
+public:
+    Result() = default;
+    Result(Error error) : error_(std::move(error)) {}
+
+    [[nodiscard]] explicit operator bool() const noexcept { return !error_; }
+
+    /// Nothing; of a failed one it ends the process, or throws, as every `value()` does.
+    void value() const {
+        if (error_) {
+            detail::refuse(*error_);
+        }
+    }
+
+    /// Why it was not done; code `ok` if it was.
+    [[nodiscard]] const Error& error() const noexcept { return error_ ? *error_ : detail::no_error(); }
+
+    /// The code of the error; `ok` if done.
+    [[nodiscard]] ErrorCode code() const noexcept { return *this ? ErrorCode::ok : error().code(); }
+
+private:
+    std::optional<Error> error_;
+};
+
+// ---- Bytes: what is sent and what has come ------------------------------------------------------
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_text_unit = std::is_same_v<T, char>
+#if defined(__cpp_char8_t)
+    || std::is_same_v<T, char8_t>
+#endif
+    ;
+
+template <class T>
+inline constexpr bool is_byte_like =
+    is_text_unit<T> || std::is_same_v<T, unsigned char> || std::is_same_v<T, signed char> ||
+    std::is_same_v<T, std::byte>;
+
+template <class T>
+using Pointee = std::remove_cv_t<std::remove_pointer_t<T>>;
+
+/// Whether `T` is something like std::vector<std::uint8_t>: `data()` and `size()` of elements of one byte.
+template <class T, class = void>
+inline constexpr bool is_byte_container = false;
+template <class T>
+inline constexpr bool is_byte_container<
+    T, std::void_t<decltype(std::declval<const T&>().data()), decltype(std::declval<const T&>().size())>> =
+    std::is_pointer_v<decltype(std::declval<const T&>().data())> &&
+    is_byte_like<Pointee<decltype(std::declval<const T&>().data())>>;
+
+template <class T>
+inline constexpr bool is_byte_array = std::is_array_v<T> && is_byte_like<std::remove_cv_t<std::remove_extent_t<T>>>;
+
+template <class T>
+inline constexpr bool is_text_pointer = std::is_pointer_v<T> && is_text_unit<Pointee<T>>;
+
+} // namespace detail
+
+/// A view of bytes that belong to somebody else, as std::span<const std::byte> is one, and convertible to and from it.
+///
+/// Made of whatever holds bytes: std::string_view, std::string, std::vector<std::uint8_t>, std::array<std::byte, N>,
+/// std::span, C arrays. Text is what C takes for it: of `"hello"`, any other array of `char` and a `const char*` it is
+/// the part before the first NUL. Write `std::string_view(buffer, size)` or `Bytes(buffer, size)` where zeros count.
+class Bytes {
+public:
+    constexpr Bytes() noexcept = default;
+
+    /// `size` bytes at `data`, which may be NULL if there are none.
+    Bytes(const void* data, std::size_t size) noexcept : data_(static_cast<const std::byte*>(data)), size_(size) {}
+
+    /// What a string, container or array holds.
+    template <class Source,
+              std::enable_if_t<!std::is_same_v<Source, Bytes> &&
+                                   (detail::is_byte_container<Source> || detail::is_byte_array<Source> ||
+                                    detail::is_text_pointer<Source>),
+                               int> = 0>
+    Bytes(const Source& source) noexcept {
+        if constexpr (detail::is_text_pointer<Source>) {
+            const void* text = source;
+            *this = Bytes(text, text ? std::strlen(static_cast<const char*>(text)) : 0);
+        } else if constexpr (detail::is_byte_container<Source>) {
+            *this = Bytes(source.data(), source.size());
+        } else if constexpr (detail::is_text_unit<std::remove_cv_t<std::remove_extent_t<Source>>>) {
+            const void* end = std::memchr(source, 0, sizeof source);
+            const void* begin = source;
+            *this = Bytes(begin, end ? static_cast<std::size_t>(static_cast<const std::byte*>(end) -
+                                                                static_cast<const std::byte*>(begin))
+                                     : sizeof source);
+        } else {
+            *this = Bytes(source, sizeof source);
+        }
+    }
+
+    [[nodiscard]] constexpr const std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] constexpr const std::byte* begin() const noexcept { return data_; }
+    [[nodiscard]] constexpr const std::byte* end() const noexcept { return data_ + size_; }
+
+    /// The byte at `index`, which must be below `size()`.
+    [[nodiscard]] constexpr std::byte operator[](std::size_t index) const noexcept { return data_[index]; }
+
+    /// The same bytes as text; also a view.
+    [[nodiscard]] std::string_view text() const noexcept {
+        const void* data = data_;
+        return {static_cast<const char*>(data), size_};
+    }
+
+    /// A copy of the bytes.
+    [[nodiscard]] std::vector<std::uint8_t> to_vector() const {
+        const void* data = data_;
+        const auto* first = static_cast<const std::uint8_t*>(data);
+        return size_ == 0 ? std::vector<std::uint8_t>() : std::vector<std::uint8_t>(first, first + size_);
+    }
+
+    /// Whether both views see equal bytes.
+    [[nodiscard]] friend bool operator==(Bytes left, Bytes right) noexcept { return left.text() == right.text(); }
+    [[nodiscard]] friend bool operator!=(Bytes left, Bytes right) noexcept { return !(left == right); }
+
+private:
+    const std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// A view of bytes to be written; convertible to std::span<std::byte>.
+class MutableBytes {
+public:
+    constexpr MutableBytes() noexcept = default;
+    MutableBytes(void* data, std::size_t size) noexcept : data_(static_cast<std::byte*>(data)), size_(size) {}
+
+    [[nodiscard]] constexpr std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] constexpr std::byte* begin() const noexcept { return data_; }
+    [[nodiscard]] constexpr std::byte* end() const noexcept { return data_ + size_; }
+    [[nodiscard]] constexpr std::byte& operator[](std::size_t index) const noexcept { return data_[index]; }
+
+private:
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// Some peers: a std::vector, std::array or std::span of ids, or `{a, b}`. A view.
+class Peers {
+public:
+    Peers(const PeerId* data, std::size_t size) noexcept : data_(data), size_(size) {}
+    Peers(std::initializer_list<PeerId> peers) noexcept {
+        // A view for the length of a call, as every other one; gcc warns where this stands in an initializer.
+        data_ = peers.begin();
+        size_ = peers.size();
+    }
+
+    template <class Source, class = std::enable_if_t<std::is_convertible_v<
+                                decltype(std::declval<const Source&>().data()), const PeerId*>>>
+    Peers(const Source& source) noexcept : data_(source.data()), size_(source.size()) {}
+
+    [[nodiscard]] const PeerId* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    const PeerId* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// ---- What the implementation shares -------------------------------------------------------------
+
+namespace detail {
+
+/// Done, or the error of a negative result.
+[[nodiscard]] inline Result<void> done(TmeResult result) {
+    return result < 0 ? Result<void>(Error::last(result)) : Result<void>();
+}
+
+/// A size for a field of 32 bits; what is beyond is as wrong there as here.
+[[nodiscard]] constexpr std::uint32_t count_of(std::size_t size) noexcept {
+    constexpr std::uint32_t most = (std::numeric_limits<std::uint32_t>::max)();
+    return size > most ? most : static_cast<std::uint32_t>(size);
+}
+
+/// A waiting time in whole milliseconds: what is negative does not wait, what is too long waits for 49 days.
+[[nodiscard]] constexpr std::uint32_t wait_ms(std::chrono::milliseconds time) noexcept {
+    constexpr std::uint32_t most = (std::numeric_limits<std::uint32_t>::max)();
+    return time.count() <= 0 ? 0 : time.count() > most ? most : static_cast<std::uint32_t>(time.count());
+}
+
+/// Turns settings into those of C, and remembers the first that cannot be one.
+class Settings {
+public:
+    explicit Settings(ErrorCode code) : code_(code) {}
+
+    /// NULL for an empty text. The text must outlive what it is given to.
+    [[nodiscard]] const char* text(const char* name, const std::string& text) {
+        if (text.find('\0') != std::string::npos) {
+            object(name, "has a NUL in it");
+        }
+        return text.empty() ? nullptr : text.c_str();
+    }
+
+    [[nodiscard]] std::uint32_t ms(const char* name, std::chrono::milliseconds time) {
+        must_not_be_negative(name, time.count());
+        return wait_ms(time);
+    }
+
+    /// As many microseconds as fit.
+    template <class Unsigned>
+    void us(const char* name, std::chrono::microseconds time, Unsigned& out) {
+        must_not_be_negative(name, time.count());
+        const auto most = (std::numeric_limits<Unsigned>::max)();
+        const auto count = static_cast<std::uint64_t>(time.count() < 0 ? 0 : time.count());
+        out = count > most ? most : static_cast<Unsigned>(count);
+    }
+
+    [[nodiscard]] Result<void> result() const {
+        return objection_.empty() ? Result<void>() : Result<void>(Error(code_, objection_));
+    }
+
+private:
+    void must_not_be_negative(const char* name, std::int64_t count) {
+        if (count < 0) {
+            object(name, "is negative");
+        }
+    }
+
+    void object(const char* name, const char* what) {
+        if (objection_.empty()) {
+            objection_ = std::string(name) + " " + what;
+        }
+    }
+
+    ErrorCode code_;
+    std::string objection_;
+};
+
+/// The text that `write` writes: asks with a buffer that nearly always does, and again if it does not.
+template <class Write>
+[[nodiscard]] Result<std::string> text_of(Write write) {
+    std::string text(128, '\0');
+    std::size_t needed = 0;
+    TmeResult result = write(text.data(), text.size(), &needed);
+    // What grows in between is asked for again.
+    while (result == TME_ERROR_BUFFER_TOO_SMALL && needed > text.size()) {
+        text.assign(needed, '\0');
+        result = write(text.data(), text.size(), &needed);
+    }
+    if (result < 0) {
+        return Error::last(result);
+    }
+    text.resize(std::strlen(text.c_str()));
+    return text;
+}
+
+/// A struct of C that `fill` fills in, as the `T` that derives from it.
+template <class T, class C, class Fill>
+[[nodiscard]] Result<T> figures_of(Fill fill) {
+    T figures{};
+    const TmeResult result = fill(static_cast<C*>(&figures), sizeof(C));
+    return result < 0 ? Result<T>(Error::last(result)) : Result<T>(figures);
+}
+
+} // namespace detail
+
+// ---- Messages: bytes that are kept, passed on or filled in place --------------------------------
+
+/// Bytes of a message that are this program's own: kept from an event, or made to be filled and sent without a copy.
+///
+/// It outlives the server or client it came from. A moved-from one is empty, and every call on it says so.
+/// Threads: any, one at a time per message.
+class OwnedMessage {
+public:
+    /// No message.
+    OwnedMessage() = default;
+
+    /// Makes a message of `length` zero bytes, at most 16 MiB, to be filled through `writable()`.
+    ///
+    /// Errors: `too_large`.
+    [[nodiscard]] static Result<OwnedMessage> create(std::size_t length) {
+        TmeMessage* message = nullptr;
+        const TmeResult result = tme_message_create(length, &message);
+        return take(result, message);
+    }
+
+    /// Makes a second owner of the same bytes, without a copy of them. Neither is writable afterwards.
+    ///
+    /// Errors: `too_many_retained`.
+    [[nodiscard]] Result<OwnedMessage> clone() const {
+        TmeMessage* copy = nullptr;
+        const TmeResult result = tme_message_clone(message_.get(), &copy);
+        return take(result, copy);
+    }
+
+    /// The bytes; they live as long as the message. None if there is no message.
+    [[nodiscard]] Bytes bytes() const {
+        const void* data = nullptr;
+        std::size_t length = 0;
+        return tme_message_bytes(message_.get(), &data, &length) < 0 ? Bytes() : Bytes(data, length);
+    }
+
+    /// Where to write the bytes of a created message, until it is sent or cloned.
+    ///
+    /// Errors: `not_writable` for what came from the network, was cloned, or was given to a send.
+    [[nodiscard]] Result<MutableBytes> writable() {
+        void* data = nullptr;
+        std::size_t length = 0;
+        const TmeResult result = tme_message_writable(message_.get(), &data, &length);
+        return result < 0 ? Result<MutableBytes>(Error::last(result)) : MutableBytes(data, length);
+    }
+
+    /// Whether there is a message.
+    [[nodiscard]] explicit operator bool() const noexcept { return message_ != nullptr; }
+
+    /// For calls of `tme.h`. The message stays this object's.
+    [[nodiscard]] TmeMessage* native_handle() const noexcept { return message_.get(); }
+
+    /// Gives the message to the caller, who ends it by `tme_message_release` or hands it to a send of `tme.h`.
+    [[nodiscard]] TmeMessage* release() noexcept { return message_.release(); }
+
+    /// Keeps the data of an event that `tme.h` gave.
+    ///
+    /// Errors: `unknown_message` if its handle was polled again or destroyed, or if the event has no data;
+    /// `too_many_retained`.
+    [[nodiscard]] static Result<OwnedMessage> retain(TmeMessageId id) {
+        TmeMessage* message = nullptr;
+        const TmeResult result = tme_message_retain(id, &message);
+        return take(result, message);
+    }
+
+private:
+    struct Release {
+        void operator()(TmeMessage* message) const noexcept { tme_message_release(message); }
+    };
+
+    explicit OwnedMessage(TmeMessage* message) noexcept : message_(message) {}
+
+    [[nodiscard]] static Result<OwnedMessage> take(TmeResult result, TmeMessage* message) {
+        return result < 0 ? Result<OwnedMessage>(Error::last(result)) : OwnedMessage(message);
+    }
+
+    std::unique_ptr<TmeMessage, Release> message_;
+};
+
+// ---- Events: what polling gives -----------------------------------------------------------------
+
+namespace detail {
+
+/// An event with data. It cannot be copied: the copy would outlive the bytes it points to.
+class Borrowed {
+public:
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+
+    /// Keeps the data beyond the event, without a copy (up to 512 bytes are copied), on any thread.
+    ///
+    /// Errors: `too_many_retained`; `unknown_message` if there is no data.
+    [[nodiscard]] Result<OwnedMessage> retain() const { return OwnedMessage::retain(message_); }
+
+protected:
+    Borrowed() = default;
+    explicit Borrowed(TmeMessageId message) noexcept : message_(message) {}
+    ~Borrowed() = default;
+
+private:
+    TmeMessageId message_ = 0;
+};
+
+} // namespace detail
+
+/// A peer is connected: messages can be sent and will come.
+struct Connected : detail::Borrowed {
+    explicit Connected(const TmeEvent& raw) noexcept
+        : Borrowed(raw.message), peer(static_cast<PeerId>(raw.peer)), number(static_cast<std::uint32_t>(raw.token)),
+          user_data(raw.data, raw.length), has_key((raw.flags & TME_EVENT_FLAG_HAS_KEY) != 0),
+          is_first_use((raw.flags & TME_EVENT_FLAG_FIRST_USE) != 0) {}
+
+    /// Who: at a server the new peer, at a client the server.
+    PeerId peer;
+    /// The client's number, below 2^31: at a server the new peer's, at a client its own.
+    std::uint32_t number;
+    /// What the other side sent along.
+    Bytes user_data;
+    /// The other side has a key; `peer_info` or `server_info` tells it.
+    bool has_key;
+    /// At a client with known hosts: this server was not known before.
+    bool is_first_use;
+};
+
+/// A message came.
+struct Message : detail::Borrowed {
+    explicit Message(const TmeEvent& raw) noexcept
+        : Borrowed(raw.message), peer(static_cast<PeerId>(raw.peer)), channel(raw.channel),
+          key(static_cast<std::uint32_t>(raw.token)), bytes(raw.data, raw.length) {}
+
+    /// From whom.
+    PeerId peer;
+    /// On which channel.
+    ChannelId channel;
+    /// The key, in reliable-latest channels; else 0.
+    std::uint32_t key;
+    /// The message, until the loop moves on; `retain()` keeps it longer.
+    Bytes bytes;
+};
+
+/// A channel that had answered `would_block` takes messages again.
+struct Writable {
+    explicit Writable(const TmeEvent& raw) noexcept
+        : peer(static_cast<PeerId>(raw.peer)), channel(raw.channel) {}
+
+    /// To whom.
+    PeerId peer;
+    /// Which.
+    ChannelId channel;
+};
+
+/// The peer has been silent for 3 s although an answer is due; `Resumed` or `Disconnected` follows.
+struct Interrupted {
+    explicit Interrupted(const TmeEvent& raw) noexcept : peer(static_cast<PeerId>(raw.peer)) {}
+
+    /// Who.
+    PeerId peer;
+};
+
+/// The peer is heard again.
+struct Resumed {
+    explicit Resumed(const TmeEvent& raw) noexcept : peer(static_cast<PeerId>(raw.peer)) {}
+
+    /// Who.
+    PeerId peer;
+};
+
+/// The connection is over, or was never made. The peer's id names nobody from now on.
+struct Disconnected : detail::Borrowed {
+    explicit Disconnected(const TmeEvent& raw) noexcept
+        : Borrowed(raw.message), peer(static_cast<PeerId>(raw.peer)), reason(static_cast<Reason>(raw.reason)),
+          origin(static_cast<Origin>(raw.flags & (TME_EVENT_FLAG_REMOTE | TME_EVENT_FLAG_UNAUTHENTICATED))),
+          code(static_cast<std::uint32_t>(raw.token)), bytes(raw.data, raw.length) {}
+
+    /// Who.
+    PeerId peer;
+    /// Why.
+    Reason reason;
+    /// Who ended it.
+    Origin origin;
+    /// The game's own code, as `disconnect` and `kick` take it; else 0.
+    std::uint32_t code;
+    /// The game's own bytes, or an explanation.
+    Bytes bytes;
+};
+
+/// News of a kind that this header does not know: the library is newer. To be skipped.
+struct Unknown : detail::Borrowed {
+    Unknown() = default;
+    explicit Unknown(const TmeEvent& event) noexcept : Borrowed(event.message), raw(event) {}
+
+    /// The event as C sees it.
+    TmeEvent raw{};
+};
+
+/// One piece of news: `std::visit(tme::overloaded{...}, event)`, or `std::get_if<tme::Message>(&event)`.
+///
+/// End a visitor with `[](const auto&) {}`: newer versions of this header have more kinds.
+using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected>;
+
+/// Reads an event that `tme.h` gave into `event`. What `server.events()` does for each.
+inline void read_event(const TmeEvent& raw, Event& event) noexcept {
+    switch (raw.type) {
+    case TME_EVENT_CONNECTED: event.emplace<Connected>(raw); break;
+    case TME_EVENT_MESSAGE: event.emplace<Message>(raw); break;
+    case TME_EVENT_WRITABLE: event.emplace<Writable>(raw); break;
+    case TME_EVENT_INTERRUPTED: event.emplace<Interrupted>(raw); break;
+    case TME_EVENT_RESUMED: event.emplace<Resumed>(raw); break;
+    case TME_EVENT_DISCONNECTED: event.emplace<Disconnected>(raw); break;
+    default: event.emplace<Unknown>(raw); break;
+    }
+}
+
+/// A constant name for the kind of an event, such as "connected".
+[[nodiscard]] inline const char* to_string(const Event& event) {
+    const auto type = std::visit(
+        overloaded{
+            [](const Unknown& e) { return e.raw.type; },
+            [](const Connected&) { return TME_EVENT_CONNECTED; },
+            [](const Message&) { return TME_EVENT_MESSAGE; },
+            [](const Writable&) { return TME_EVENT_WRITABLE; },
+            [](const Interrupted&) { return TME_EVENT_INTERRUPTED; },
+            [](const Resumed&) { return TME_EVENT_RESUMED; },
+            [](const Disconnected&) { return TME_EVENT_DISCONNECTED; },
+        },
+        event);
+    return tme_event_string(type);
+}
+
+namespace detail {
+
+inline TmeResult poll(TmeServer* server, TmeEvent* events, std::uint32_t capacity, std::uint32_t* count) {
+    return tme_server_poll(server, events, capacity, count);
+}
+inline TmeResult poll(TmeClient* client, TmeEvent* events, std::uint32_t capacity, std::uint32_t* count) {
+    return tme_client_poll(client, events, capacity, count);
+}
+inline void destroy(TmeServer* server) noexcept { tme_server_destroy(server); }
+inline void destroy(TmeClient* client) noexcept { tme_client_destroy(client); }
+
+/// Events that were polled and not visited yet. It outlives its handle while somebody iterates, and it is not part of
+/// the range, or a loop that is left early would lose events.
+template <class Handle>
+struct Inbox {
+    /// Events per poll. A loop polls again only after a full batch.
+    static constexpr std::uint32_t capacity = 64;
+
+    /// NULL once it is destroyed.
+    Handle* handle;
+    /// Whether somebody iterates.
+    std::atomic<bool> is_busy{false};
+    std::uint32_t next = 0;
+    std::uint32_t count = 0;
+    TmeEvent batch[capacity];
+
+    explicit Inbox(Handle* of) noexcept : handle(of) {}
+};
+
+/// Owns a server or client of C and its inbox.
+template <class Handle>
+class Engine {
+public:
+    explicit Engine(Handle* handle) : inbox_(std::make_shared<Inbox<Handle>>(handle)) {}
+    Engine(Engine&& other) noexcept = default;
+    Engine& operator=(Engine&& other) noexcept {
+        if (this != &other) {
+            end();
+            inbox_ = std::move(other.inbox_);
+        }
+        return *this;
+    }
+    ~Engine() { end(); }
+
+    /// NULL if it was moved from, which every function of C answers with an error.
+    [[nodiscard]] Handle* get() const noexcept { return inbox_ ? inbox_->handle : nullptr; }
+    [[nodiscard]] const std::shared_ptr<Inbox<Handle>>& inbox() const noexcept { return inbox_; }
+
+private:
+    void end() noexcept {
+        if (inbox_) {
+            destroy(inbox_->handle);
+            inbox_->handle = nullptr;
+            inbox_->next = inbox_->count = 0;
+            inbox_.reset();
+        }
+    }
+
+    std::shared_ptr<Inbox<Handle>> inbox_;
+};
+
+} // namespace detail
+
+/// The waiting events of a server or client, for one loop: `for (auto& event : server.events())`.
+///
+/// **An event and its bytes live until the loop moves on to the next one**, polls by `tme.h`, or destroys the server:
+/// beyond that they are gone, also within the same loop. So events with bytes cannot be copied; `event.retain()` keeps
+/// the bytes without a copy, `bytes.to_vector()` copies them.
+///
+/// In the loop everything is allowed: sending, disconnecting, shutting down, moving the server, destroying it (which
+/// ends the loop at the next step), `break` (the rest is visited by the next loop). A second range of the same handle
+/// while this one lives is empty, with `status()` `busy`. No event costs an allocation.
+template <class Handle>
+class Events {
+public:
+    /// Begins to iterate. What `server.events()` does.
+    explicit Events(std::shared_ptr<detail::Inbox<Handle>> inbox) : inbox_(std::move(inbox)) {
+        if (!inbox_) {
+            status_ = Error(ErrorCode::null, "the object was moved from");
+        } else if (inbox_->is_busy.exchange(true, std::memory_order_acquire)) {
+            status_ = Error(ErrorCode::busy, "another loop visits the events");
+            inbox_.reset();
+        }
+    }
+    Events(const Events&) = delete;
+    Events& operator=(const Events&) = delete;
+    ~Events() {
+        if (inbox_) {
+            inbox_->is_busy.store(false, std::memory_order_release);
+        }
+    }
+
+    /// Visits each event once; an input iterator.
+    class Iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Event;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const Event*;
+        using reference = const Event&;
+
+        Iterator() = default;
+        [[nodiscard]] reference operator*() const noexcept { return events_->current_; }
+        [[nodiscard]] pointer operator->() const noexcept { return &events_->current_; }
+        Iterator& operator++() {
+            if (!events_->advance()) {
+                events_ = nullptr;
+            }
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        [[nodiscard]] friend bool operator==(const Iterator& left, const Iterator& right) noexcept {
+            return left.events_ == right.events_;
+        }
+        [[nodiscard]] friend bool operator!=(const Iterator& left, const Iterator& right) noexcept {
+            return !(left == right);
+        }
+
+    private:
+        friend class Events;
+        explicit Iterator(Events* events) noexcept : events_(events) {}
+        Events* events_ = nullptr;
+    };
+
+    /// The event to be visited now.
+    [[nodiscard]] Iterator begin() {
+        const bool is_there = has_current_ || advance();
+        return is_there ? Iterator(this) : Iterator();
+    }
+    [[nodiscard]] Iterator end() noexcept { return Iterator(); }
+
+    /// Why the loop ended before its time: `closed` after the last event of a server or client that was shut down,
+    /// `busy`, or what broke. True if it did not.
+    [[nodiscard]] const Result<void>& status() const noexcept { return status_; }
+
+private:
+    bool advance() {
+        has_current_ = inbox_ && inbox_->handle && (inbox_->next < inbox_->count || refill());
+        if (has_current_) {
+            read_event(inbox_->batch[inbox_->next], current_);
+            inbox_->next += 1;
+        }
+        return has_current_;
+    }
+
+    bool refill() {
+        if (is_drained_) {
+            return false;
+        }
+        std::uint32_t count = 0;
+        const TmeResult result =
+            detail::poll(inbox_->handle, inbox_->batch, detail::Inbox<Handle>::capacity, &count);
+        if (result < 0) {
+            status_ = Error::last(result);
+        }
+        inbox_->next = 0;
+        inbox_->count = count;
+        // What comes from now on waits for the next loop: a busy network thread must not keep the game in this one.
+        is_drained_ = count < detail::Inbox<Handle>::capacity;
+        return count > 0;
+    }
+
+    std::shared_ptr<detail::Inbox<Handle>> inbox_;
+    Event current_;
+    Result<void> status_;
+    bool has_current_ = false;
+    bool is_drained_ = false;
+};
+
+/// What `server.events()` gives.
+using ServerEvents = Events<TmeServer>;
+/// What `client.events()` gives.
+using ClientEvents = Events<TmeClient>;
+
+// ---- Settings: what servers, clients and sends are told -----------------------------------------
+// The defaults are those of the library. What is zero or empty takes its default too.
+
+/// One channel of a table: `tme::sequenced("state").with_priority(1)`, or by its fields.
+///
+/// Both sides must agree on ids, names and modes; the rest is this side's own.
+struct Channel {
+    /// At most 64 bytes.
+    std::string name = {};
+    /// There is no default; the functions below set it.
+    Mode mode = {};
+    /// 0-255. Default: the position in the table.
+    std::optional<ChannelId> id = {};
+    /// Strict priority, 0-255; lower goes first.
+    std::uint32_t priority = 0;
+    /// Share among channels of equal priority, 1-1,000.
+    std::uint32_t weight = 1;
+    /// Different keys a reliable-latest channel may use in the life of a connection, 1-65,536.
+    std::uint32_t keys_max = 1'024;
+    /// Largest message this side will send here. 0: what mode and peer allow.
+    std::uint64_t message_bytes_max = 0;
+    /// Bytes that may wait before a send gets `would_block`: 4 MiB.
+    std::uint64_t queue_bytes_max = 4u << 20;
+    /// Messages that may wait.
+    std::uint32_t queue_messages_max = 16'384;
+    /// Age at which a queued unreliable or sequenced message expires.
+    std::chrono::milliseconds queue_age_max{100};
+
+    /// The same channel with `name` set to another value; so are the others.
+    [[nodiscard]] Channel with_name(std::string value) const { return with(&Channel::name, std::move(value)); }
+    [[nodiscard]] Channel with_id(ChannelId value) const { return with(&Channel::id, std::optional(value)); }
+    [[nodiscard]] Channel with_priority(std::uint32_t value) const { return with(&Channel::priority, value); }
+    [[nodiscard]] Channel with_weight(std::uint32_t value) const { return with(&Channel::weight, value); }
+    [[nodiscard]] Channel with_keys_max(std::uint32_t value) const { return with(&Channel::keys_max, value); }
+    [[nodiscard]] Channel with_message_bytes_max(std::uint64_t value) const {
+        return with(&Channel::message_bytes_max, value);
+    }
+    [[nodiscard]] Channel with_queue_max(std::uint64_t bytes, std::uint32_t messages) const {
+        return with(&Channel::queue_bytes_max, bytes).with(&Channel::queue_messages_max, messages);
+    }
+    [[nodiscard]] Channel with_queue_age_max(std::chrono::milliseconds value) const {
+        return with(&Channel::queue_age_max, value);
+    }
+
+    /// The same channel with one field set to another value.
+    template <class Field>
+    [[nodiscard]] Channel with(Field Channel::*field, Field value) const {
+        Channel changed = *this;
+        changed.*field = std::move(value);
+        return changed;
+    }
+};
+
+namespace detail {
+[[nodiscard]] inline Channel channel(Mode mode, std::string name) {
+    Channel channel;
+    channel.name = std::move(name);
+    channel.mode = mode;
+    return channel;
+}
+} // namespace detail
+
+/// May be lost or reordered, never delivered twice.
+[[nodiscard]] inline Channel unreliable(std::string name) {
+    return detail::channel(Mode::unreliable, std::move(name));
+}
+/// Newest wins: a message older than the last delivered one is dropped.
+[[nodiscard]] inline Channel sequenced(std::string name) {
+    return detail::channel(Mode::sequenced, std::move(name));
+}
+/// Every message once, in any order.
+[[nodiscard]] inline Channel reliable_unordered(std::string name) {
+    return detail::channel(Mode::reliable_unordered, std::move(name));
+}
+/// Every message once, in the order of sending.
+[[nodiscard]] inline Channel reliable_ordered(std::string name) {
+    return detail::channel(Mode::reliable_ordered, std::move(name));
+}
+/// Per key only the newest value is guaranteed.
+[[nodiscard]] inline Channel reliable_latest(std::string name) {
+    return detail::channel(Mode::reliable_latest, std::move(name));
+}
+
+/// What a server is told.
+struct ServerConfig {
+    /// Address and port to listen on; port 0 lets the system choose, "[::]:7777" takes IPv6 and IPv4.
+    std::string listen = "0.0.0.0:7777";
+    /// Name of the game; different games refuse each other.
+    std::string application = {};
+    /// The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log.
+    std::string key = {};
+    /// File with the secret key, as `tme keygen` writes it. Not together with `key`.
+    std::string key_file = {};
+    /// Default: 0 reliable-ordered, 1 unreliable, 2 sequenced.
+    std::vector<Channel> channels = {};
+    /// A network thread does the input and output: connections survive a game that is busy for long.
+    bool is_threaded = false;
+    /// Neither encrypted nor authenticated. Both sides must ask for it. For development.
+    bool is_plaintext = false;
+    /// Only clients that prove an identity key are admitted.
+    bool requires_identity = false;
+    /// Peers at a time, 1-524,287.
+    std::uint32_t max_peers = 64;
+    /// Silence after which a connection counts as lost, 1 s-1 h.
+    std::chrono::milliseconds idle_timeout{30'000};
+    /// Silence after which a sign of life is sent.
+    std::chrono::milliseconds keep_alive{5'000};
+    /// How long a network thread gathers sends before they leave.
+    std::chrono::microseconds gathering{200};
+    /// Largest datagram to send, in bytes of UDP payload, 1,200-65,507.
+    std::uint32_t datagram_bytes = 1'200;
+    /// Largest datagram to receive, 1,200-65,527.
+    std::uint32_t receive_datagram_bytes_max = 1'452;
+    /// Largest reliable message to receive, 1,100-16,777,216: 1 MiB.
+    std::uint32_t message_bytes_max = 1u << 20;
+    /// Bytes of reliable messages in the air on all channels of a peer: 4 MiB.
+    std::uint32_t connection_credit_bytes = 4u << 20;
+    /// Bytes of reliable messages in the air on one channel: 2 MiB.
+    std::uint32_t channel_credit_bytes = 2u << 20;
+    /// Reliable messages in the air on one channel, 1-262,144.
+    std::uint32_t channel_credit_messages = 8'192;
+    /// Messages that may be retained at a time.
+    std::uint32_t retained_messages_max = 16'384;
+};
+
+/// What a client is told.
+struct ClientConfig {
+    /// The server, "host:port"; names are looked up without blocking.
+    std::string address = "localhost:7777";
+    /// Name of the game; different games refuse each other.
+    std::string application = {};
+    /// The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
+    /// `known_hosts` any server is believed, with a warning in the log.
+    std::string server_key = {};
+    /// File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is
+    /// not there. Not together with `server_key`.
+    std::string known_hosts = {};
+    /// The player's secret key, 64 hexadecimal digits, by which the server recognises him. Default: none.
+    std::string identity = {};
+    /// Local address and port to send from. Default: any.
+    std::string bind = {};
+    /// Default: those of the server.
+    std::vector<Channel> channels = {};
+    /// Any bytes, at most 512, that the server finds in its `Connected`. Encrypted.
+    std::string user_data = {};
+    /// A network thread does the input and output: connections survive a game that is busy for long.
+    bool is_threaded = false;
+    /// Neither encrypted nor authenticated. Both sides must ask for it. For development.
+    bool is_plaintext = false;
+    /// How long to try to connect.
+    std::chrono::milliseconds connect_timeout{10'000};
+    /// Silence after which the connection counts as lost, 1 s-1 h.
+    std::chrono::milliseconds idle_timeout{30'000};
+    /// Silence after which a sign of life is sent.
+    std::chrono::milliseconds keep_alive{5'000};
+    /// How long a network thread gathers sends before they leave.
+    std::chrono::microseconds gathering{200};
+    /// Largest datagram to send, in bytes of UDP payload, 1,200-65,507.
+    std::uint32_t datagram_bytes = 1'200;
+    /// Largest datagram to receive, 1,200-65,527.
+    std::uint32_t receive_datagram_bytes_max = 1'452;
+    /// Largest reliable message to receive, 1,100-16,777,216: 1 MiB.
+    std::uint32_t message_bytes_max = 1u << 20;
+    /// Bytes of reliable messages in the air on all channels: 4 MiB.
+    std::uint32_t connection_credit_bytes = 4u << 20;
+    /// Bytes of reliable messages in the air on one channel: 2 MiB.
+    std::uint32_t channel_credit_bytes = 2u << 20;
+    /// Reliable messages in the air on one channel, 1-262,144.
+    std::uint32_t channel_credit_messages = 8'192;
+    /// Messages that may be retained at a time.
+    std::uint32_t retained_messages_max = 16'384;
+};
+
+/// What one send is told.
+struct SendOptions {
+    /// Everything queued leaves at once.
+    bool flush = false;
+    /// Key of a reliable-latest channel. 0 on other channels.
+    std::uint32_t key = 0;
+};
+
+/// The option that lets everything queued leave at once.
+inline constexpr SendOptions flush_now{true, 0};
+
+/// The option that names a key of a reliable-latest channel.
+[[nodiscard]] constexpr SendOptions with_key(std::uint32_t key) noexcept { return SendOptions{false, key}; }
+
+/// What a broadcast came to, in numbers of peers.
+struct Broadcast {
+    /// For them it was queued.
+    std::uint32_t sent = 0;
+    /// Their queue is full; `Writable` follows for each.
+    std::uint32_t would_block = 0;
+    /// They are being disconnected, or their ids name nobody.
+    std::uint32_t gone = 0;
+    /// They will not take it later either: larger than they allow, or one key too many.
+    std::uint32_t refused = 0;
+
+    /// Whether everybody took it, also if there is nobody.
+    [[nodiscard]] constexpr bool is_complete() const noexcept { return would_block + gone + refused == 0; }
+};
+
+/// Who a peer is.
+struct PeerInfo {
+    /// Its id.
+    PeerId peer = PeerId::none;
+    /// The number of the client in this connection: at least 2, below 2^31, never used twice in a server's run.
+    std::uint32_t number = 0;
+    /// Its address and port.
+    std::string address = {};
+    /// Its public key, 64 hexadecimal digits: at a server the client's identity, at a client the server's key. Empty if
+    /// it has none.
+    std::string key = {};
+};
+
+/// A network's behaviour in one direction: a perfect one unless told otherwise. All probabilities are 0.0-1.0.
+struct Conditions {
+    /// Probability that a datagram is lost, independently of the others.
+    double loss = 0.0;
+    /// Probability per datagram to enter a bad spell, on top of `loss`.
+    double burst_enter = 0.0;
+    /// Probability per datagram to leave it.
+    double burst_leave = 0.0;
+    /// Probability of loss outside bad spells.
+    double burst_loss_good = 0.0;
+    /// Probability of loss in a bad spell.
+    double burst_loss_bad = 0.0;
+    /// One-way delay, at most 60 s.
+    std::chrono::microseconds delay{0};
+    /// How the delay varies.
+    Jitter jitter_kind = Jitter::none;
+    /// Every datagram has its own jitter and may overtake. Without it jitter keeps the order.
+    bool jitter_reorders = false;
+    /// By kind.
+    std::chrono::microseconds jitter{0};
+    /// Skewed.
+    std::chrono::microseconds jitter_p99{0};
+    /// Skewed.
+    std::chrono::microseconds jitter_max{0};
+    /// Probability that a datagram is held back, so that others overtake it.
+    double reorder = 0.0;
+    /// For how long.
+    std::chrono::microseconds reorder_delay{10'000};
+    /// Probability that a datagram arrives twice.
+    double duplicate = 0.0;
+    /// The copy comes up to this much later.
+    std::chrono::microseconds duplicate_delay_max{10'000};
+    /// Probability that bits of a datagram are flipped.
+    double corrupt = 0.0;
+    /// From 1 to this many bits are flipped, at most 64.
+    std::uint32_t corrupt_bits_max = 3;
+    /// Header bytes that rate, queue and MTU count per datagram (IPv4 and UDP).
+    std::uint32_t header_bytes = 28;
+    /// Largest packet with headers; larger ones are dropped. 0: any.
+    std::uint32_t mtu_bytes = 0;
+    /// Rate of the narrowest place of the path. 0: any.
+    std::uint64_t bottleneck_bytes_per_second = 0;
+    /// Bytes that may queue in front of it; more are dropped.
+    std::uint64_t bottleneck_queue_bytes = 0;
+};
+
+/// What is to get a line of the log. Called on whichever thread logs, by several at once; it must return soon, throw
+/// nothing and call nothing of TME. The texts live until it returns.
+using LogFunction = std::function<void(LogLevel level, std::string_view target, std::string_view text)>;
+
+/// Where log lines go. All levels are off by default.
+struct LogConfig {
+    /// For standard error, in colour where that is a terminal.
+    LogLevel console_level = LogLevel::off;
+    /// For the file.
+    LogLevel file_level = LogLevel::off;
+    /// For the function.
+    LogLevel callback_level = LogLevel::off;
+    /// The file; its folder must exist. Older ones are named with .1, .2, ... after it.
+    std::string file_path = {};
+    /// Size a file does not exceed: 10 MiB.
+    std::uint64_t file_bytes_max = 10u << 20;
+    /// How many full files are kept, 1-99.
+    std::uint32_t file_count = 3;
+    /// The function. It is kept until the process ends.
+    LogFunction callback = {};
+};
+
+// ---- Statistics: what engines, peers and channels tell about themselves -------------------------
+// The structs are those of C, so that a figure a newer header brings is there at once; times are here as durations too.
+
+/// Figures of a connection since it was established. The fields are those of `TmePeerStatistics`.
+struct PeerStatistics : TmePeerStatistics {
+    /// Newest round-trip time.
+    [[nodiscard]] std::chrono::microseconds rtt_latest() const noexcept { return as_time(rtt_latest_us); }
+    /// Smoothed round-trip time.
+    [[nodiscard]] std::chrono::microseconds rtt_smoothed() const noexcept { return as_time(rtt_smoothed_us); }
+    /// Mean deviation of the round-trip time.
+    [[nodiscard]] std::chrono::microseconds rtt_variation() const noexcept { return as_time(rtt_variation_us); }
+    /// Smallest round-trip time.
+    [[nodiscard]] std::chrono::microseconds rtt_minimum() const noexcept { return as_time(rtt_minimum_us); }
+    /// Mean difference between successive round-trip times.
+    [[nodiscard]] std::chrono::microseconds jitter() const noexcept { return as_time(jitter_us); }
+
+private:
+    static std::chrono::microseconds as_time(std::uint64_t us) noexcept {
+        return std::chrono::microseconds(static_cast<std::chrono::microseconds::rep>(us));
+    }
+};
+
+/// Figures of one channel towards a peer, on the sending side. The fields are those of `TmeChannelStatistics`.
+struct ChannelStatistics : TmeChannelStatistics {
+    /// How long messages wait before they leave, smoothed.
+    [[nodiscard]] std::chrono::microseconds queue_time() const noexcept {
+        return std::chrono::microseconds(static_cast<std::chrono::microseconds::rep>(queue_time_us));
+    }
+};
+
+/// Figures of a whole server or client, its socket included. The fields are those of `TmeEngineStatistics`.
+struct EngineStatistics : TmeEngineStatistics {};
+
+/// What modelled network conditions did in one direction. The fields are those of `TmeConditionStatistics`.
+struct ConditionStatistics : TmeConditionStatistics {};
+
+// ---- How settings become those of C -------------------------------------------------------------
+
+namespace detail {
+
+[[nodiscard]] inline std::vector<TmeChannelConfig> c_channels(const std::vector<Channel>& channels,
+                                                              Settings& settings) {
+    std::vector<TmeChannelConfig> out(channels.size());
+    for (std::size_t index = 0; index < channels.size(); ++index) {
+        const Channel& from = channels[index];
+        TmeChannelConfig& to = out[index];
+        to.name = settings.text("the name of a channel", from.name);
+        to.mode = static_cast<std::uint32_t>(from.mode);
+        to.flags = from.id ? TME_CHANNEL_FLAG_ID : 0;
+        to.id = from.id.value_or(0);
+        to.priority = from.priority;
+        to.weight = from.weight;
+        to.keys_max = from.keys_max;
+        to.message_bytes_max = from.message_bytes_max;
+        to.queue_bytes_max = from.queue_bytes_max;
+        to.queue_messages_max = from.queue_messages_max;
+        to.queue_age_max_ms = settings.ms("queue_age_max of a channel", from.queue_age_max);
+    }
+    return out;
+}
+
+/// What the settings of servers and clients have in common.
+template <class Config, class C>
+void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>& channels, Settings& settings) {
+    to.flags = (from.is_threaded ? TME_CONFIG_THREADED : 0u) | (from.is_plaintext ? TME_CONFIG_PLAINTEXT : 0u);
+    to.application = settings.text("application", from.application);
+    to.channels = channels.empty() ? nullptr : channels.data();
+    to.channel_count = count_of(channels.size());
+    to.idle_timeout_ms = settings.ms("idle_timeout", from.idle_timeout);
+    to.keep_alive_ms = settings.ms("keep_alive", from.keep_alive);
+    settings.us("gathering", from.gathering, to.gathering_us);
+    to.datagram_bytes = from.datagram_bytes;
+    to.receive_datagram_bytes_max = from.receive_datagram_bytes_max;
+    to.message_bytes_max = from.message_bytes_max;
+    to.connection_credit_bytes = from.connection_credit_bytes;
+    to.channel_credit_bytes = from.channel_credit_bytes;
+    to.channel_credit_messages = from.channel_credit_messages;
+    to.retained_messages_max = from.retained_messages_max;
+}
+
+/// Calls `with` with the settings as C has them; they point into `from` and end with the call.
+template <class With>
+[[nodiscard]] Result<void> with_c(const ServerConfig& from, With with) {
+    Settings settings(ErrorCode::config);
+    const auto channels = c_channels(from.channels, settings);
+    TmeServerConfig to = {};
+    tme_server_config_init(&to, sizeof to);
+    fill_common(from, to, channels, settings);
+    to.flags |= from.requires_identity ? TME_CONFIG_REQUIRE_IDENTITY : 0u;
+    to.listen = settings.text("listen", from.listen);
+    to.key = settings.text("key", from.key);
+    to.key_file = settings.text("key_file", from.key_file);
+    to.max_peers = from.max_peers;
+    const auto checked = settings.result();
+    return checked ? done(with(to)) : checked;
+}
+
+template <class With>
+[[nodiscard]] Result<void> with_c(const ClientConfig& from, With with) {
+    Settings settings(ErrorCode::config);
+    const auto channels = c_channels(from.channels, settings);
+    TmeClientConfig to = {};
+    tme_client_config_init(&to, sizeof to);
+    fill_common(from, to, channels, settings);
+    to.address = settings.text("address", from.address);
+    to.server_key = settings.text("server_key", from.server_key);
+    to.known_hosts = settings.text("known_hosts", from.known_hosts);
+    to.identity = settings.text("identity", from.identity);
+    to.bind = settings.text("bind", from.bind);
+    to.user_data = from.user_data.data();
+    to.user_data_bytes = count_of(from.user_data.size());
+    to.connect_timeout_ms = settings.ms("connect_timeout", from.connect_timeout);
+    const auto checked = settings.result();
+    return checked ? done(with(to)) : checked;
+}
+
+template <class With>
+[[nodiscard]] Result<void> with_c(const Conditions& from, With with) {
+    Settings settings(ErrorCode::conditions);
+    TmeConditions to = {};
+    tme_conditions_init(&to, sizeof to);
+    to.flags = from.jitter_reorders ? TME_CONDITIONS_JITTER_REORDERS : 0u;
+    to.loss = from.loss;
+    to.burst_enter = from.burst_enter;
+    to.burst_leave = from.burst_leave;
+    to.burst_loss_good = from.burst_loss_good;
+    to.burst_loss_bad = from.burst_loss_bad;
+    settings.us("delay", from.delay, to.delay_us);
+    to.jitter_kind = static_cast<std::uint32_t>(from.jitter_kind);
+    to.header_bytes = from.header_bytes;
+    settings.us("jitter", from.jitter, to.jitter_us);
+    settings.us("jitter_p99", from.jitter_p99, to.jitter_p99_us);
+    settings.us("jitter_max", from.jitter_max, to.jitter_max_us);
+    to.reorder = from.reorder;
+    settings.us("reorder_delay", from.reorder_delay, to.reorder_delay_us);
+    to.duplicate = from.duplicate;
+    settings.us("duplicate_delay_max", from.duplicate_delay_max, to.duplicate_delay_max_us);
+    to.corrupt = from.corrupt;
+    to.corrupt_bits_max = from.corrupt_bits_max;
+    to.mtu_bytes = from.mtu_bytes;
+    to.bottleneck_bytes_per_second = from.bottleneck_bytes_per_second;
+    to.bottleneck_queue_bytes = from.bottleneck_queue_bytes;
+    const auto checked = settings.result();
+    return checked ? done(with(to)) : checked;
+}
+
+[[nodiscard]] inline std::chrono::microseconds from_us(std::uint64_t us) noexcept {
+    return std::chrono::microseconds(static_cast<std::chrono::microseconds::rep>(us));
+}
+
+[[nodiscard]] inline Conditions from_c(const TmeConditions& from) {
+    Conditions to;
+    to.loss = from.loss;
+    to.burst_enter = from.burst_enter;
+    to.burst_leave = from.burst_leave;
+    to.burst_loss_good = from.burst_loss_good;
+    to.burst_loss_bad = from.burst_loss_bad;
+    to.delay = from_us(from.delay_us);
+    to.jitter_kind = static_cast<Jitter>(from.jitter_kind);
+    to.jitter_reorders = (from.flags & TME_CONDITIONS_JITTER_REORDERS) != 0;
+    to.jitter = from_us(from.jitter_us);
+    to.jitter_p99 = from_us(from.jitter_p99_us);
+    to.jitter_max = from_us(from.jitter_max_us);
+    to.reorder = from.reorder;
+    to.reorder_delay = from_us(from.reorder_delay_us);
+    to.duplicate = from.duplicate;
+    to.duplicate_delay_max = from_us(from.duplicate_delay_max_us);
+    to.corrupt = from.corrupt;
+    to.corrupt_bits_max = from.corrupt_bits_max;
+    to.header_bytes = from.header_bytes;
+    to.mtu_bytes = from.mtu_bytes;
+    to.bottleneck_bytes_per_second = from.bottleneck_bytes_per_second;
+    to.bottleneck_queue_bytes = from.bottleneck_queue_bytes;
+    return to;
+}
+
+[[nodiscard]] inline PeerInfo from_c(const TmePeerInfo& from) {
+    PeerInfo to;
+    to.peer = static_cast<PeerId>(from.peer);
+    to.number = from.number;
+    to.address = from.address;
+    to.key = from.key;
+    return to;
+}
+
+[[nodiscard]] constexpr std::uint32_t send_flags(const SendOptions& options) noexcept {
+    return options.flush ? TME_SEND_FLUSH : 0u;
+}
+
+[[nodiscard]] inline TmeSendOptions c_options(const SendOptions& options, PeerId except = PeerId::none) {
+    TmeSendOptions out = {};
+    tme_send_options_init(&out, sizeof out);
+    out.flags = send_flags(options);
+    out.key = options.key;
+    out.except = static_cast<TmePeer>(except);
+    return out;
+}
+
+[[nodiscard]] inline Result<Broadcast> outcome(TmeResult result, const TmeBroadcast& from) {
+    if (result < 0) {
+        return Error::last(result);
+    }
+    Broadcast to;
+    to.sent = from.sent;
+    to.would_block = from.would_block;
+    to.gone = from.gone;
+    to.refused = from.refused;
+    return to;
+}
+
+/// Lets go of a message that the library has taken over.
+template <class T>
+[[nodiscard]] T handed_over(OwnedMessage& message, T result) {
+    if (result) {
+        static_cast<void>(message.release());
+    }
+    return result;
+}
+
+} // namespace detail
+
+// ---- Server: listens, admits peers, talks to them -----------------------------------------------
+
+/// A server. Its destructor ends all connections at once; `shutdown` before it does so politely.
+///
+/// *Inline* (default): `update` does the input and output, on the thread that calls it, and must be called regularly.
+/// *Threaded* (`is_threaded`): a network thread does, and a game that just visits events need not call `update`.
+///
+/// Threads: `update`, `events` and `shutdown` one at a time, a second one gets `busy` and has done nothing; everything
+/// else from any thread at any time. Moving and destroying only when no other call is running or will come. No call
+/// blocks beyond the time it is given. A moved-from one answers every call with an error.
+class Server {
+public:
+    /// Starts a server.
+    ///
+    /// Errors: `address`, `bind`, `channels`, `key`, `file`, `config`, `system`, `utf8`, `unknown_value`, `argument`.
+    [[nodiscard]] static Result<Server> start(const ServerConfig& config = {}) {
+        TmeServer* server = nullptr;
+        const auto result =
+            detail::with_c(config, [&](const TmeServerConfig& c) { return tme_server_create(&c, &server); });
+        return result ? Result<Server>(Server(server)) : Result<Server>(result.error());
+    }
+
+    /// Waits for news, at most `timeout`; zero does not wait. Returns early with events, or after `wake`.
+    ///
+    /// Errors: `busy`; `closed`, `wait`, `socket`, `poisoned` when the server has ended.
+    Result<void> update(std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
+        return detail::done(tme_server_update(engine_.get(), detail::wait_ms(timeout)));
+    }
+
+    /// The waiting events: `for (auto& event : server.events())`. Read at `Events` how long they live.
+    [[nodiscard]] ServerEvents events() { return ServerEvents(engine_.inbox()); }
+
+    /// Sends what is queued now instead of with the next update.
+    Result<void> flush() { return detail::done(tme_server_flush(engine_.get())); }
+
+    /// Makes a waiting `update` return.
+    Result<void> wake() { return detail::done(tme_server_wake(engine_.get())); }
+
+    /// Tells every client that the server shuts down, after what is queued reliably went through, which may take until
+    /// `patience` has passed. Events of the last moments can still be visited.
+    Result<void> shutdown(std::chrono::milliseconds patience) {
+        return detail::done(tme_server_shutdown(engine_.get(), detail::wait_ms(patience)));
+    }
+
+    /// Queues a message for a peer. The bytes are copied.
+    ///
+    /// Errors: `would_block`, after which `Writable` follows; `unknown_peer`; `not_connected` for a peer that is being
+    /// disconnected; `unknown_channel`; `too_large`; `too_many_keys`; `key_not_allowed`. A refused send has
+    /// queued nothing.
+    Result<void> send(PeerId peer, ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
+        const auto id = static_cast<TmePeer>(peer);
+        if (options.key == 0) {
+            return detail::done(tme_server_send(engine_.get(), id, channel, bytes.data(), bytes.size(),
+                                                detail::send_flags(options)));
+        }
+        const auto c = detail::c_options(options);
+        return detail::done(tme_server_send_with(engine_.get(), id, channel, bytes.data(), bytes.size(), &c));
+    }
+
+    /// Hands a message over for a peer, without a copy: `send(peer, channel, std::move(message))`.
+    ///
+    /// Only on success it is taken: after a failure `message` still has it, but no longer writable. Errors as above.
+    Result<void> send(PeerId peer, ChannelId channel, OwnedMessage&& message, const SendOptions& options = {}) {
+        const auto c = detail::c_options(options);
+        return detail::handed_over(
+            message, detail::done(tme_server_send_message(engine_.get(), static_cast<TmePeer>(peer), channel,
+                                                          message.native_handle(), &c)));
+    }
+
+    /// Queues a message for every peer; it is stored once. Success also if somebody could not take it: the outcome
+    /// counts.
+    ///
+    /// Errors, where nobody could: `unknown_channel`; `too_large`; `would_block`; `key_not_allowed`.
+    Result<Broadcast> broadcast(ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
+        TmeBroadcast outcome = {};
+        if (options.key == 0) {
+            return detail::outcome(tme_server_broadcast(engine_.get(), channel, bytes.data(), bytes.size(),
+                                                        detail::send_flags(options), &outcome),
+                                   outcome);
+        }
+        const auto c = detail::c_options(options);
+        return detail::outcome(
+            tme_server_broadcast_with(engine_.get(), channel, bytes.data(), bytes.size(), &c, &outcome), outcome);
+    }
+
+    /// Hands a message over for every peer, without a copy. Taken only on success, as by `send`.
+    Result<Broadcast> broadcast(ChannelId channel, OwnedMessage&& message, const SendOptions& options = {}) {
+        return broadcast_except(PeerId::none, channel, std::move(message), options);
+    }
+
+    /// Queues a message for every peer but one, who may be connected or not.
+    Result<Broadcast> broadcast_except(PeerId except, ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
+        TmeBroadcast outcome = {};
+        if (options.key == 0) {
+            return detail::outcome(tme_server_broadcast_except(engine_.get(), static_cast<TmePeer>(except), channel,
+                                                               bytes.data(), bytes.size(),
+                                                               detail::send_flags(options), &outcome),
+                                   outcome);
+        }
+        const auto c = detail::c_options(options, except);
+        return detail::outcome(
+            tme_server_broadcast_with(engine_.get(), channel, bytes.data(), bytes.size(), &c, &outcome), outcome);
+    }
+
+    /// Hands a message over for every peer but one, without a copy. Taken only on success, as by `send`.
+    Result<Broadcast> broadcast_except(PeerId except, ChannelId channel, OwnedMessage&& message,
+                                       const SendOptions& options = {}) {
+        TmeBroadcast outcome = {};
+        const auto c = detail::c_options(options, except);
+        return detail::handed_over(
+            message, detail::outcome(tme_server_broadcast_message(engine_.get(), channel, message.native_handle(), &c,
+                                                                  &outcome),
+                                     outcome));
+    }
+
+    /// Queues a message for the peers named; it is stored once. Ids that name nobody are counted in the outcome.
+    Result<Broadcast> multicast(Peers peers, ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
+        static_assert(sizeof(PeerId) == sizeof(TmePeer), "an array of ids is one of C");
+        TmeBroadcast outcome = {};
+        const auto c = detail::c_options(options);
+        return detail::outcome(
+            tme_server_multicast(engine_.get(), reinterpret_cast<const TmePeer*>(peers.data()),
+                                 detail::count_of(peers.size()), channel, bytes.data(), bytes.size(), &c, &outcome),
+            outcome);
+    }
+
+    /// Ends the connection to a peer after its queued reliable messages went through, for at most 3 s. `Disconnected`
+    /// follows.
+    ///
+    /// Errors: `unknown_peer`.
+    Result<void> disconnect(PeerId peer) {
+        return detail::done(tme_server_disconnect(engine_.get(), static_cast<TmePeer>(peer)));
+    }
+
+    /// The same with a code and at most 512 bytes of the game's own, which the client finds in its `Disconnected`.
+    ///
+    /// Errors: `unknown_peer`, `too_large`.
+    Result<void> disconnect(PeerId peer, std::uint32_t code, Bytes bytes = {}) {
+        return detail::done(tme_server_disconnect_with(engine_.get(), static_cast<TmePeer>(peer), code, bytes.data(),
+                                                       bytes.size()));
+    }
+
+    /// Throws a peer out at once, with a code and at most 512 bytes of the game's own.
+    ///
+    /// Errors: `unknown_peer`, `too_large`.
+    Result<void> kick(PeerId peer, std::uint32_t code = 0, Bytes bytes = {}) {
+        return detail::done(
+            tme_server_kick(engine_.get(), static_cast<TmePeer>(peer), code, bytes.data(), bytes.size()));
+    }
+
+    /// The peers that are connected.
+    [[nodiscard]] Result<std::vector<PeerId>> peers() const {
+        std::vector<TmePeer> ids;
+        std::uint32_t count = 0;
+        TmeResult result = tme_server_peers(engine_.get(), nullptr, 0, &count);
+        // Somebody may come in between.
+        while (result == TME_ERROR_BUFFER_TOO_SMALL) {
+            ids.resize(count);
+            result = tme_server_peers(engine_.get(), ids.data(), count, &count);
+        }
+        if (result < 0) {
+            return Error::last(result);
+        }
+        std::vector<PeerId> peers(count);
+        std::transform(ids.begin(), ids.begin() + count, peers.begin(),
+                       [](TmePeer id) { return static_cast<PeerId>(id); });
+        return peers;
+    }
+
+    /// Who a peer is. Errors: `unknown_peer`.
+    [[nodiscard]] Result<PeerInfo> peer_info(PeerId peer) const {
+        TmePeerInfo info = {};
+        const TmeResult result =
+            tme_server_peer_info(engine_.get(), static_cast<TmePeer>(peer), &info, sizeof info);
+        return result < 0 ? Result<PeerInfo>(Error::last(result)) : detail::from_c(info);
+    }
+
+    /// The peer with a number, for engines whose ids have 32 bits. Errors: `unknown_peer`.
+    [[nodiscard]] Result<PeerId> peer_by_number(std::uint32_t number) const {
+        TmePeer peer = 0;
+        const TmeResult result = tme_server_peer_by_number(engine_.get(), number, &peer);
+        return result < 0 ? Result<PeerId>(Error::last(result)) : static_cast<PeerId>(peer);
+    }
+
+    /// Figures of one peer, at most 100 ms older than its last datagram. Errors: `unknown_peer`.
+    [[nodiscard]] Result<PeerStatistics> peer_statistics(PeerId peer) const {
+        return detail::figures_of<PeerStatistics, TmePeerStatistics>([&](TmePeerStatistics* out, std::size_t size) {
+            return tme_server_peer_statistics(engine_.get(), static_cast<TmePeer>(peer), out, size);
+        });
+    }
+
+    /// Figures of one channel towards a peer: queue depth, queue time, resent, expired.
+    ///
+    /// Errors: `unknown_peer`, `unknown_channel`, `no_figures`.
+    [[nodiscard]] Result<ChannelStatistics> channel_statistics(PeerId peer, ChannelId channel) const {
+        return detail::figures_of<ChannelStatistics, TmeChannelStatistics>(
+            [&](TmeChannelStatistics* out, std::size_t size) {
+                return tme_server_channel_statistics(engine_.get(), static_cast<TmePeer>(peer), channel, out, size);
+            });
+    }
+
+    /// Figures of the whole server.
+    [[nodiscard]] Result<EngineStatistics> statistics() const {
+        return detail::figures_of<EngineStatistics, TmeEngineStatistics>(
+            [&](TmeEngineStatistics* out, std::size_t size) {
+                return tme_server_statistics(engine_.get(), out, size);
+            });
+    }
+
+    /// Switches modelled network conditions towards a peer on, or changes them. They end with the connection.
+    ///
+    /// Errors: `conditions`, `unknown_peer`.
+    Result<void> set_conditions(PeerId peer, Direction direction, const Conditions& conditions) {
+        return detail::with_c(conditions, [&](const TmeConditions& c) {
+            return tme_server_set_conditions(engine_.get(), static_cast<TmePeer>(peer),
+                                             static_cast<std::uint32_t>(direction), &c);
+        });
+    }
+
+    /// Switches modelled network conditions towards a peer off. Errors: `unknown_peer`.
+    Result<void> clear_conditions(PeerId peer, Direction direction) {
+        return detail::done(tme_server_set_conditions(engine_.get(), static_cast<TmePeer>(peer),
+                                                      static_cast<std::uint32_t>(direction), nullptr));
+    }
+
+    /// What modelled network conditions towards a peer have done. Errors: `unknown_peer`; `no_figures` while none are
+    /// on.
+    [[nodiscard]] Result<ConditionStatistics> condition_statistics(PeerId peer, Direction direction) const {
+        return detail::figures_of<ConditionStatistics, TmeConditionStatistics>(
+            [&](TmeConditionStatistics* out, std::size_t size) {
+                return tme_server_condition_statistics(engine_.get(), static_cast<TmePeer>(peer),
+                                                       static_cast<std::uint32_t>(direction), out, size);
+            });
+    }
+
+    /// The address the server listens on, with the real port if port 0 was asked for.
+    [[nodiscard]] Result<std::string> local_address() const {
+        return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+            return tme_server_local_address(engine_.get(), buffer, capacity, needed);
+        });
+    }
+
+    /// The port the server listens on; 0 if it was moved from.
+    [[nodiscard]] std::uint16_t port() const { return tme_server_port(engine_.get()); }
+
+    /// The key that clients pin, 64 hexadecimal digits.
+    [[nodiscard]] Result<std::string> public_key() const {
+        return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+            return tme_server_public_key(engine_.get(), buffer, capacity, needed);
+        });
+    }
+
+    /// For calls of `tme.h`; NULL if moved from. It stays this object's. Whoever polls it misses what `events()` has
+    /// taken already, and ends the bytes of that.
+    [[nodiscard]] TmeServer* native_handle() const noexcept { return engine_.get(); }
+
+private:
+    explicit Server(TmeServer* server) : engine_(server) {}
+
+    detail::Engine<TmeServer> engine_;
+};
+
+// ---- Client: connects to one server and talks to it ---------------------------------------------
+
+/// A client. Its destructor ends the connection at once; `close` before it does so politely.
+///
+/// *Inline* (default): `update` does the input and output, on the thread that calls it, and must be called regularly.
+/// *Threaded* (`is_threaded`): a network thread does, and a game that just visits events need not call `update`.
+///
+/// Threads: `update`, `events` and `close` one at a time, a second one gets `busy` and has done nothing; everything
+/// else from any thread at any time. Moving and destroying only when no other call is running or will come. No call
+/// blocks beyond the time it is given. A moved-from one answers every call with an error.
+class Client {
+public:
+    /// Starts a client. Whether the server answers is told by `Connected` or `Disconnected`.
+    ///
+    /// Errors: `address`, `bind`, `channels`, `key`, `file`, `config`, `system`, `utf8`, `unknown_value`, `argument`.
+    [[nodiscard]] static Result<Client> start(const ClientConfig& config = {}) {
+        return create(config, tme_client_create);
+    }
+
+    /// Starts a client that needs no server: every message it sends comes back on the same channel with the same key.
+    ///
+    /// For tests and for single-player modes: everything else is as with a real server. `address`, `server_key` and
+    /// `known_hosts` do not matter.
+    [[nodiscard]] static Result<Client> start_echo(const ClientConfig& config = {}) {
+        return create(config, tme_client_create_echo);
+    }
+
+    /// Waits for news, at most `timeout`; zero does not wait. Returns early with events, or after `wake`.
+    ///
+    /// Errors: `file` if the server's key could not be remembered (the connection goes on); `busy`; `closed`, `wait`,
+    /// `socket`, `poisoned` when the client has ended.
+    Result<void> update(std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
+        return detail::done(tme_client_update(engine_.get(), detail::wait_ms(timeout)));
+    }
+
+    /// The waiting events: `for (auto& event : client.events())`. Read at `Events` how long they live.
+    [[nodiscard]] ClientEvents events() { return ClientEvents(engine_.inbox()); }
+
+    /// Sends what is queued now instead of with the next update.
+    Result<void> flush() { return detail::done(tme_client_flush(engine_.get())); }
+
+    /// Makes a waiting `update` return.
+    Result<void> wake() { return detail::done(tme_client_wake(engine_.get())); }
+
+    /// Ends the connection after what is queued reliably went through, which may take until `patience` has passed.
+    /// Events of the last moments can still be visited.
+    Result<void> close(std::chrono::milliseconds patience) {
+        return detail::done(tme_client_close(engine_.get(), detail::wait_ms(patience)));
+    }
+
+    /// Queues a message for the server. The bytes are copied.
+    ///
+    /// Errors: `would_block`, after which `Writable` follows; `not_connected`; `unknown_channel`; `too_large`;
+    /// `too_many_keys`; `key_not_allowed`. A refused send has queued nothing.
+    Result<void> send(ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
+        if (options.key == 0) {
+            return detail::done(tme_client_send(engine_.get(), channel, bytes.data(), bytes.size(),
+                                                detail::send_flags(options)));
+        }
+        const auto c = detail::c_options(options);
+        return detail::done(tme_client_send_with(engine_.get(), channel, bytes.data(), bytes.size(), &c));
+    }
+
+    /// Hands a message over for the server, without a copy: `send(channel, std::move(message))`.
+    ///
+    /// Only on success it is taken: after a failure `message` still has it, but no longer writable. Errors as above.
+    Result<void> send(ChannelId channel, OwnedMessage&& message, const SendOptions& options = {}) {
+        const auto c = detail::c_options(options);
+        return detail::handed_over(
+            message, detail::done(tme_client_send_message(engine_.get(), channel, message.native_handle(), &c)));
+    }
+
+    /// Whether the server is connected.
+    [[nodiscard]] bool is_connected() const { return tme_client_is_connected(engine_.get()) > 0; }
+
+    /// Who the server is; the number is the client's own. Errors: `not_connected`.
+    [[nodiscard]] Result<PeerInfo> server_info() const {
+        TmePeerInfo info = {};
+        const TmeResult result = tme_client_server_info(engine_.get(), &info, sizeof info);
+        return result < 0 ? Result<PeerInfo>(Error::last(result)) : detail::from_c(info);
+    }
+
+    /// The channel with a name, for clients that take the server's table. Errors: `unknown_channel`, `not_connected`.
+    [[nodiscard]] Result<ChannelId> channel_by_name(const std::string& name) const {
+        ChannelId channel = 0;
+        const TmeResult result = tme_client_channel_by_name(engine_.get(), name.c_str(), &channel);
+        return result < 0 ? Result<ChannelId>(Error::last(result)) : channel;
+    }
+
+    /// Ends the connection after queued reliable messages went through, for at most 3 s, with a code and at most 512
+    /// bytes of the game's own, which the server finds in its `Disconnected`. `Disconnected` follows here too.
+    ///
+    /// Errors: `not_connected`, `too_large`.
+    Result<void> disconnect(std::uint32_t code = 0, Bytes bytes = {}) {
+        return detail::done(tme_client_disconnect(engine_.get(), code, bytes.data(), bytes.size()));
+    }
+
+    /// Figures of the connection, at most 100 ms older than its last datagram. Errors: `not_connected`.
+    [[nodiscard]] Result<PeerStatistics> statistics() const {
+        return detail::figures_of<PeerStatistics, TmePeerStatistics>([&](TmePeerStatistics* out, std::size_t size) {
+            return tme_client_statistics(engine_.get(), out, size);
+        });
+    }
+
+    /// Figures of one channel: queue depth, queue time, resent, expired.
+    ///
+    /// Errors: `not_connected`, `unknown_channel`, `no_figures`.
+    [[nodiscard]] Result<ChannelStatistics> channel_statistics(ChannelId channel) const {
+        return detail::figures_of<ChannelStatistics, TmeChannelStatistics>(
+            [&](TmeChannelStatistics* out, std::size_t size) {
+                return tme_client_channel_statistics(engine_.get(), channel, out, size);
+            });
+    }
+
+    /// Figures of the client as a whole, its socket included.
+    [[nodiscard]] Result<EngineStatistics> engine_statistics() const {
+        return detail::figures_of<EngineStatistics, TmeEngineStatistics>(
+            [&](TmeEngineStatistics* out, std::size_t size) {
+                return tme_client_engine_statistics(engine_.get(), out, size);
+            });
+    }
+
+    /// Switches modelled network conditions on, or changes them. They end with the connection.
+    ///
+    /// Errors: `conditions`, `not_connected`.
+    Result<void> set_conditions(Direction direction, const Conditions& conditions) {
+        return detail::with_c(conditions, [&](const TmeConditions& c) {
+            return tme_client_set_conditions(engine_.get(), static_cast<std::uint32_t>(direction), &c);
+        });
+    }
+
+    /// Switches modelled network conditions off. Errors: `not_connected`.
+    Result<void> clear_conditions(Direction direction) {
+        return detail::done(
+            tme_client_set_conditions(engine_.get(), static_cast<std::uint32_t>(direction), nullptr));
+    }
+
+    /// What modelled network conditions have done. Errors: `not_connected`; `no_figures` while none are on.
+    [[nodiscard]] Result<ConditionStatistics> condition_statistics(Direction direction) const {
+        return detail::figures_of<ConditionStatistics, TmeConditionStatistics>(
+            [&](TmeConditionStatistics* out, std::size_t size) {
+                return tme_client_condition_statistics(engine_.get(), static_cast<std::uint32_t>(direction), out, size);
+            });
+    }
+
+    /// The address the client sends from.
+    [[nodiscard]] Result<std::string> local_address() const {
+        return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+            return tme_client_local_address(engine_.get(), buffer, capacity, needed);
+        });
+    }
+
+    /// The port the client sends from; 0 if it was moved from.
+    [[nodiscard]] std::uint16_t port() const { return tme_client_port(engine_.get()); }
+
+    /// For calls of `tme.h`; NULL if moved from. It stays this object's. Whoever polls it misses what `events()` has
+    /// taken already, and ends the bytes of that.
+    [[nodiscard]] TmeClient* native_handle() const noexcept { return engine_.get(); }
+
+private:
+    explicit Client(TmeClient* client) : engine_(client) {}
+
+    [[nodiscard]] static Result<Client> create(const ClientConfig& config,
+                                               TmeResult (*create)(const TmeClientConfig*, TmeClient**)) {
+        TmeClient* client = nullptr;
+        const auto result = detail::with_c(config, [&](const TmeClientConfig& c) { return create(&c, &client); });
+        return result ? Result<Client>(Client(client)) : Result<Client>(result.error());
+    }
+
+    detail::Engine<TmeClient> engine_;
+};
+
+// ---- Keys, conditions, log, version -------------------------------------------------------------
+
+/// Makes a secret key from the system's randomness: a server's, or a player's identity. 64 hexadecimal digits.
+///
+/// Errors: `system` if the system has no randomness.
+[[nodiscard]] inline Result<std::string> key_generate() {
+    return detail::text_of(tme_key_generate);
+}
+
+/// The public half of a secret key: what a server's clients pin. Errors: `key`.
+[[nodiscard]] inline Result<std::string> key_public(const std::string& secret) {
+    return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+        return tme_key_public(secret.c_str(), buffer, capacity, needed);
+    });
+}
+
+/// The conditions of a kind of network; docs/NETWORK_CONDITIONS.md lists them. Errors: `argument` for an unknown one.
+[[nodiscard]] inline Result<Conditions> conditions_preset(const std::string& preset, Path path) {
+    TmeConditions conditions = {};
+    const TmeResult result =
+        tme_conditions_preset(preset.c_str(), static_cast<std::uint32_t>(path), &conditions, sizeof conditions);
+    return result < 0 ? Result<Conditions>(Error::last(result)) : detail::from_c(conditions);
+}
+
+namespace detail {
+
+/// The function that lines of the log go to. Never freed: network threads may log until the process ends.
+inline LogFunction*& log_function() noexcept {
+    static LogFunction* function = nullptr;
+    return function;
+}
+
+/// An exception must not reach the library; `noexcept` ends the process before.
+inline void log_line(std::uint32_t level, const char* target, const char* text, void* function) noexcept {
+    (*static_cast<LogFunction*>(function))(static_cast<LogLevel>(level), target, text);
+}
+
+} // namespace detail
+
+/// Lets log lines go to the sinks whose level is not off. Once per process; silent before.
+///
+/// Errors: `already_installed`; `file` if the file cannot be opened; `config` if all levels are off, a path or function
+/// is missing, or a file limit is out of range.
+inline Result<void> log_init(const LogConfig& config) {
+    detail::Settings settings(ErrorCode::config);
+    TmeLogConfig c = {};
+    tme_log_config_init(&c, sizeof c);
+    c.console_level = static_cast<std::uint32_t>(config.console_level);
+    c.file_level = static_cast<std::uint32_t>(config.file_level);
+    c.callback_level = static_cast<std::uint32_t>(config.callback_level);
+    c.file_path = settings.text("file_path", config.file_path);
+    c.file_bytes_max = config.file_bytes_max;
+    c.file_count = config.file_count;
+    std::unique_ptr<LogFunction> function;
+    if (config.callback) {
+        function = std::make_unique<LogFunction>(config.callback);
+        c.callback = detail::log_line;
+        c.user_data = function.get();
+    }
+    if (const auto checked = settings.result(); !checked) {
+        return checked;
+    }
+    const auto result = detail::done(tme_log_init(&c));
+    if (result) {
+        detail::log_function() = function.release();
+    }
+    return result;
+}
+
+/// Changes which lines a sink takes. Nothing happens if it was not installed.
+inline Result<void> log_set_level(LogSink sink, LogLevel level) {
+    return detail::done(tme_log_set_level(static_cast<std::uint32_t>(sink), static_cast<std::uint32_t>(level)));
+}
+
+/// How many lines could not be written to the file so far.
+[[nodiscard]] inline std::uint64_t log_lost_lines() { return tme_log_lost_lines(); }
+
+/// The version of this header, to compare with `version()`: major x 1,000,000 + minor x 1,000 + patch.
+inline constexpr std::uint32_t header_version = TME_VERSION;
+
+/// The loaded library's version, which may be newer than that of the header a program was built with.
+[[nodiscard]] inline std::uint32_t version() { return tme_version(); }
+
+/// The loaded library's version as text, such as "0.1.0".
+[[nodiscard]] inline const char* version_string() { return tme_version_string(); }
+
+} // namespace tme
+
+#if defined(__cpp_lib_span)
+// Views do not own what they see, so that a temporary one may become a std::span.
+template <>
+inline constexpr bool std::ranges::enable_borrowed_range<tme::Bytes> = true;
+template <>
+inline constexpr bool std::ranges::enable_borrowed_range<tme::MutableBytes> = true;
+#endif
+
+#endif // TME_HPP

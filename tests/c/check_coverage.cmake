@@ -1,0 +1,61 @@
+# Compares what the tests in C use with what tme.h declares: every function is called, every result is expected
+# somewhere, every function of a handle is among those that refuse a bad one.
+# cmake -DHEADER=…/tme.h -DTESTS=…/tests/c -P check_coverage.cmake
+cmake_minimum_required(VERSION 3.25)
+
+file(READ "${HEADER}" header)
+# A comment may name functions that are not there.
+string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" "" declarations "${header}")
+string(REGEX MATCHALL "tme_[a-z0-9_]+\\(" functions "${declarations}")
+string(REGEX MATCHALL "TME_(ERROR_[A-Z0-9_]+|PARTIAL|EVENT_[A-Z0-9_]+)" constants "${declarations}")
+string(REGEX MATCHALL "tme_[a-z0-9_]+\\([ \n]*(const )?Tme(Server|Client|Message) \\*" takers "${declarations}")
+list(REMOVE_DUPLICATES functions)
+list(REMOVE_DUPLICATES constants)
+
+file(GLOB sources "${TESTS}/*.c")
+set(tests "")
+foreach(source IN LISTS sources)
+    file(READ "${source}" text)
+    string(APPEND tests "${text}")
+endforeach()
+string(REGEX MATCHALL "tme_[a-z0-9_]+\\(" used "${tests}")
+list(REMOVE_DUPLICATES used)
+
+set(faults "")
+foreach(function IN LISTS functions)
+    if(NOT function IN_LIST used)
+        string(APPEND faults "  ${function}) is declared, and no test calls it\n")
+    endif()
+endforeach()
+foreach(function IN LISTS used)
+    # Those of the library that panics on purpose are in no header.
+    if(NOT function IN_LIST functions AND NOT function MATCHES "^tme_test_panic_(server|client)")
+        string(APPEND faults "  ${function}) is called, and not declared\n")
+    endif()
+endforeach()
+foreach(constant IN LISTS constants)
+    if(NOT tests MATCHES "[^A-Z0-9_]${constant}[^A-Z0-9_]")
+        string(APPEND faults "  ${constant} is declared, and no test expects it\n")
+    endif()
+endforeach()
+
+file(READ "${TESTS}/every_call.c" every_call)
+foreach(taker IN LISTS takers)
+    string(REGEX MATCH "^tme_[a-z0-9_]+\\(" function "${taker}")
+    # These are called by bad_handles.c itself.
+    if(function MATCHES "_(destroy|release|is_connected)\\($")
+        continue()
+    endif()
+    string(FIND "${every_call}" "${function}" position)
+    if(position EQUAL -1)
+        string(APPEND faults "  ${function}) takes a handle, and is not in every_call.c\n")
+    endif()
+endforeach()
+
+list(LENGTH functions function_count)
+list(LENGTH constants constant_count)
+list(LENGTH takers taker_count)
+if(faults)
+    message(FATAL_ERROR "tests/c and tme.h do not agree:\n${faults}")
+endif()
+message(STATUS "${function_count} functions, ${taker_count} of them of handles, ${constant_count} constants")

@@ -1,0 +1,108 @@
+#include "every_call.h"
+
+#include "world.h"
+
+static TmeEvent events[4];
+static TmePeer peers[4];
+static TmePeer peer = 1;
+static TmeBroadcast outcome;
+static TmePeerInfo info;
+static TmePeerStatistics peer_statistics;
+static TmeChannelStatistics channel_statistics;
+static TmeEngineStatistics engine_statistics;
+static TmeConditionStatistics condition_statistics;
+static char text[128];
+static size_t needed;
+static uint32_t count;
+static uint32_t channel;
+
+void every_server_call_gives(TmeServer *server, TmeResult expected)
+{
+    TmeMessage *message;
+    CHECK_OK(tme_message_create(3, &message));
+
+    CHECK_RESULT(tme_server_update(server, 0), expected);
+    CHECK_RESULT(tme_server_poll(server, events, 4, &count), expected);
+    CHECK_UINT(count, 0);
+    CHECK_RESULT(tme_server_flush(server), expected);
+    CHECK_RESULT(tme_server_wake(server), expected);
+    CHECK_RESULT(tme_server_shutdown(server, 0), expected);
+    CHECK_RESULT(tme_server_send(server, peer, 0, "abc", 3, 0), expected);
+    CHECK_RESULT(tme_server_send_with(server, peer, 0, "abc", 3, NULL), expected);
+    CHECK_RESULT(tme_server_send_message(server, peer, 0, message, NULL), expected);
+    CHECK_RESULT(tme_server_broadcast(server, 0, "abc", 3, 0, &outcome), expected);
+    CHECK_RESULT(tme_server_broadcast_except(server, peer, 0, "abc", 3, 0, &outcome), expected);
+    CHECK_RESULT(tme_server_broadcast_with(server, 0, "abc", 3, NULL, &outcome), expected);
+    CHECK_RESULT(tme_server_broadcast_message(server, 0, message, NULL, &outcome), expected);
+    CHECK_RESULT(tme_server_multicast(server, peers, 4, 0, "abc", 3, NULL, &outcome), expected);
+    CHECK_RESULT(tme_server_disconnect(server, peer), expected);
+    CHECK_RESULT(tme_server_disconnect_with(server, peer, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_server_kick(server, peer, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_server_peers(server, peers, 4, &count), expected);
+    CHECK_RESULT(tme_server_peer_info(server, peer, &info, sizeof info), expected);
+    CHECK_RESULT(tme_server_peer_by_number(server, 2, &peers[0]), expected);
+    CHECK_RESULT(tme_server_peer_statistics(server, peer, &peer_statistics, sizeof peer_statistics), expected);
+    CHECK_RESULT(tme_server_channel_statistics(server, peer, 0, &channel_statistics, sizeof channel_statistics), expected);
+    CHECK_RESULT(tme_server_statistics(server, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_server_set_conditions(server, peer, TME_DIRECTION_INCOMING, NULL), expected);
+    CHECK_RESULT(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, &condition_statistics,
+                                                 sizeof condition_statistics), expected);
+    CHECK_RESULT(tme_server_local_address(server, text, sizeof text, &needed), expected);
+    CHECK_RESULT(tme_server_public_key(server, text, sizeof text, &needed), expected);
+    CHECK_UINT(tme_server_port(server), 0);
+
+    CHECK_OK(tme_message_release(message));
+}
+
+void every_client_call_gives(TmeClient *client, TmeResult expected)
+{
+    TmeMessage *message;
+    CHECK_OK(tme_message_create(3, &message));
+
+    CHECK_RESULT(tme_client_update(client, 0), expected);
+    CHECK_RESULT(tme_client_poll(client, events, 4, &count), expected);
+    CHECK_UINT(count, 0);
+    CHECK_RESULT(tme_client_flush(client), expected);
+    CHECK_RESULT(tme_client_wake(client), expected);
+    CHECK_RESULT(tme_client_close(client, 0), expected);
+    CHECK_RESULT(tme_client_send(client, 0, "abc", 3, 0), expected);
+    CHECK_RESULT(tme_client_send_with(client, 0, "abc", 3, NULL), expected);
+    CHECK_RESULT(tme_client_send_message(client, 0, message, NULL), expected);
+    CHECK_RESULT(tme_client_server_info(client, &info, sizeof info), expected);
+    CHECK_RESULT(tme_client_channel_by_name(client, "name", &channel), expected);
+    CHECK_RESULT(tme_client_disconnect(client, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_client_statistics(client, &peer_statistics, sizeof peer_statistics), expected);
+    CHECK_RESULT(tme_client_channel_statistics(client, 0, &channel_statistics, sizeof channel_statistics), expected);
+    CHECK_RESULT(tme_client_engine_statistics(client, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_client_set_conditions(client, TME_DIRECTION_INCOMING, NULL), expected);
+    CHECK_RESULT(tme_client_condition_statistics(client, TME_DIRECTION_INCOMING, &condition_statistics,
+                                                 sizeof condition_statistics), expected);
+    CHECK_RESULT(tme_client_local_address(client, text, sizeof text, &needed), expected);
+    CHECK_UINT(tme_client_port(client), 0);
+
+    CHECK_OK(tme_message_release(message));
+}
+
+void every_message_call_gives(TmeMessage *message, TmeResult expected)
+{
+    static World world;
+    open_world(&world, 0);
+    TmeServer *server = world.server;
+    TmeClient *client = world.clients[0];
+    TmeMessage *copy;
+    const void *bytes;
+    void *place;
+    size_t length;
+
+    CHECK_RESULT(tme_message_clone(message, &copy), expected);
+    CHECK(copy == NULL);
+    CHECK_RESULT(tme_message_bytes(message, &bytes, &length), expected);
+    CHECK(bytes == NULL && length == 0);
+    CHECK_RESULT(tme_message_writable(message, &place, &length), expected);
+    CHECK(place == NULL && length == 0);
+    CHECK_RESULT(tme_server_send_message(server, world.peers[0], 0, message, NULL), expected);
+    CHECK_RESULT(tme_server_broadcast_message(server, 0, message, NULL, &outcome), expected);
+    CHECK_RESULT(tme_client_send_message(client, 0, message, NULL), expected);
+
+    close_world(&world);
+}

@@ -1,0 +1,349 @@
+/* Structs of programs that were built with an older or newer header: sizes that never were are refused, a newer tail is
+ * accepted if it is zero, and nothing beyond the size that the caller gave is touched. */
+#include "world.h"
+
+enum {
+    STRUCT_BYTES_MAX = 4096,
+    NEWER_BYTES = 16,
+    CANARY = 0xA5
+};
+
+static World world;
+/* Room for a struct of any size that is accepted, and a canary behind it. */
+static union {
+    uint64_t alignment;
+    unsigned char bytes[STRUCT_BYTES_MAX + 64];
+} place;
+
+/* ---- What the library writes ---- */
+
+typedef TmeResult Write(void *struct_, size_t size);
+
+static TmeResult server_config_init(void *config, size_t size)
+{
+    return tme_server_config_init(config, size);
+}
+
+static TmeResult client_config_init(void *config, size_t size)
+{
+    return tme_client_config_init(config, size);
+}
+
+static TmeResult send_options_init(void *options, size_t size)
+{
+    return tme_send_options_init(options, size);
+}
+
+static TmeResult conditions_init(void *conditions, size_t size)
+{
+    return tme_conditions_init(conditions, size);
+}
+
+static TmeResult conditions_preset(void *conditions, size_t size)
+{
+    return tme_conditions_preset("lte", TME_PATH_DOWN, conditions, size);
+}
+
+static TmeResult log_config_init(void *config, size_t size)
+{
+    return tme_log_config_init(config, size);
+}
+
+static TmeResult server_peer_info(void *info, size_t size)
+{
+    return tme_server_peer_info(world.server, world.peers[0], info, size);
+}
+
+static TmeResult client_server_info(void *info, size_t size)
+{
+    return tme_client_server_info(world.clients[0], info, size);
+}
+
+static TmeResult server_peer_statistics(void *statistics, size_t size)
+{
+    return tme_server_peer_statistics(world.server, world.peers[0], statistics, size);
+}
+
+static TmeResult client_statistics(void *statistics, size_t size)
+{
+    return tme_client_statistics(world.clients[0], statistics, size);
+}
+
+static TmeResult server_channel_statistics(void *statistics, size_t size)
+{
+    return tme_server_channel_statistics(world.server, world.peers[0], 0, statistics, size);
+}
+
+static TmeResult client_channel_statistics(void *statistics, size_t size)
+{
+    return tme_client_channel_statistics(world.clients[0], 0, statistics, size);
+}
+
+static TmeResult server_statistics(void *statistics, size_t size)
+{
+    return tme_server_statistics(world.server, statistics, size);
+}
+
+static TmeResult client_engine_statistics(void *statistics, size_t size)
+{
+    return tme_client_engine_statistics(world.clients[0], statistics, size);
+}
+
+static TmeResult server_condition_statistics(void *statistics, size_t size)
+{
+    return tme_server_condition_statistics(world.server, world.peers[0], TME_DIRECTION_INCOMING, statistics, size);
+}
+
+static TmeResult client_condition_statistics(void *statistics, size_t size)
+{
+    return tme_client_condition_statistics(world.clients[0], TME_DIRECTION_INCOMING, statistics, size);
+}
+
+static void check_all(const unsigned char *bytes, size_t count, unsigned char expected)
+{
+    for (size_t i = 0; i < count; i++)
+        CHECK_UINT(bytes[i], expected);
+}
+
+static void check_writing(Write *write, size_t size)
+{
+    /* The first version is this one, so that no struct is older yet. */
+    const size_t refused[] = {0, 4, size - 8, size - 1, STRUCT_BYTES_MAX + 1, SIZE_MAX};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        memset(&place, CANARY, sizeof place);
+        CHECK_ERROR(write(&place, refused[i]), TME_ERROR_STRUCT_SIZE, "struct_size");
+        check_all(place.bytes, sizeof place, CANARY);
+    }
+
+    const size_t accepted[] = {size, size + NEWER_BYTES, STRUCT_BYTES_MAX};
+    for (size_t i = 0; i < COUNT_OF(accepted); i++) {
+        uint32_t told;
+        memset(&place, CANARY, sizeof place);
+        CHECK_OK(write(&place, accepted[i]));
+        memcpy(&told, &place, sizeof told);
+        CHECK_UINT(told, accepted[i]);
+        check_all(place.bytes + size, accepted[i] - size, 0);
+        check_all(place.bytes + accepted[i], sizeof place - accepted[i], CANARY);
+    }
+}
+
+/* ---- What the library reads ---- */
+
+typedef TmeResult Read(const void *struct_);
+
+static TmeResult read_server_config(const void *config)
+{
+    TmeServer *server;
+    TmeResult result = tme_server_create(config, &server);
+    CHECK_OK(tme_server_destroy(server));
+    return result;
+}
+
+static TmeResult read_client_config(const void *config)
+{
+    TmeClient *client;
+    TmeResult result = tme_client_create(config, &client);
+    CHECK_OK(tme_client_destroy(client));
+    return result;
+}
+
+static TmeResult read_echo_config(const void *config)
+{
+    TmeClient *client;
+    TmeResult result = tme_client_create_echo(config, &client);
+    CHECK_OK(tme_client_destroy(client));
+    return result;
+}
+
+static TmeResult read_server_options(const void *options)
+{
+    return tme_server_send_with(world.server, world.peers[0], 0, "abc", 3, options);
+}
+
+static TmeResult read_broadcast_options(const void *options)
+{
+    return tme_server_broadcast_with(world.server, 0, "abc", 3, options, NULL);
+}
+
+static TmeResult read_multicast_options(const void *options)
+{
+    return tme_server_multicast(world.server, world.peers, 1, 0, "abc", 3, options, NULL);
+}
+
+static TmeResult read_client_options(const void *options)
+{
+    return tme_client_send_with(world.clients[0], 0, "abc", 3, options);
+}
+
+static TmeResult release_if_refused(TmeResult result, TmeMessage *message)
+{
+    if (result < 0)
+        CHECK_OK(tme_message_release(message));
+    return result;
+}
+
+static TmeMessage *new_message(void)
+{
+    TmeMessage *message;
+    CHECK_OK(tme_message_create(3, &message));
+    return message;
+}
+
+static TmeResult read_server_message_options(const void *options)
+{
+    TmeMessage *message = new_message();
+    return release_if_refused(tme_server_send_message(world.server, world.peers[0], 0, message, options), message);
+}
+
+static TmeResult read_broadcast_message_options(const void *options)
+{
+    TmeMessage *message = new_message();
+    return release_if_refused(tme_server_broadcast_message(world.server, 0, message, options, NULL), message);
+}
+
+static TmeResult read_client_message_options(const void *options)
+{
+    TmeMessage *message = new_message();
+    return release_if_refused(tme_client_send_message(world.clients[0], 0, message, options), message);
+}
+
+static TmeResult read_server_conditions(const void *conditions)
+{
+    return tme_server_set_conditions(world.server, world.peers[0], TME_DIRECTION_INCOMING, conditions);
+}
+
+static TmeResult read_client_conditions(const void *conditions)
+{
+    return tme_client_set_conditions(world.clients[0], TME_DIRECTION_INCOMING, conditions);
+}
+
+/* Nothing is installed: all levels are off, which is looked at after the size. */
+static TmeResult read_log_config(const void *config)
+{
+    TmeResult result = tme_log_init(config);
+    return result == TME_ERROR_CONFIG ? TME_OK : result;
+}
+
+static void check_reading(Read *read, const void *good, size_t size)
+{
+    const uint32_t refused[] = {0, 4, (uint32_t)size - 1, STRUCT_BYTES_MAX + 1, UINT32_MAX};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        memset(&place, 0, sizeof place);
+        memcpy(&place, good, size);
+        memcpy(&place, &refused[i], sizeof refused[i]);
+        CHECK_ERROR(read(&place), TME_ERROR_STRUCT_SIZE, "struct_size");
+    }
+
+    const uint32_t accepted[] = {(uint32_t)size, (uint32_t)size + NEWER_BYTES, STRUCT_BYTES_MAX};
+    for (size_t i = 0; i < COUNT_OF(accepted); i++) {
+        memset(&place, CANARY, sizeof place);
+        memset(&place, 0, accepted[i]);
+        memcpy(&place, good, size);
+        memcpy(&place, &accepted[i], sizeof accepted[i]);
+        CHECK_OK(read(&place));
+        if (accepted[i] == size)
+            continue;
+        place.bytes[accepted[i] - 1] = 1;
+        CHECK_ERROR(read(&place), TME_ERROR_STRUCT_TAIL, "unknown to this library");
+    }
+}
+
+static void a_zeroed_struct_takes_all_defaults(void)
+{
+    TmeServer *server;
+    TmeServerConfig config = {.struct_size = sizeof config, .listen = "127.0.0.1:0"};
+    CHECK_OK(tme_server_create(&config, &server));
+    CHECK_OK(tme_server_destroy(server));
+    TmeClient *client;
+    CHECK_OK(tme_client_create_echo(&(TmeClientConfig){.struct_size = sizeof(TmeClientConfig)}, &client));
+    CHECK_OK(tme_client_destroy(client));
+    CHECK_OK(tme_client_create_echo(NULL, &client));
+    CHECK_OK(tme_client_destroy(client));
+    CHECK_OK(read_client_options(&(TmeSendOptions){.struct_size = sizeof(TmeSendOptions)}));
+    CHECK_OK(read_client_conditions(&(TmeConditions){.struct_size = sizeof(TmeConditions)}));
+}
+
+static void reserved_fields_must_be_zero(void)
+{
+    TmeClient *client;
+    TmeClientConfig config = client_config(&world);
+    config.reserved = 1;
+    CHECK_RESULT(tme_client_create(&config, &client), TME_ERROR_STRUCT_TAIL);
+    CHECK_RESULT(read_client_options(&(TmeSendOptions){.struct_size = sizeof(TmeSendOptions), .reserved = 1}),
+                 TME_ERROR_STRUCT_TAIL);
+    TmeLogConfig log;
+    CHECK_OK(tme_log_config_init(&log, sizeof log));
+    log.reserved = 1;
+    CHECK_RESULT(tme_log_init(&log), TME_ERROR_STRUCT_TAIL);
+}
+
+int main(void)
+{
+    watchdog(30);
+    open_world(&world, 0);
+    TmeConditions perfect;
+    CHECK_OK(tme_conditions_init(&perfect, sizeof perfect));
+    CHECK_OK(tme_server_set_conditions(world.server, world.peers[0], TME_DIRECTION_INCOMING, &perfect));
+    CHECK_OK(tme_client_set_conditions(world.clients[0], TME_DIRECTION_INCOMING, &perfect));
+    WHILE_RESULT(&world, server_condition_statistics(&place, sizeof(TmeConditionStatistics)), TME_ERROR_NO_FIGURES);
+    WHILE_RESULT(&world, client_condition_statistics(&place, sizeof(TmeConditionStatistics)), TME_ERROR_NO_FIGURES);
+    WHILE_RESULT(&world, server_channel_statistics(&place, sizeof(TmeChannelStatistics)), TME_ERROR_NO_FIGURES);
+    WHILE_RESULT(&world, client_channel_statistics(&place, sizeof(TmeChannelStatistics)), TME_ERROR_NO_FIGURES);
+
+    static const struct {
+        Write *write;
+        size_t size;
+    } written[] = {
+        {server_config_init, sizeof(TmeServerConfig)},
+        {client_config_init, sizeof(TmeClientConfig)},
+        {send_options_init, sizeof(TmeSendOptions)},
+        {conditions_init, sizeof(TmeConditions)},
+        {conditions_preset, sizeof(TmeConditions)},
+        {log_config_init, sizeof(TmeLogConfig)},
+        {server_peer_info, sizeof(TmePeerInfo)},
+        {client_server_info, sizeof(TmePeerInfo)},
+        {server_peer_statistics, sizeof(TmePeerStatistics)},
+        {client_statistics, sizeof(TmePeerStatistics)},
+        {server_channel_statistics, sizeof(TmeChannelStatistics)},
+        {client_channel_statistics, sizeof(TmeChannelStatistics)},
+        {server_statistics, sizeof(TmeEngineStatistics)},
+        {client_engine_statistics, sizeof(TmeEngineStatistics)},
+        {server_condition_statistics, sizeof(TmeConditionStatistics)},
+        {client_condition_statistics, sizeof(TmeConditionStatistics)},
+    };
+    for (size_t i = 0; i < COUNT_OF(written); i++)
+        check_writing(written[i].write, written[i].size);
+
+    TmeServerConfig server = server_config();
+    TmeClientConfig client = client_config(&world);
+    TmeSendOptions options;
+    CHECK_OK(tme_send_options_init(&options, sizeof options));
+    TmeLogConfig log;
+    CHECK_OK(tme_log_config_init(&log, sizeof log));
+    const struct {
+        Read *read;
+        const void *good;
+        size_t size;
+    } read[] = {
+        {read_server_config, &server, sizeof server},
+        {read_client_config, &client, sizeof client},
+        {read_echo_config, &client, sizeof client},
+        {read_server_options, &options, sizeof options},
+        {read_broadcast_options, &options, sizeof options},
+        {read_multicast_options, &options, sizeof options},
+        {read_client_options, &options, sizeof options},
+        {read_server_message_options, &options, sizeof options},
+        {read_broadcast_message_options, &options, sizeof options},
+        {read_client_message_options, &options, sizeof options},
+        {read_server_conditions, &perfect, sizeof perfect},
+        {read_client_conditions, &perfect, sizeof perfect},
+        {read_log_config, &log, sizeof log},
+    };
+    for (size_t i = 0; i < COUNT_OF(read); i++)
+        check_reading(read[i].read, read[i].good, read[i].size);
+
+    a_zeroed_struct_takes_all_defaults();
+    reserved_fields_must_be_zero();
+    close_world(&world);
+    return 0;
+}
