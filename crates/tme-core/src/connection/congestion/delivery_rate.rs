@@ -18,6 +18,7 @@ use crate::time::Instant;
 const GAIN_ONE: u64 = 1_000;
 /// 2/ln 2 is the least that doubles the rate every round (draft-cardwell-iccrg-bbr, section 4.3.1).
 const GAIN_START_UP: u64 = 2_885;
+/// Its inverse.
 const GAIN_DRAIN: u64 = 350;
 const GAIN_UP: u64 = 1_150;
 const GAIN_DOWN: u64 = 850;
@@ -49,7 +50,10 @@ const LOSS_YIELD_MAX: u64 = 700;
 const PATIENCE_CYCLES: u32 = 3;
 /// A queue that stays for so long in spite of everything is somebody else's.
 const FOREIGN_QUEUE_TIME: Duration = Duration::from_secs(1);
+/// A relief that has not helped by then does not help.
 const RELIEF_ROUNDS_MAX: u64 = 4;
+/// Reliefs are given up for 2ⁿ - 1 cycles after the n-th in a row that did not help; n grows up to this.
+const FAILURES_MAX: u32 = 4;
 /// Losses are taken for chance up to this share (of 1,024).
 const RANDOM_LOSS_MAX: u64 = 307;
 /// Chance losses up to this share are borne without sending more.
@@ -77,7 +81,7 @@ enum Phase {
     RttProbe,
 }
 
-/// See the module.
+/// Estimates what the path carries, and sends that much.
 #[derive(Clone, Debug)]
 pub struct DeliveryRate {
     phase: Phase,
@@ -89,7 +93,7 @@ pub struct DeliveryRate {
     bandwidth: MaxFilter,
     round: Round,
     rtt: ShortestRtt,
-    /// Highest estimate of start-up so far, and since when and for how many rounds it has not been exceeded by much.
+    /// The estimate of start-up that was not exceeded by a quarter since, for how many rounds, and from when on.
     full_bandwidth: u64,
     full_at: Instant,
     full_rounds: u32,
@@ -217,8 +221,7 @@ impl DeliveryRate {
         self.phase_round = self.round.count;
     }
 
-    /// Packets are in flight one after the other at the estimated rate; the length of it varies so that rivals do not
-    /// probe in step.
+    /// Goes at the estimated rate; for how long varies, so that rivals do not probe in step.
     fn cruise(&mut self, now: Instant) {
         self.luck = self.luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.cruise_rounds = CRUISE_ROUNDS + (self.luck >> 33) % (CRUISE_ROUNDS + 1);
@@ -258,7 +261,7 @@ impl DeliveryRate {
             Phase::Relief => {
                 let is_gone = !self.has_queue(round.rtt_min, 1);
                 if is_gone || self.round.count >= self.phase_round + RELIEF_ROUNDS_MAX {
-                    self.queue.failures = if is_gone { 0 } else { (self.queue.failures + 1).min(4) };
+                    self.queue.failures = if is_gone { 0 } else { (self.queue.failures + 1).min(FAILURES_MAX) };
                     self.queue.pause = (1 << self.queue.failures) - 1;
                     self.cruise(now);
                 }
@@ -392,13 +395,10 @@ impl DeliveryRate {
             let shortest = self.round.rtt_latest.iter().min().copied().unwrap_or_default();
             window = window.max(path_bytes + bytes_in(path_rate, shortest) + waiting);
         }
-        match self.phase {
-            Phase::StartUp => {
-                let rtt = self.rtt.minimum.unwrap_or(INITIAL_RTT);
-                rate = rate.max(rate_of(WINDOW_INITIAL, rtt) * GAIN_START_UP / GAIN_ONE);
-                window = (path_bytes * GAIN_START_UP / GAIN_ONE + waiting).max(WINDOW_INITIAL);
-            }
-            _ => {}
+        if self.phase == Phase::StartUp {
+            let rtt = self.rtt.minimum.unwrap_or(INITIAL_RTT);
+            rate = rate.max(rate_of(WINDOW_INITIAL, rtt) * GAIN_START_UP / GAIN_ONE);
+            window = (path_bytes * GAIN_START_UP / GAIN_ONE + waiting).max(WINDOW_INITIAL);
         }
         self.rate = rate;
         self.window = window.clamp(self.window_min, WINDOW_MAX);
@@ -450,10 +450,10 @@ impl CongestionController for DeliveryRate {
     fn handle_lost(&mut self, sample: LostSample) {
         self.round.lost_bytes += sample.bytes;
         if self.losses.covers(sample.newest_sent_at) && self.losses.covers(sample.oldest_sent_at) {
-            // With a queue in sight it may have overflowed.
-            let is_chance = !self.has_queue_now();
-            self.losses
-                .count(if is_chance { 0 } else { sample.bytes }, if is_chance { sample.bytes } else { 0 });
+            // With a queue in sight it may have overflowed: then these count as if they had arrived, so that a share
+            // that was taken for chance by mistake dwindles.
+            let (acked, lost) = if self.has_queue_now() { (sample.bytes, 0) } else { (0, sample.bytes) };
+            self.losses.count(acked, lost);
         }
     }
 
