@@ -438,25 +438,6 @@ typedef struct TmeEvent {
  */
 TME_C_API const char *tme_event_string(uint32_t type);
 
-/* ---- Peers: who they are --------------------------------------------------------------------- */
-
-/** Who a peer is. */
-typedef struct TmePeerInfo {
-    /** Size of the struct as the caller knows it. */
-    uint32_t struct_size;
-    /** The number of the client in this connection: at least 2, below 2^31, never used twice in a server's run. */
-    uint32_t number;
-    /** Its id. */
-    TmePeer peer;
-    /** Its address and port as text. */
-    char address[64];
-    /**
-     * Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key. Empty if
-     * it has none.
-     */
-    char key[72];
-} TmePeerInfo;
-
 /* ---- Settings: what servers, clients and sends are told -------------------------------------- */
 
 /** A network thread does the input and output: connections survive a game that is busy for long. */
@@ -615,6 +596,25 @@ TME_C_API TmeResult tme_client_config_init(TmeClientConfig *config, size_t struc
  * Since: 0.1
  */
 TME_C_API TmeResult tme_send_options_init(TmeSendOptions *options, size_t struct_size);
+
+/* ---- Peers: who they are --------------------------------------------------------------------- */
+
+/** Who a peer is. */
+typedef struct TmePeerInfo {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** The number of the client in this connection: at least 2, below 2^31, never used twice in a server's run. */
+    uint32_t number;
+    /** Its id. */
+    TmePeer peer;
+    /** Its address and port as text. */
+    char address[64];
+    /**
+     * Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key, which
+     * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
+     */
+    char key[72];
+} TmePeerInfo;
 
 /* ---- Statistics: what engines, peers and channels tell about themselves ---------------------- */
 
@@ -1406,7 +1406,7 @@ TME_C_API TmeResult tme_server_send_message(
  *
  * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH; `outcome` (may be NULL) gets counts.
  * Returns: TME_OK if every peer took it, also if there is none; TME_PARTIAL if somebody did not; TME_ERROR_UNKNOWN_CHANNEL;
- * TME_ERROR_TOO_LARGE; TME_ERROR_WOULD_BLOCK; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
  * TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1

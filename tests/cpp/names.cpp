@@ -1,20 +1,4 @@
-// tme.hpp after macros that other headers are known to define.
-// The standard library does not survive min and max either: it comes first.
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <functional>
-#include <iterator>
-#include <limits>
-#include <memory>
-#include <optional>
-#include <string>
-#include <variant>
-#include <vector>
-#if __has_include(<span>)
-#include <span>
-#endif
-
+// tme.hpp after macros that other headers are known to define, and with all of them as they were afterwards.
 #define check(condition) static_assert(false, "the macro check was used")
 #define verify(condition) static_assert(false, "the macro verify was used")
 #define ensure(condition) static_assert(false, "the macro ensure was used")
@@ -43,6 +27,10 @@
 #define max(a, b) ((a) > (b) ? (a) : (b))
 
 #include <tme.hpp>
+
+#if !defined(min) || !defined(max)
+#error "min and max were taken away"
+#endif
 
 int main() {
     return tme::key_generate() ? 0 : 1;

@@ -20,6 +20,12 @@
 
 #include <tme.h>
 
+// <windows.h> defines these as macros, after which libstdc++ does not compile. They are back at the end.
+#pragma push_macro("min")
+#pragma push_macro("max")
+#undef min
+#undef max
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -2130,5 +2136,8 @@ inline constexpr bool std::ranges::enable_borrowed_range<tme::Bytes> = true;
 template <>
 inline constexpr bool std::ranges::enable_borrowed_range<tme::MutableBytes> = true;
 #endif
+
+#pragma pop_macro("max")
+#pragma pop_macro("min")
 
 #endif // TME_HPP

@@ -20,8 +20,8 @@ pub struct TmePeerInfo {
     pub peer: TmePeer,
     /// Its address and port as text.
     pub address: [c_char; 64],
-    /// Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key. Empty if
-    /// it has none.
+    /// Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key, which
+    /// nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
     pub key: [c_char; 72],
 }
 

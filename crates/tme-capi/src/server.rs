@@ -286,7 +286,7 @@ fn send<'m>(
 ///
 /// Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH; `outcome` (may be NULL) gets counts.
 /// Returns: TME_OK if every peer took it, also if there is none; TME_PARTIAL if somebody did not; TME_ERROR_UNKNOWN_CHANNEL;
-/// TME_ERROR_TOO_LARGE; TME_ERROR_WOULD_BLOCK; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
+/// TME_ERROR_TOO_LARGE; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL;
 /// TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
-#include <functional>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
