@@ -192,7 +192,7 @@ impl Tcp {
         self.timeout_at = (self.in_flight > 0).then(|| now + self.timeout());
         self.detect_losses();
         if self.first >= self.recovery_below {
-            self.grow(now, acked as f64);
+            self.grow(now, f64::from(acked));
         }
     }
 

@@ -261,7 +261,8 @@ impl DeliveryRate {
             Phase::Relief => {
                 let is_gone = !self.has_queue(round.rtt_min, 1);
                 if is_gone || self.round.count >= self.phase_round + RELIEF_ROUNDS_MAX {
-                    self.queue.failures = if is_gone { 0 } else { (self.queue.failures + 1).min(FAILURES_MAX) };
+                    self.queue.failures =
+                        if is_gone { 0 } else { (self.queue.failures + 1).min(FAILURES_MAX) };
                     self.queue.pause = (1 << self.queue.failures) - 1;
                     self.cruise(now);
                 }
