@@ -16,6 +16,7 @@ mod latency;
 mod logs;
 mod network;
 mod process;
+pub mod relay;
 pub mod sim;
 mod sparkline;
 mod view;
@@ -37,6 +38,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Bench(options) => bench::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Keygen(options) => keys::run(&options),
+        Command::Relay(options) => relay::run(&options),
         Command::BenchServer(options) => bench::child::run(&options),
     }
 }
