@@ -84,7 +84,7 @@ impl From<u8> for ChannelId {
 }
 
 /// How often small reliable messages ride along again in the packets that follow, so that a loss need not cost a round
-/// trip. Copies use room that packets have left and cost bandwidth; messages above 256 bytes get none.
+/// trip. Copies ride in packets that leave anyway and cost bandwidth; messages above 256 bytes get none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Redundancy {
     /// By the loss on the way: none while it loses nothing, one copy while it loses little, three from 15 % on. Before

@@ -16,6 +16,7 @@
 
 pub mod config;
 pub mod content;
+pub mod dumbbell;
 mod mix;
 pub mod oracle;
 mod report;

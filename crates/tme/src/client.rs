@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError,
+    SendOptions,
 };
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuiteSet};
@@ -428,6 +429,14 @@ macro_rules! client_methods {
         pub fn statistics(&self) -> Option<ConnectionStatistics> {
             let handle = self.raw();
             handle.server().and_then(|peer| handle.peer_statistics(peer))
+        }
+
+        /// What may be sent now, and how long a message would wait on each channel: what was given to
+        /// [`send`](Self::send) counts, whether it has left or not. `None` if not connected.
+        #[must_use]
+        pub fn send_budget(&self) -> Option<SendBudget> {
+            let handle = self.raw();
+            handle.server().and_then(|peer| handle.send_budget(peer))
         }
 
         /// Figures of one channel: queue depth, queue time, resent, expired. `None` if not connected or the table has no

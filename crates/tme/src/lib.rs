@@ -62,9 +62,10 @@ pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
     Redundancy,
 };
+pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
     Applicant, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin,
-    PacketDrop, PacketDrops, PeerId, SendError, SendOptions, TokenInfo,
+    PacketDrop, PacketDrops, PeerId, SendBudget, SendError, SendOptions, TokenInfo,
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
 pub use tme_core::crypto::suite::Suite;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError, SendOptions,
 };
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
@@ -562,6 +562,13 @@ macro_rules! server_methods {
         #[must_use]
         pub fn peer_statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
             self.raw().peer_statistics(peer)
+        }
+
+        /// What may be sent to a peer now, and how long a message would wait on each channel: what this server has given
+        /// to [`send`](Self::send) counts, whether it has left or not. `None` if nobody has this id.
+        #[must_use]
+        pub fn send_budget(&self, peer: PeerId) -> Option<SendBudget> {
+            self.raw().send_budget(peer)
         }
 
         /// Figures of one channel towards a peer: queue depth, queue time, resent, expired. `None` if nobody has this

@@ -138,6 +138,14 @@ macro_rules! shared_setters {
             self
         }
 
+        /// Chooses how the rate of sending follows what the path carries. Default:
+        /// [`Congestion::DeliveryRate`]($crate::Congestion::DeliveryRate).
+        #[must_use]
+        pub fn congestion(mut self, congestion: $crate::Congestion) -> Self {
+            self.settings.connection.congestion = congestion;
+            self
+        }
+
         /// Chooses between encrypted (default) and plaintext.
         #[must_use]
         pub fn security(mut self, security: $crate::Security) -> Self {

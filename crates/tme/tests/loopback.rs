@@ -66,6 +66,31 @@ fn keys_travel_with_messages_to_many() {
 }
 
 #[test]
+fn the_send_budget_shrinks_with_what_is_queued() {
+    let channels = || [Channel::reliable_ordered("first"), Channel::reliable_ordered("last").priority(1)];
+    let server = server().channels(channels()).start().unwrap();
+    let client = client_of(&server).channels(channels()).start().unwrap();
+    let mut world = World::new(server, vec![client]);
+    world.run_until(|world| world.connected_peers().len() == 1 && world.clients[0].is_connected());
+    let peer = world.connected_peers()[0];
+    let client_budget = world.clients[0].send_budget().unwrap();
+    assert!(client_budget.bytes_per_second > 0 && client_budget.bytes_now > 0, "{client_budget:?}");
+    assert_eq!(client_budget.wait(0), Some(Duration::ZERO));
+
+    // More than goes at once, on the channel that goes last; the engine has not even seen it.
+    let before = world.server.send_budget(peer).unwrap();
+    for _ in 0..4 {
+        world.server.send(peer, 1, vec![0xA5; 1 << 20]).unwrap();
+    }
+    let budget = world.server.send_budget(peer).unwrap();
+    assert!(before.bytes_now > 0 && before.wait(1) < budget.wait(1), "{before:?}, {budget:?}");
+    assert_eq!((budget.bytes_now, budget.wait(0), budget.wait(7)), (0, before.wait(0), None));
+    world.run_until(|world| messages(&world.client_events[0]).len() == 4);
+    world.server.disconnect(peer);
+    world.run_until(|world| world.server.send_budget(peer).is_none());
+}
+
+#[test]
 fn threaded_sides_talk_while_their_games_sleep() {
     let mut server = server().start_threaded().unwrap();
     let mut client = client_of(&server).start_threaded().unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::congestion::Congestion;
 use super::event::Connected;
 use crate::channel::ChannelTable;
 use crate::crypto::SessionSecrets;
@@ -37,6 +38,8 @@ pub struct ConnectionConfig {
     /// Bytes of UDP payload that may leave in a second, at least 1,200, where the path would carry more. Acknowledgements,
     /// probes and signs of life count but are not held back. Default none.
     pub rate_max: Option<u64>,
+    /// How the rate of sending follows what the path carries.
+    pub congestion: Congestion,
     /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
     /// counted. Default 65,536.
     pub unreliable_backlog_max: u32,
@@ -64,6 +67,7 @@ impl Default for ConnectionConfig {
             linger: Duration::from_secs(3),
             datagram_bytes: 1_200,
             rate_max: None,
+            congestion: Congestion::default(),
             unreliable_backlog_max: 65_536,
             key_limits: KeyLimits::default(),
             start: StartNumbers::default(),
@@ -94,6 +98,8 @@ pub struct Negotiated {
     pub table: Arc<ChannelTable>,
     /// Token with which a restarted server tells that it forgot us (client only).
     pub reset_token: Option<ResetToken>,
+    /// Round trip that the handshake has measured.
+    pub rtt: Option<Duration>,
     /// What [`Event::Connected`](super::Event::Connected) will say, once the connection is open.
     pub info: Box<Connected>,
 }

@@ -7,6 +7,7 @@ use super::{Connection, Event, PacketDrop, Provokes, Timer, Workspace};
 use crate::crypto::packet::OpenError;
 use crate::crypto::replay::ReplayError;
 use crate::datagram::{Ecn, Path};
+use crate::handshake::client::RESEND_AFTER;
 use crate::handshake::reason::Reason;
 use crate::time::Instant;
 use crate::wire::frame::{Frame, Frames};
@@ -63,7 +64,7 @@ impl Connection {
         };
         let arrival = self.register_arrival(now, number, datagram.len());
         self.path.local = path.local.or(self.path.local);
-        self.note_sign_of_life(now, workspace);
+        self.note_sign_of_life(now, number, workspace);
         let frames = datagram.get(header_bytes..header_bytes + payload_bytes).unwrap_or_default();
         let provokes = self.process_frames(now, frames, workspace);
         self.acks.handle_received(now, arrival, provokes);
@@ -93,7 +94,14 @@ impl Connection {
         arrival
     }
 
-    pub(super) fn note_sign_of_life(&mut self, now: Instant, workspace: &mut Workspace) {
+    pub(super) fn note_sign_of_life(&mut self, now: Instant, number: u64, workspace: &mut Workspace) {
+        if self.is_unconfirmed() && number == self.config.start.packet {
+            // So far nothing was heard since ACCEPT was sent. Whoever answers later may answer a repetition.
+            let rtt = now.saturating_since(self.last_received_at);
+            if rtt < RESEND_AFTER {
+                self.take_first_rtt(now, rtt);
+            }
+        }
         self.last_received_at = now;
         if self.is_interrupted {
             self.is_interrupted = false;

@@ -4,9 +4,11 @@
 //! wants; `poll_*` for what must go out. Any order of calls is legal.
 
 pub mod acknowledge;
+mod budget;
 mod closing;
 mod config;
 pub mod congestion;
+pub mod delivery;
 mod errors;
 mod event;
 mod incoming;
@@ -27,6 +29,7 @@ mod workspace;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::{Allowance, Backlog, SendBudget};
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{SendError, SendOptions};
@@ -49,7 +52,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
-use congestion::{CongestionController, NewReno};
+use congestion::CongestionController;
 use pacer::Pacer;
 use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
 use rtt::RttEstimator;
@@ -153,7 +156,6 @@ pub struct Connection {
     is_ping_due: bool,
     probes_due: u32,
     probe_count: u32,
-    is_app_limited: bool,
     is_interrupted: bool,
     last_received_at: Instant,
     /// When a message was queued or came in; `None` once the queues have given back what they do not need.
@@ -253,7 +255,7 @@ impl Connection {
             acks: AckScheduler::new(start.packet),
             sent: SentPackets::new(start.packet),
             rtt: RttEstimator::default(),
-            congestion: Box::new(NewReno::new(datagram_bytes)),
+            congestion: config.congestion.controller(now, datagram_bytes),
             pacer: Pacer::new(now, datagram_bytes as u64),
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),
@@ -269,7 +271,6 @@ impl Connection {
             is_ping_due: side == Side::Client,
             probes_due: 0,
             probe_count: 0,
-            is_app_limited: true,
             is_interrupted: false,
             last_received_at: now,
             last_message_at: Some(now),
@@ -279,11 +280,20 @@ impl Connection {
             counters: Counters::default(),
             table,
         };
+        if let Some(rtt) = negotiated.rtt {
+            connection.take_first_rtt(now, rtt);
+        }
         if side == Side::Client {
             connection.open(workspace);
         }
         connection.restart_idle_timers(now);
         connection
+    }
+
+    /// The handshake has measured the round trip: sending need not begin with an assumption.
+    fn take_first_rtt(&mut self, now: Instant, rtt: Duration) {
+        self.rtt.handle_sample(rtt, Duration::ZERO);
+        self.congestion.handle_first_rtt(now, self.rtt.latest());
     }
 
     fn open(&mut self, workspace: &mut Workspace) {
@@ -427,6 +437,32 @@ impl Connection {
             expired: counters.expired,
             superseded: counters.superseded,
         })
+    }
+
+    /// What may be sent at `now`, and how long messages would wait.
+    #[must_use]
+    pub fn send_budget(&self, now: Instant) -> SendBudget {
+        let positions = 0..self.table.count();
+        SendBudget::new(self.allowance(now), positions.filter_map(|position| self.backlog(position)))
+    }
+
+    /// What congestion control and the pacer allow at `now`.
+    #[must_use]
+    pub fn allowance(&self, now: Instant) -> Allowance {
+        let pace = self.pacing_rate();
+        let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
+        let tokens = self.pacer.available(now, pace, self.datagram_bytes as u64);
+        Allowance {
+            bytes_per_second: self.congestion.estimated_rate(self.rtt.smoothed()).min(self.rate_max()),
+            pace: if self.is_probing_only() { 0 } else { pace },
+            bytes: if self.is_probing_only() { window.min(tokens).min(-1) } else { window.min(tokens) },
+        }
+    }
+
+    /// What waits on the channel at this position to be sent.
+    #[must_use]
+    pub fn backlog(&self, position: usize) -> Option<Backlog> {
+        self.channels.backlog(position)
     }
 
     /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.

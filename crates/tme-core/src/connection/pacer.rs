@@ -7,6 +7,9 @@ use crate::time::Instant;
 /// A burst is at most this long at the current rate, or two packets, whichever is more.
 const BURST: Duration = Duration::from_millis(1);
 const BURST_PACKETS: u64 = 2;
+/// Once the bucket is empty, what this time fills is sent together, at most so many packets.
+const HANDFUL: Duration = Duration::from_micros(250);
+const HANDFUL_PACKETS: u64 = 64;
 /// A host that calls seldom (once a frame) may send what the rate allowed since its last call, up to this long.
 const CATCH_UP_MAX: Duration = Duration::from_millis(50);
 
@@ -31,19 +34,29 @@ impl Pacer {
     /// packets of it: a host that drives the engine at every pacer deadline sends smoothly, one that calls once a
     /// frame sends a frame's worth.
     pub fn poll(&mut self, now: Instant, rate: u64, datagram_bytes: u64) -> Instant {
-        let elapsed = now.saturating_since(self.filled_at);
+        self.tokens = self.available(now, rate, datagram_bytes);
         self.filled_at = self.filled_at.max(now);
+        if self.tokens > 0 || rate == 0 {
+            return now;
+        }
+        // A fast sender waits for a handful of packets: system calls for single ones would cost more than they are.
+        let handful = bytes_in(rate, HANDFUL);
+        let wanted =
+            if handful >= 2 * datagram_bytes { handful.min(HANDFUL_PACKETS * datagram_bytes) } else { 1 };
+        let missing = u128::from(self.tokens.unsigned_abs() + wanted);
+        let wait = missing * 1_000_000 / u128::from(rate) + 1;
+        now + Duration::from_micros(wait as u64)
+    }
+
+    /// Bytes that may go at `now`; negative after a packet went on the last of them.
+    #[must_use]
+    pub fn available(&self, now: Instant, rate: u64, datagram_bytes: u64) -> i64 {
+        let elapsed = now.saturating_since(self.filled_at);
         let burst =
             bytes_in(rate, elapsed.clamp(BURST, CATCH_UP_MAX)).max(BURST_PACKETS * datagram_bytes) as i64;
         let earned = bytes_in(rate, elapsed) as i64;
         // What is already in the bucket stays, even if a slower rate would not let it in any more.
-        self.tokens = self.tokens.saturating_add(earned).min(burst.max(self.tokens));
-        if self.tokens > 0 || rate == 0 {
-            return now;
-        }
-        let missing = u128::from(self.tokens.unsigned_abs()) + 1;
-        let wait = missing * 1_000_000 / u128::from(rate) + 1;
-        now + Duration::from_micros(wait as u64)
+        self.tokens.saturating_add(earned).min(burst.max(self.tokens))
     }
 
     /// A packet left.

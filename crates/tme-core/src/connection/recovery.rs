@@ -44,8 +44,12 @@ impl Connection {
         self.congestion.handle_acked(AckedSample {
             now,
             bytes: outcome.bytes,
+            spurious_bytes: outcome.spurious_bytes,
+            in_flight_bytes: self.sent.bytes_in_flight(),
+            delivered_bytes: self.sent.delivered_bytes(),
             newest_sent_at: outcome.newest_sent_at,
-            is_app_limited: self.is_app_limited,
+            rtt: outcome.rtt_sample.map(|_| self.rtt.latest()),
+            rate: outcome.rate,
         });
         for index in 0..workspace.acked.len() {
             let Some(&frame) = workspace.acked.get(index) else { break };
@@ -80,6 +84,7 @@ impl Connection {
             self.congestion.handle_lost(LostSample {
                 now,
                 bytes: outcome.bytes,
+                oldest_sent_at: outcome.oldest_sent_at.unwrap_or(outcome.newest_sent_at),
                 newest_sent_at: outcome.newest_sent_at,
             });
         }

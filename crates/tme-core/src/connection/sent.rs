@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Provokes;
+use super::delivery::{DeliveryMeter, RateSample, SentMark};
 use super::rtt::{GRANULARITY, RttEstimator};
 use crate::codec::expand_truncated;
 use crate::time::Instant;
@@ -64,10 +65,13 @@ struct SentPacket {
     sent_at: Instant,
     /// Its frames are `frames[frames_from..][..frame_count]`, counted since the start of the connection.
     frames_from: u64,
-    bytes: u32,
+    delivery: SentMark,
+    /// No datagram is larger than 65,527 bytes.
+    bytes: u16,
     frame_count: u16,
     state: State,
     provokes: Provokes,
+    is_app_limited: bool,
 }
 
 /// Packets and their frames, oldest first. Packet numbers are consecutive, so a number is an index.
@@ -85,6 +89,7 @@ pub struct SentPackets {
     /// Every packet in flight has this number or a higher one.
     in_flight_from: u64,
     bytes_in_flight: u64,
+    delivery: DeliveryMeter,
     prompt_in_flight: u32,
     lazy_in_flight: u32,
     last_prompt_sent_at: Instant,
@@ -121,8 +126,12 @@ pub struct AckOutcome {
     pub newest_sent_at: Instant,
     /// Time from sending to now, if the newest number itself is new and was to be acknowledged.
     pub rtt_sample: Option<Duration>,
+    /// How fast packets have been delivered since the newest of them was sent.
+    pub rate: RateSample,
     /// Packets that had been counted as lost.
     pub spurious: u64,
+    /// Their bytes.
+    pub spurious_bytes: u64,
 }
 
 /// What a check for losses found.
@@ -132,6 +141,8 @@ pub struct LossOutcome {
     pub bytes: u64,
     /// Packets newly lost.
     pub packets: u64,
+    /// When the oldest of them was sent, if there are any.
+    pub oldest_sent_at: Option<Instant>,
     /// When the newest of them was sent.
     pub newest_sent_at: Instant,
     /// When to look again.
@@ -156,6 +167,7 @@ impl SentPackets {
             largest_acked: None,
             in_flight_from: first,
             bytes_in_flight: 0,
+            delivery: DeliveryMeter::new(),
             prompt_in_flight: 0,
             lazy_in_flight: 0,
             last_prompt_sent_at: Instant::ZERO,
@@ -181,6 +193,17 @@ impl SentPackets {
     #[must_use]
     pub const fn bytes_in_flight(&self) -> u64 {
         self.bytes_in_flight
+    }
+
+    /// Bytes acknowledged since the start of the connection.
+    #[must_use]
+    pub const fn delivered_bytes(&self) -> u64 {
+        self.delivery.delivered()
+    }
+
+    /// The application has nothing more to send although it might: what is in flight says little about the path.
+    pub fn limit_by_application(&mut self) {
+        self.delivery.limit_by_application(self.bytes_in_flight);
     }
 
     /// When the newest packet that wants a prompt acknowledgement was sent, if one is in flight.
@@ -226,16 +249,19 @@ impl SentPackets {
                 self.last_prompt_sent_at = now;
             }
         }
+        let delivery = self.delivery.mark_sent(now, self.bytes_in_flight);
         if state == State::InFlight {
             self.bytes_in_flight += bytes as u64;
         }
         self.packets.push_back(SentPacket {
             sent_at: now,
             frames_from: self.frames_base + self.frames.len() as u64,
-            bytes: bytes as u32,
+            delivery,
+            bytes: bytes as u16,
             frame_count: frames.len() as u16,
             state,
             provokes,
+            is_app_limited: self.delivery.is_app_limited(),
         });
         self.frames.extend(frames.drain(..));
         self.next += 1;
@@ -262,6 +288,7 @@ impl SentPackets {
         }
         let lowest = self.lowest_reported(newest, ack).ok_or(NeverSent)?;
         let mut outcome = AckOutcome::default();
+        let mut newest_packet = None;
         let is_first_report = self.largest_acked.is_none_or(|largest| newest > largest);
         for number in lowest.max(self.base)..=newest {
             let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
@@ -274,15 +301,21 @@ impl SentPackets {
                 self.land(&packet);
             } else {
                 outcome.spurious += 1;
+                outcome.spurious_bytes += u64::from(packet.bytes);
                 self.thresholds.widen(newest.saturating_sub(number));
             }
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
             outcome.newest_sent_at = outcome.newest_sent_at.max(packet.sent_at);
+            self.delivery.count(now, packet.sent_at, packet.bytes.into());
+            newest_packet = Some(packet);
             if number == newest && is_first_report {
                 outcome.rtt_sample = Some(now.saturating_since(packet.sent_at));
             }
             acked.extend(frames_of(&self.frames, self.frames_base, &packet));
+        }
+        if let Some(SentPacket { sent_at, delivery, is_app_limited, .. }) = newest_packet {
+            outcome.rate = self.delivery.sample(now, sent_at, delivery, is_app_limited);
         }
         if is_first_report {
             self.largest_acked = Some(newest);
@@ -331,6 +364,7 @@ impl SentPackets {
             self.land(&packet);
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
+            outcome.oldest_sent_at.get_or_insert(packet.sent_at);
             outcome.newest_sent_at = packet.sent_at;
             lost.extend(frames_of(&self.frames, self.frames_base, &packet));
         }

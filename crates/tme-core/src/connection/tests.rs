@@ -68,6 +68,7 @@ impl Pair {
                 remote_limits: limits,
                 table: Arc::clone(&table),
                 reset_token: None,
+                rtt: None,
                 info: Box::new(Connected {
                     remote: addresses[1 - index],
                     number: 2,

@@ -86,18 +86,19 @@ impl Connection {
         }
         let has_data = self.is_credit_due || self.channel_credit_due != 0 || self.channels.has_sendable();
         if !has_data {
-            self.is_app_limited = true;
+            self.sent.limit_by_application();
             return ack_only;
         }
         let window = self.congestion.window_bytes();
         if self.is_probing_only() || self.sent.bytes_in_flight() + self.datagram_bytes as u64 > window {
-            self.is_app_limited = false;
             return ack_only;
         }
         let may_go_at = self.pacer.poll(now, self.pacing_rate(), self.datagram_bytes as u64);
         if may_go_at > now {
             // What the cap holds back says nothing about the path.
-            self.is_app_limited = self.is_capped();
+            if self.is_capped() {
+                self.sent.limit_by_application();
+            }
             self.timers.set(Timer::Pacer, Some(may_go_at));
             return ack_only;
         }

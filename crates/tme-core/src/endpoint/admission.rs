@@ -433,6 +433,7 @@ fn negotiated(path: Path, number: PeerNumber, table: Arc<ChannelTable>, accepted
         remote_limits: accepted.remote_limits,
         table,
         reset_token: None,
+        rtt: None,
         info: Box::new(Connected {
             remote: path.remote,
             number: number.get(),

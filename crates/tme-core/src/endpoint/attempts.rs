@@ -162,6 +162,7 @@ impl Endpoint {
             remote_limits: established.remote_limits,
             table: Arc::new(established.channels),
             reset_token: Some(established.reset_token),
+            rtt: established.rtt,
             info: Box::new(Connected {
                 remote: path.remote,
                 number: established.peer_number.get(),

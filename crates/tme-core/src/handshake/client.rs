@@ -8,7 +8,7 @@ mod outcome;
 
 use std::ops::Range;
 
-pub use config::{ClientConfigError, ClientHandshakeConfig, Trust};
+pub use config::{ClientConfigError, ClientHandshakeConfig, RESEND_AFTER, Trust};
 pub use outcome::{AnswerError, ClientEvent, ConnectError, ConnectStage, Established};
 
 use super::attempts::{Collected, Parts};

@@ -157,6 +157,7 @@ impl End {
             remote_limits: Limits::default(),
             table: ChannelTable::new(channels).expect("a good table").into(),
             reset_token: None,
+            rtt: None,
             info: Box::new(Connected {
                 remote,
                 number: 2,

@@ -457,7 +457,7 @@ impl Driver {
                 Event::Connected { peer, info } => {
                     log::info!("{peer} connected from {} as number {}", info.remote, info.number);
                     if let Some(connection) = self.endpoint.connection(*peer) {
-                        outbox.lock().insert_peer(connection, info);
+                        outbox.lock().insert_peer(now, connection, info);
                     }
                 }
                 Event::Disconnected { peer, reason } => {

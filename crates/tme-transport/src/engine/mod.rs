@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendError, SendOptions,
+    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError,
+    SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::{Endpoint, EndpointConfig};
@@ -618,6 +619,12 @@ impl Handle {
     #[must_use]
     pub fn peer_statistics(&self, peer: PeerId) -> Option<ConnectionStatistics> {
         self.shared.outbox.lock().statistics(peer)
+    }
+
+    /// What may be sent to a peer now, and how long messages would wait. `None`: nobody has this id.
+    #[must_use]
+    pub fn send_budget(&self, peer: PeerId) -> Option<SendBudget> {
+        self.shared.outbox.lock().send_budget(peer)
     }
 
     /// Figures of one channel towards a peer, as old as those of the peer. `None`: nobody has this id, or the channel is

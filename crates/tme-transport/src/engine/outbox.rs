@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell, PeerId, SendError, SendOptions,
+    Allowance, Backlog, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell, PeerId,
+    SendBudget, SendError, SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::datagram::Information;
@@ -122,6 +123,7 @@ struct PeerEntry {
     channels: Vec<ChannelDepth>,
     statistics: ConnectionStatistics,
     statistics_at: Option<Instant>,
+    allowance: Allowance,
     /// Boxed, for hardly any peer has some.
     conditions: Option<Box<ConditionFigures>>,
     /// Somebody has asked for the end of the connection: nothing more is taken for it.
@@ -148,6 +150,8 @@ struct ChannelDepth {
     /// Keys in use (reliable-latest).
     keys: BTreeSet<u32>,
     statistics: Option<ChannelStatistics>,
+    /// In the connection and not sent, as last reported.
+    backlog: Option<Backlog>,
 }
 
 /// What a send to several peers came to.
@@ -437,6 +441,17 @@ impl Outbox {
         self.entry(peer).map(|entry| entry.statistics)
     }
 
+    /// What may be sent to a peer: as the engine has last reported it, less what is on its way there.
+    pub fn send_budget(&self, peer: PeerId) -> Option<SendBudget> {
+        let entry = self.entry(peer)?;
+        let backlogs = entry.channels.iter().filter_map(|depth| {
+            let Backlog { bytes, .. } = depth.backlog?;
+            let under_way = (depth.pending_bytes + depth.transit_bytes) as u64;
+            Some(Backlog { bytes: bytes.map(|bytes| bytes + under_way), ..depth.backlog? })
+        });
+        Some(SendBudget::new(entry.allowance, backlogs))
+    }
+
     pub fn channel_statistics(&self, peer: PeerId, channel: ChannelId) -> Option<ChannelStatistics> {
         let entry = self.entry(peer)?;
         entry.channels.get(entry.table.position(channel)?)?.statistics
@@ -479,6 +494,7 @@ impl Outbox {
     pub fn handle_arrived(&mut self, connection: &tme_core::connection::Connection) {
         let Some(entry) = self.entry_mut(connection.peer()) else { return };
         for (position, depth) in entry.channels.iter_mut().enumerate() {
+            depth.backlog = connection.backlog(position);
             (depth.bytes, depth.messages) = connection.queued(position);
             (depth.transit_bytes, depth.transit_messages) = (0, 0);
         }
@@ -501,11 +517,17 @@ impl Outbox {
         self.arenas.give(arenas);
     }
 
-    pub fn insert_peer(&mut self, connection: &tme_core::connection::Connection, info: &Connected) {
+    pub fn insert_peer(
+        &mut self,
+        now: Instant,
+        connection: &tme_core::connection::Connection,
+        info: &Connected,
+    ) {
         let peer = connection.peer();
         let table = Arc::clone(connection.table());
         let channels = (0..table.count()).map(|position| ChannelDepth {
             message_bytes_max: connection.message_bytes_max(position),
+            backlog: connection.backlog(position),
             ..ChannelDepth::default()
         });
         let entry = PeerEntry {
@@ -517,6 +539,7 @@ impl Outbox {
             table,
             statistics: ConnectionStatistics::default(),
             statistics_at: None,
+            allowance: connection.allowance(now),
             conditions: None,
             is_leaving: false,
             is_stale: false,
@@ -565,7 +588,9 @@ impl Outbox {
         mut writable: impl FnMut(ChannelId),
     ) -> bool {
         let Some(entry) = self.entry_mut(connection.peer()) else { return false };
+        entry.allowance = connection.allowance(now);
         for (position, (depth, channel)) in entry.channels.iter_mut().zip(entry.table.entries()).enumerate() {
+            depth.backlog = connection.backlog(position);
             (depth.bytes, depth.messages) = connection.queued(position);
             let (bytes, messages) = depth.queued();
             let settings = &channel.settings;

@@ -22,12 +22,12 @@ pub struct ReceiveCredit {
 }
 
 impl ReceiveCredit {
-    /// Grants a whole window to begin with. More is granted once half of it is used up, or earlier if the largest
+    /// Grants a whole window to begin with. More is granted once an eighth of it is used up, or earlier if the largest
     /// message would not fit into what is left: the sender would wait for ever.
     #[must_use]
     pub const fn new(bytes: u64, messages: u64, message_bytes_max: u64) -> Self {
         let spare_bytes = bytes.saturating_sub(message_bytes_max);
-        let worthwhile_bytes = if spare_bytes < bytes / 2 { spare_bytes } else { bytes / 2 };
+        let worthwhile_bytes = if spare_bytes < bytes / 8 { spare_bytes } else { bytes / 8 };
         Self {
             worthwhile_bytes: if worthwhile_bytes == 0 { 1 } else { worthwhile_bytes },
             worthwhile_messages: messages / 2 + 1,
@@ -508,11 +508,11 @@ mod tests {
     }
 
     #[test]
-    fn credit_is_announced_after_half_a_window() {
+    fn credit_is_announced_after_an_eighth_of_a_window() {
         let mut credit = ReceiveCredit::new(1_000, 10, 100);
-        assert!(!credit.consume(499, 1));
+        assert!(!credit.consume(124, 1));
         assert!(credit.consume(1, 1));
-        assert_eq!(credit.grant(), (1_500, 12));
+        assert_eq!(credit.grant(), (1_125, 12));
         assert!(!credit.should_grant());
     }
 
@@ -534,6 +534,6 @@ mod tests {
     fn a_limit_that_cannot_be_reached_asks_for_no_frames() {
         let mut credit = ReceiveCredit::new(1_000_000, u64::MAX, 1_000);
         let frames = (0..100_000).filter(|_| credit.consume(10, 1) && credit.grant().0 > 0).count();
-        assert_eq!(frames, 2);
+        assert_eq!(frames, 8);
     }
 }

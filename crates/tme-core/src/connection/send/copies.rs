@@ -1,7 +1,8 @@
 //! Copies: small reliable messages ride again in the packets that follow, so that a loss need not cost a round trip.
 //!
-//! A copy never makes a packet of its own and never displaces anything: it takes room that a packet has left, up to a
-//! budget. It costs bandwidth and saves waiting, so how many there are follows the loss on the way.
+//! A copy never makes a packet of its own: it takes room that a packet has left, up to a budget, and while long messages fill
+//! all packets, one of ten goes to copies first. It costs bandwidth and saves waiting, so how many there are follows the
+//! loss on the way.
 
 use std::collections::VecDeque;
 use std::time::Duration;

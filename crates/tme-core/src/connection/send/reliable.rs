@@ -77,6 +77,8 @@ pub struct ReliableQueue {
     skips: VecDeque<u64>,
     queued_bytes: usize,
     queued_messages: usize,
+    /// Bytes that were never sent.
+    waiting_bytes: usize,
     credit: SendCredit,
     /// A message this far above the oldest unacknowledged one must wait: the receiver keeps no more apart.
     span_max: u64,
@@ -102,6 +104,7 @@ impl ReliableQueue {
             skips: VecDeque::new(),
             queued_bytes: 0,
             queued_messages: 0,
+            waiting_bytes: 0,
             credit,
             newest_of_key: BTreeMap::new(),
             copies: Copies::default(),
@@ -118,6 +121,23 @@ impl ReliableQueue {
     #[must_use]
     pub const fn queued_messages(&self) -> usize {
         self.queued_messages
+    }
+
+    /// Bytes that wait to be sent, those to be sent again included. `None` if nothing may go before the other side
+    /// takes messages.
+    #[must_use]
+    pub fn waiting_bytes(&self, connection_credit: &SendCredit) -> Option<usize> {
+        /// Pieces to be sent again that are looked at: more make little difference to what is told.
+        const PIECES_MAX: usize = 64;
+        if self.has_new() && !self.may_send_new(connection_credit) {
+            return None;
+        }
+        let again = self.again.iter().take(PIECES_MAX).map(|piece| match *piece {
+            SentFrame::Cells { count, .. } => usize::from(count) * CELL_BYTES,
+            SentFrame::Messages { first, .. } => self.slot(first).map_or(0, |slot| slot.bytes as usize),
+            _ => 0,
+        });
+        Some(self.waiting_bytes + again.sum::<usize>())
     }
 
     /// Gives memory back that was needed at a busier time.
@@ -141,6 +161,7 @@ impl ReliableQueue {
         let bytes = payload.len();
         self.queued_bytes += bytes;
         self.queued_messages += 1;
+        self.waiting_bytes += bytes;
         if self.mode.is_keyed() {
             if let Some(&previous) = self.newest_of_key.get(&key) {
                 if self.replace_waiting(previous, &payload, now) {
@@ -176,6 +197,7 @@ impl ReliableQueue {
         slot.queued_at = now;
         self.queued_bytes -= old_bytes;
         self.queued_messages -= 1;
+        self.waiting_bytes -= old_bytes;
         true
     }
 
@@ -196,9 +218,14 @@ impl ReliableQueue {
         self.queued_messages -= 1;
         counters.superseded += 1;
         if sequence == self.next_new {
+            self.waiting_bytes -= bytes.saturating_sub(self.next_new_cell * CELL_BYTES);
             self.next_new += 1;
             self.next_new_cell = 0;
         }
+    }
+
+    fn slot(&self, sequence: u64) -> Option<&Slot> {
+        self.slots.get(usize::try_from(sequence.checked_sub(self.base)?).ok()?)
     }
 
     fn slot_mut(&mut self, sequence: u64) -> Option<&mut Slot> {
@@ -462,6 +489,7 @@ impl ReliableQueue {
         let written = if slot.cells.is_none() {
             let written = room.write_numbered(position, mode, sequence, slot.key, payload)?;
             self.next_new += 1;
+            self.waiting_bytes -= bytes;
             written
         } else {
             let frame = MessageFrame {
@@ -473,6 +501,7 @@ impl ReliableQueue {
             };
             let (sent, written) = room.write_cells(&frame, mode, payload, usize::MAX)?;
             room.record(SentFrame::Cells { position, sequence, index: cell as u32, count: sent as u16 });
+            self.waiting_bytes -= (sent * CELL_BYTES).min(bytes - cell * CELL_BYTES);
             self.next_new_cell += sent;
             if self.next_new_cell * CELL_BYTES >= bytes {
                 self.next_new += 1;

@@ -3,6 +3,7 @@
 use super::copies::COPIES_PER_PACKET_BYTES_MAX;
 use super::{CopyPolicy, PacketRoom, QueueCounters, ReliableQueue, SendCredit, UnreliableQueue};
 use crate::channel::{ChannelId, ChannelMode, ChannelSettings, ChannelTable};
+use crate::connection::budget::Backlog;
 use crate::connection::sent::SentFrame;
 use crate::connection::{SendError, SendOptions};
 use crate::payload::Payload;
@@ -11,6 +12,8 @@ use crate::wire::frame::UNRELIABLE_BYTES_MAX;
 
 /// Bytes a channel may send before another one of the same priority is looked at.
 const QUANTUM_BYTES: usize = 1_200;
+/// While there is more to send than packets hold, copies go first in at most one packet of so many.
+const FULL_PACKETS_PER_COPIES: u32 = 10;
 /// Scale of the virtual time, so that weights up to 1,000 divide finely.
 const VIRTUAL_SCALE: u64 = 1_024;
 
@@ -42,6 +45,8 @@ pub struct SendChannels {
     /// Bit per position: `push` has answered `WouldBlock` since the last `Writable`.
     refused: u32,
     copy_policy: CopyPolicy,
+    /// Full packets since copies last went before what is new.
+    full_packets: u32,
 }
 
 /// What the peer is willing to receive.
@@ -86,6 +91,7 @@ impl SendChannels {
             active: 0,
             refused: 0,
             copy_policy: CopyPolicy::default(),
+            full_packets: 0,
         }
     }
 
@@ -197,15 +203,25 @@ impl SendChannels {
         })
     }
 
-    /// Fills the packet from the queues, with copies of what left before in what room is left.
+    /// Fills the packet from the queues, with copies of what left before.
     pub fn fill(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
-        // In front of what is new, copies are shorter: the new message's sequence is then the successor. Only a packet
-        // that has room for everything takes them there.
-        let has_room = self.has_room_for_copies(room.bytes());
-        if has_room {
-            self.write_copies(now, room);
+        // In front of what is new, copies are shorter: the new message's sequence is then the successor.
+        if self.has_room_for_copies(room.bytes()) {
+            self.write_copies(now, room, COPIES_PER_PACKET_BYTES_MAX);
+            return self.fill_from_queues(now, room);
+        }
+        // Long messages leave no room in any packet: then one of several gives way. It costs at most a piece.
+        self.full_packets = self.full_packets.saturating_add(1);
+        let mut budget = COPIES_PER_PACKET_BYTES_MAX;
+        if self.full_packets >= FULL_PACKETS_PER_COPIES {
+            let written = self.write_copies(now, room, budget);
+            if written > 0 {
+                self.full_packets = 0;
+            }
+            budget -= written.min(budget);
         }
         self.fill_from_queues(now, room);
+        self.write_copies(now, room, budget);
     }
 
     fn has_room_for_copies(&self, room_bytes: usize) -> bool {
@@ -223,16 +239,16 @@ impl SendChannels {
         enough > 0
     }
 
-    /// Lets small reliable messages of earlier packets ride again.
-    fn write_copies(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
-        let mut budget = COPIES_PER_PACKET_BYTES_MAX;
+    /// Lets small reliable messages of earlier packets ride again, as far as `budget` goes. Gives the bytes written.
+    fn write_copies(&mut self, now: Instant, room: &mut PacketRoom<'_>, budget: usize) -> usize {
+        let mut all = 0;
         for channel in &mut self.channels {
             if let Queue::Reliable(queue) = &mut channel.queue {
                 queue.set_copies(self.copy_policy.copies(channel.settings.redundancy));
-                let written = queue.write_copies(now, room, budget, &mut channel.counters);
-                budget = budget.saturating_sub(written);
+                all += queue.write_copies(now, room, budget - all.min(budget), &mut channel.counters);
             }
         }
+        all
     }
 
     fn fill_from_queues(&mut self, now: Instant, room: &mut PacketRoom<'_>) {
@@ -363,6 +379,18 @@ impl SendChannels {
         Some((channel.counters, bytes, messages))
     }
 
+    /// What waits on the channel at `position` to be sent.
+    #[must_use]
+    pub fn backlog(&self, position: usize) -> Option<Backlog> {
+        let channel = self.channels.get(position)?;
+        let bytes = match &channel.queue {
+            Queue::Unreliable(queue) => Some(queue.unsent_bytes()),
+            Queue::Reliable(queue) => queue.waiting_bytes(&self.credit),
+        };
+        let ChannelSettings { priority, weight, .. } = channel.settings;
+        Some(Backlog { channel: channel.id, priority, weight, bytes: bytes.map(|bytes| bytes as u64) })
+    }
+
     /// Bytes queued on all channels.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
@@ -417,4 +445,41 @@ fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
             position
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{Channel, Redundancy};
+
+    #[test]
+    fn copies_beside_long_messages_cost_one_packet_in_ten_at_most() {
+        let small = Channel::reliable_ordered("small").redundancy(Redundancy::Copies(3));
+        let table = ChannelTable::new([small, Channel::reliable_ordered("long").priority(1)]).unwrap();
+        let allowance = PeerAllowance {
+            message_bytes_max: 1 << 20,
+            connection_bytes: 1 << 30,
+            channel_bytes: 1 << 30,
+            channel_messages: 1 << 20,
+        };
+        let mut channels = SendChannels::new(&table, 0, allowance);
+        let payload = |bytes| Payload::from(vec![0xA5; bytes]);
+        channels.push(Instant::ZERO, 1, payload(1 << 20), SendOptions::default()).unwrap();
+        let (mut packet, mut frames, mut without_piece) = (Vec::new(), Vec::new(), 0);
+        // Sixteen messages keep copies due for as long as anybody looks.
+        for _ in 0..16 {
+            channels.push(Instant::ZERO, 0, payload(200), SendOptions::default()).unwrap();
+        }
+        for number in 0..100 {
+            let now = Instant::from_micros(number * 20_000);
+            packet.clear();
+            frames.clear();
+            channels.fill(now, &mut PacketRoom::new(number, &mut packet, 1_170, &mut frames));
+            let has_piece = frames.iter().any(|frame| matches!(frame, SentFrame::Cells { .. }));
+            without_piece += u32::from(number >= 4 && !has_piece);
+        }
+        let (small, ..) = channels.counters(0).unwrap();
+        assert_eq!(small.messages_sent, 16);
+        assert!(small.copied >= 16 && without_piece <= 10, "{} copies, {without_piece}", small.copied);
+    }
 }

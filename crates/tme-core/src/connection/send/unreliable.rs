@@ -55,6 +55,13 @@ impl UnreliableQueue {
         self.waiting_bytes
     }
 
+    /// Bytes waiting that have not left with the first part of their message.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        let sent = self.waiting.front().map_or(0, |oldest| oldest.cells_sent * CELL_BYTES);
+        self.waiting_bytes.saturating_sub(sent)
+    }
+
     /// Messages waiting.
     #[must_use]
     pub fn queued_messages(&self) -> usize {

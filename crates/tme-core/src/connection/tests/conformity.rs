@@ -36,6 +36,7 @@ impl Victim {
             remote_limits: Limits::default(),
             table: Arc::new(ChannelTable::new(channels).unwrap()),
             reset_token: None,
+            rtt: None,
             info: Box::new(Connected {
                 remote,
                 number: 2,

@@ -10,6 +10,9 @@ use crate::handshake::parameters::{ConnectionId, LimitError, Limits, SchemaHashe
 use crate::time::Duration;
 use crate::token::SealedToken;
 
+/// Time before a datagram of the handshake is first repeated, unless set otherwise.
+pub const RESEND_AFTER: Duration = Duration::from_millis(250);
+
 /// Which server keys a client takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
@@ -59,7 +62,7 @@ pub struct ClientHandshakeConfig {
     pub schema_hashes: SchemaHashes,
     /// Will stand in every packet the server sends.
     pub connection_id: ConnectionId,
-    /// Time before the first repetition; each further one waits 1.5 times as long. Default 250 ms.
+    /// Time before the first repetition ([`RESEND_AFTER`]); each further one waits 1.5 times as long. Default 250 ms.
     pub resend_after: Duration,
     /// Time after which the attempt fails. Default 10 s.
     pub give_up_after: Duration,
@@ -81,7 +84,7 @@ impl ClientHandshakeConfig {
             user_data: UserData::default(),
             schema_hashes: SchemaHashes::default(),
             connection_id,
-            resend_after: Duration::from_millis(250),
+            resend_after: RESEND_AFTER,
             give_up_after: Duration::from_secs(10),
         }
     }
