@@ -59,6 +59,12 @@ fn unknown(peer: PeerId) -> Failure {
     Failure::text(TME_ERROR_UNKNOWN_PEER, format_args!("{peer} does not ask to be let in, any more or yet"))
 }
 
+#[cold]
+fn unknown_player(peer: PeerId) -> Failure {
+    let text = format_args!("{peer} neither asks to be let in nor is connected, any more or yet");
+    Failure::text(TME_ERROR_UNKNOWN_PEER, text)
+}
+
 /// Lets a client in that TME_EVENT_ADMISSION has asked about.
 ///
 /// TME_EVENT_CONNECTED follows, or TME_EVENT_DISCONNECTED if the client has gone or there is no room any more.
@@ -157,10 +163,12 @@ pub unsafe extern "C" fn tme_server_peer_token(
         let token = match &applicant {
             Some(applicant) => applicant.token.as_deref().map(TmeTokenInfo::from),
             None => {
+                // There before and after: only then is no token the truth about him.
+                let is_there = || host.handle.peer(peer).is_some();
+                let was_there = is_there();
                 let token = host.handle.peer_token(peer);
-                // Looked for last: whoever was just let in has a token as a peer before he is listed as one.
-                if token.is_none() && host.handle.peer(peer).is_none() {
-                    return Err(unknown(peer));
+                if token.is_none() && !(was_there && is_there()) {
+                    return Err(unknown_player(peer));
                 }
                 token.as_deref().map(TmeTokenInfo::from)
             }
