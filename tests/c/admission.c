@@ -423,7 +423,8 @@ static void a_game_that_does_not_decide_refuses(void)
     CHECK_UINT(event.peer, peer);
     CHECK_RESULT(tme_server_accept(world.server, peer, NULL, 0), TME_ERROR_UNKNOWN_PEER);
     TmeEngineStatistics statistics;
-    CHECK_OK(tme_server_statistics(world.server, &statistics, sizeof statistics));
+    WHILE_RESULT(&world, (tme_server_statistics(world.server, &statistics, sizeof statistics),
+                          (TmeResult)(statistics.undecided == 0)), 1);
     CHECK_UINT(statistics.undecided, 1);
     close_world(&world);
 }

@@ -30,6 +30,13 @@ static uint32_t open_count(TmeQuerier *querier)
     return count;
 }
 
+static uint64_t queries_counted(World *world)
+{
+    TmeEngineStatistics statistics;
+    CHECK_OK(tme_server_statistics(world->server, &statistics, sizeof statistics));
+    return statistics.queries;
+}
+
 static void a_server_tells_anybody_what_it_is(void)
 {
     World world;
@@ -64,9 +71,7 @@ static void a_server_tells_anybody_what_it_is(void)
         CHECK_OK(tme_query_ask(world.address, 20000, &info, sizeof info));
     } while (info.information_bytes != 9);
     CHECK_TEXT((const char *)info.information, "map=aztec");
-    TmeEngineStatistics statistics;
-    CHECK_OK(tme_server_statistics(world.server, &statistics, sizeof statistics));
-    CHECK(statistics.queries >= 2);
+    WHILE_RESULT(&world, (TmeResult)(queries_counted(&world) >= 2), 0);
     close_world(&world);
 
     uint64_t none = 7;

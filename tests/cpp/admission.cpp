@@ -67,8 +67,10 @@ void a_server_lets_in_who_has_a_token() {
         CHECK(refused.find("disconnected")->token_problem == problem);
         CHECK(refused.find("disconnected")->number == 0);
     }
-    const auto statistics = must(world.server->statistics());
-    CHECK(statistics.tokens_used == 1 && statistics.tokens_missing == 1 && statistics.clients_refused == 2);
+    world.run_until("both are counted", [&] {
+        const auto statistics = must(world.server->statistics());
+        return statistics.tokens_used == 1 && statistics.tokens_missing == 1 && statistics.clients_refused == 2;
+    });
 }
 
 void the_game_decides() {
