@@ -30,6 +30,7 @@ pub const CALLS: &[Call] = &[
     (3, server_info),
     (3, channel_by_name),
     (1, disconnect),
+    (3, set_rate_cap),
     (3, statistics),
     (3, channel_statistics),
     (3, send_budget),
@@ -230,6 +231,13 @@ fn disconnect(m: &mut Misuser<'_>) {
     m.judge(&given, result);
     let is_so = !given.is_right() || cargo.length <= 512 || result == TME_ERROR_TOO_LARGE;
     m.must(is_so, format_args!("a goodbye of {} bytes gave {result}", cargo.length));
+}
+
+fn set_rate_cap(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let rate = super::server::rate(m, given.is_witness());
+    let result = call!(m, tme_client_set_rate_cap(handle(&given), rate));
+    m.judge(&given, result);
 }
 
 fn statistics(m: &mut Misuser<'_>) {
