@@ -4,6 +4,7 @@
 //! wants; `poll_*` for what must go out. Any order of calls is legal.
 
 pub mod acknowledge;
+mod clock;
 mod closing;
 mod config;
 pub mod congestion;
@@ -39,6 +40,7 @@ pub use transmit::TransmitLimits;
 pub use workspace::Workspace;
 
 use crate::channel::{ChannelId, ChannelMode, ChannelTable};
+use crate::clock::ClockSync;
 use crate::crypto::packet::PacketProtection;
 use crate::crypto::replay::ReplayWindow;
 use crate::crypto::reset::ResetToken;
@@ -49,6 +51,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
+use clock::Clocks;
 use congestion::{CongestionController, NewReno};
 use pacer::Pacer;
 use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
@@ -73,7 +76,8 @@ impl Provokes {
     #[inline]
     pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
         match frame {
-            Frame::Padding | Frame::Ack(_) => Self::Nothing,
+            Frame::Padding | Frame::Ack(_) | Frame::ClockAnswer { .. } => Self::Nothing,
+            Frame::ClockRequest { .. } => Self::Lazily,
             Frame::Message(message) => match modes.get(usize::from(message.position)) {
                 Some(mode) if mode.is_reliable() => Self::Promptly,
                 _ => Self::Lazily,
@@ -157,6 +161,7 @@ pub struct Connection {
     unreliable_backlog: u32,
     unreliable_backlog_bytes: u64,
     timers: Timers,
+    clocks: Clocks,
     counters: Counters,
 }
 
@@ -270,11 +275,15 @@ impl Connection {
             unreliable_backlog: 0,
             unreliable_backlog_bytes: 0,
             timers: Timers::default(),
+            clocks: Clocks::default(),
             counters: Counters::default(),
             table,
         };
         if side == Side::Client {
             connection.open(workspace);
+        }
+        if connection.config.clock_sync == ClockSync::FromStart && side == Side::Client {
+            connection.synchronise_clock(now);
         }
         connection.restart_idle_timers(now);
         connection
@@ -396,6 +405,7 @@ impl Connection {
             pacing_rate: self.congestion.pacing_rate(self.rtt.smoothed()),
             datagram_bytes: self.datagram_bytes,
             queued_bytes: self.channels.queued_bytes(),
+            clock: self.clock_statistics(),
             drops: counters.drops,
         }
     }
@@ -482,6 +492,9 @@ impl Connection {
         }
         if self.timers.take_expired(Timer::KeepAlive, now) {
             self.is_ping_due = true;
+        }
+        if self.timers.take_expired(Timer::Clock, now) {
+            self.handle_clock_timeout();
         }
         if self.timers.take_expired(Timer::Interrupted, now) {
             self.is_interrupted = true;
