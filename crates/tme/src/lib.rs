@@ -37,6 +37,7 @@
 //! - [`Event`]s are polled and own what they carry.
 //! - Sending takes `&self` and works from any thread through [`ServerHandle`] and [`ClientHandle`]; it answers at once,
 //!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
+//! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -56,6 +57,9 @@ pub use settings::Security;
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
     Redundancy,
+};
+pub use tme_core::clock::{
+    ClockChange, ClockStatistics, InvalidTickRate, ServerTime, TickPosition, TickRate,
 };
 pub use tme_core::connection::{
     ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
