@@ -202,6 +202,215 @@ typedef struct TmeChannelConfig {
     uint64_t reserved[4];
 } TmeChannelConfig;
 
+/* ---- Messages: bytes that are kept, passed on or filled in place ----------------------------- */
+
+/** Names the data of an event until the next poll of its handle. 0 names nothing. */
+typedef uint64_t TmeMessageId;
+
+/**
+ * Makes a message of `length` zero bytes to be filled and sent without a copy.
+ *
+ * Parameters: `length`, at most 16 MiB; `message` gets the message.
+ * Ownership: the caller's, until a send takes it; tme_message_release gives it back.
+ * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_create(size_t length, TmeMessage **message);
+
+/**
+ * Keeps the data of an event beyond the next poll.
+ *
+ * Nothing is copied, except messages up to 512 bytes, which would hold on to their neighbours.
+ *
+ * Parameters: `id`, the field `message` of an event; `message` gets the message.
+ * Ownership: the caller's; tme_message_release gives it back, or a send takes it.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_MESSAGE if the handle was polled again or destroyed; TME_ERROR_TOO_MANY_RETAINED;
+ * TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_retain(TmeMessageId id, TmeMessage **message);
+
+/**
+ * Makes a second owner of the same bytes, for instance to send them twice. Neither is writable afterwards.
+ *
+ * Parameters: `copy` gets the second message.
+ * Ownership: both are the caller's.
+ * Returns: TME_OK; TME_ERROR_TOO_MANY_RETAINED, if the message was retained and its handle's limit is reached;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_clone(const TmeMessage *message, TmeMessage **copy);
+
+/**
+ * Gives a message back.
+ *
+ * Parameters: `message`; NULL does nothing.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_release(TmeMessage *message);
+
+/**
+ * The bytes of a message.
+ *
+ * Parameters: `data` gets where they are, NULL if there are none; `length` gets how many. They live as long as the message.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_bytes(const TmeMessage *message, const void **data, size_t *length);
+
+/**
+ * Where the bytes of a made message are to be written, until it is sent or cloned.
+ *
+ * Parameters: `data` gets where, NULL if there are none; `length` gets how many.
+ * Returns: TME_OK; TME_ERROR_NOT_WRITABLE; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_t *length);
+
+/* ---- Events: what polling gives -------------------------------------------------------------- */
+
+/** A peer is connected: messages can be sent and will come. */
+#define TME_EVENT_CONNECTED 1u
+/** A message came. */
+#define TME_EVENT_MESSAGE 2u
+/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
+#define TME_EVENT_WRITABLE 3u
+/** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
+#define TME_EVENT_INTERRUPTED 4u
+/** The peer is heard again. */
+#define TME_EVENT_RESUMED 5u
+/** The connection is over, or was never made. The peer's id names nobody from now on. */
+#define TME_EVENT_DISCONNECTED 6u
+/** The server's time is known now, or was set where it only ran until then: tme_client_server_time. */
+#define TME_EVENT_CLOCK 13u
+/** CONNECTED: the other side has a key, which the peer's info tells. */
+#define TME_EVENT_FLAG_HAS_KEY 1u
+/** CONNECTED at a client with known hosts: this server was not known before. */
+#define TME_EVENT_FLAG_FIRST_USE 2u
+/** DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did. */
+#define TME_EVENT_FLAG_REMOTE 4u
+/** DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server. */
+#define TME_EVENT_FLAG_UNAUTHENTICATED 8u
+
+/**
+ * CLOCK: the time shown was further off than is corrected by and by, and was set; `token` is by how many microseconds, as an
+ * int64_t. Without this flag it is known for the first time.
+ */
+#define TME_EVENT_FLAG_STEPPED 16u
+
+/** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
+typedef uint64_t TmePeer;
+
+/**
+ * One piece of news. Which fields mean something depends on `type`; the others are 0.
+ *
+ * `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
+ * Skip kinds you do not know: newer libraries have more.
+ */
+typedef struct TmeEvent {
+    /** TME_EVENT_... */
+    uint32_t type;
+    /** TME_EVENT_FLAG_..., by kind. */
+    uint32_t flags;
+    /** Whom it is about; 0 if nobody. */
+    TmePeer peer;
+    /** TME_REASON_... (DISCONNECTED). */
+    uint32_t reason;
+    /** The channel's id (MESSAGE, WRITABLE). */
+    uint32_t channel;
+    /**
+     * MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code.
+     * CLOCK: by how many microseconds it was set, as an int64_t.
+     */
+    uint64_t token;
+    /**
+     * The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
+     * (DISCONNECTED). NULL if there are none.
+     */
+    const uint8_t *data;
+    /** Bytes in `data`. */
+    size_t length;
+    /** Names the data for tme_message_retain; 0 if there is none. */
+    TmeMessageId message;
+    /** 0. */
+    uint64_t reserved;
+} TmeEvent;
+
+/**
+ * A constant name for a kind of event, such as "connected".
+ *
+ * Parameters: `type`, anything; unknown kinds are "unknown".
+ * Returns: a text that is never NULL and never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_event_string(uint32_t type);
+
+/* ---- Clock: the server's time, and ticks counted on it --------------------------------------- */
+
+/** The server's time at one moment, and how far that can be trusted. */
+typedef struct TmeServerTime {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /**
+     * 1 once enough answers came, else 0. Until then `time_us` can jump; from then on it only moves forwards, and
+     * TME_EVENT_CLOCK tells of the exception.
+     */
+    uint32_t is_synchronised;
+    /** Microseconds on the server's clock, which read 0 when the server started. */
+    uint64_t time_us;
+    /** `time_us` is not off by more, whatever the path does: about half the fastest round trip. At the server 0. */
+    uint64_t error_us;
+    /** `time_us` is usually not off by more where the path takes as long in both directions. */
+    uint64_t error_likely_us;
+    /**
+     * How long inputs are under way to the server, hardly any longer, by this clock. Inputs that leave now are for the tick
+     * after the one that `time_us + input_delay_us` lies in.
+     */
+    uint64_t input_delay_us;
+    /** By how much the server's clock is faster than ours, in parts per million; already corrected for. */
+    double drift_ppm;
+} TmeServerTime;
+
+/** Where a time lies among a game's ticks. */
+typedef struct TmeTick {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** The tick that has begun. */
+    uint64_t tick;
+    /** When it began, in microseconds of the server's clock. */
+    uint64_t begin_us;
+    /** Time until the next one begins. */
+    uint64_t until_next_us;
+    /** How much of it has passed, 0.0 to just below 1.0. */
+    double phase;
+} TmeTick;
+
+/**
+ * Tells where a time of the server's clock lies among ticks of a rate. Tick 0 begins at 0; ticks are counted in fractions, so
+ * that 60 a second are 60 in every second for ever.
+ *
+ * Parameters: `time_us`, such as TmeServerTime has it; `ticks_per_second`, 1 to 10,000, on which server and clients have
+ * agreed; `tick` of `struct_size` bytes, which must be `sizeof *tick`.
+ * Returns: TME_OK; TME_ERROR_ARGUMENT; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_tick_at(
+    uint64_t time_us,
+    uint32_t ticks_per_second,
+    TmeTick *tick,
+    size_t struct_size);
+
 /* ---- Conditions: a bad network, made on purpose ---------------------------------------------- */
 
 /** What this handle receives. */
@@ -298,146 +507,6 @@ TME_C_API TmeResult tme_conditions_preset(
     TmeConditions *conditions,
     size_t struct_size);
 
-/* ---- Messages: bytes that are kept, passed on or filled in place ----------------------------- */
-
-/** Names the data of an event until the next poll of its handle. 0 names nothing. */
-typedef uint64_t TmeMessageId;
-
-/**
- * Makes a message of `length` zero bytes to be filled and sent without a copy.
- *
- * Parameters: `length`, at most 16 MiB; `message` gets the message.
- * Ownership: the caller's, until a send takes it; tme_message_release gives it back.
- * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_NULL.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_create(size_t length, TmeMessage **message);
-
-/**
- * Keeps the data of an event beyond the next poll.
- *
- * Nothing is copied, except messages up to 512 bytes, which would hold on to their neighbours.
- *
- * Parameters: `id`, the field `message` of an event; `message` gets the message.
- * Ownership: the caller's; tme_message_release gives it back, or a send takes it.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_MESSAGE if the handle was polled again or destroyed; TME_ERROR_TOO_MANY_RETAINED;
- * TME_ERROR_NULL.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_retain(TmeMessageId id, TmeMessage **message);
-
-/**
- * Makes a second owner of the same bytes, for instance to send them twice. Neither is writable afterwards.
- *
- * Parameters: `copy` gets the second message.
- * Ownership: both are the caller's.
- * Returns: TME_OK; TME_ERROR_TOO_MANY_RETAINED, if the message was retained and its handle's limit is reached;
- * TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_clone(const TmeMessage *message, TmeMessage **copy);
-
-/**
- * Gives a message back.
- *
- * Parameters: `message`; NULL does nothing.
- * Returns: TME_OK; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_release(TmeMessage *message);
-
-/**
- * The bytes of a message.
- *
- * Parameters: `data` gets where they are, NULL if there are none; `length` gets how many. They live as long as the message.
- * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_bytes(const TmeMessage *message, const void **data, size_t *length);
-
-/**
- * Where the bytes of a made message are to be written, until it is sent or cloned.
- *
- * Parameters: `data` gets where, NULL if there are none; `length` gets how many.
- * Returns: TME_OK; TME_ERROR_NOT_WRITABLE; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_t *length);
-
-/* ---- Events: what polling gives -------------------------------------------------------------- */
-
-/** A peer is connected: messages can be sent and will come. */
-#define TME_EVENT_CONNECTED 1u
-/** A message came. */
-#define TME_EVENT_MESSAGE 2u
-/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
-#define TME_EVENT_WRITABLE 3u
-/** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
-#define TME_EVENT_INTERRUPTED 4u
-/** The peer is heard again. */
-#define TME_EVENT_RESUMED 5u
-/** The connection is over, or was never made. The peer's id names nobody from now on. */
-#define TME_EVENT_DISCONNECTED 6u
-/** CONNECTED: the other side has a key, which the peer's info tells. */
-#define TME_EVENT_FLAG_HAS_KEY 1u
-/** CONNECTED at a client with known hosts: this server was not known before. */
-#define TME_EVENT_FLAG_FIRST_USE 2u
-/** DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did. */
-#define TME_EVENT_FLAG_REMOTE 4u
-/** DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server. */
-#define TME_EVENT_FLAG_UNAUTHENTICATED 8u
-
-/** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
-typedef uint64_t TmePeer;
-
-/**
- * One piece of news. Which fields mean something depends on `type`; the others are 0.
- *
- * `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
- * Skip kinds you do not know: newer libraries have more.
- */
-typedef struct TmeEvent {
-    /** TME_EVENT_... */
-    uint32_t type;
-    /** TME_EVENT_FLAG_..., by kind. */
-    uint32_t flags;
-    /** Whom it is about; 0 if nobody. */
-    TmePeer peer;
-    /** TME_REASON_... (DISCONNECTED). */
-    uint32_t reason;
-    /** The channel's id (MESSAGE, WRITABLE). */
-    uint32_t channel;
-    /** MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code. */
-    uint64_t token;
-    /**
-     * The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
-     * (DISCONNECTED). NULL if there are none.
-     */
-    const uint8_t *data;
-    /** Bytes in `data`. */
-    size_t length;
-    /** Names the data for tme_message_retain; 0 if there is none. */
-    TmeMessageId message;
-    /** 0. */
-    uint64_t reserved;
-} TmeEvent;
-
-/**
- * A constant name for a kind of event, such as "connected".
- *
- * Parameters: `type`, anything; unknown kinds are "unknown".
- * Returns: a text that is never NULL and never goes away.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API const char *tme_event_string(uint32_t type);
-
 /* ---- Settings: what servers, clients and sends are told -------------------------------------- */
 
 /** A network thread does the input and output: connections survive a game that is busy for long. */
@@ -446,6 +515,15 @@ TME_C_API const char *tme_event_string(uint32_t type);
 #define TME_CONFIG_PLAINTEXT 2u
 /** Server: only clients that prove an identity key are admitted. */
 #define TME_CONFIG_REQUIRE_IDENTITY 4u
+/** Client: asks for the server's time from the start, as tme_client_synchronise_clock does later. */
+#define TME_CONFIG_CLOCK 8u
+
+/**
+ * The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
+ * datagrams on their way in then.
+ */
+#define TME_CONFIG_NOTE_ARRIVALS 16u
+
 /** Everything queued leaves at once. */
 #define TME_SEND_FLUSH 1u
 
@@ -984,6 +1062,32 @@ TME_C_API TmeResult tme_client_disconnect(
     uint32_t code,
     const void *detail,
     size_t length);
+
+/**
+ * The server's time, and how far that can be trusted. Of one reading after the other none is earlier, on any thread, once it is
+ * synchronised and until TME_EVENT_CLOCK tells of a step.
+ *
+ * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_NO_FIGURES before the first answer, also if nothing asked
+ * (tme_client_synchronise_clock, TME_CONFIG_CLOCK); TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_server_time(
+    const TmeClient *client,
+    TmeServerTime *time,
+    size_t struct_size);
+
+/**
+ * Begins to ask for the server's time: ten times a second for 3 s, then once a second; some 90 bytes a second both ways
+ * together. Called again, it asks often again for 3 s. TME_EVENT_CLOCK tells when the time is known.
+ *
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_synchronise_clock(TmeClient *client);
 
 /**
  * Figures of the connection, at most 100 ms older than its last datagram.
@@ -1603,6 +1707,20 @@ TME_C_API TmeResult tme_server_channel_statistics(
     TmePeer peer,
     uint32_t channel,
     TmeChannelStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * The server's own clock, which read 0 when the server started: what clients estimate by tme_client_server_time. Its errors
+ * are 0.
+ *
+ * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_time(
+    const TmeServer *server,
+    TmeServerTime *time,
     size_t struct_size);
 
 /**

@@ -8,6 +8,7 @@ static TmePeer peer = 1;
 static TmeBroadcast outcome;
 static TmePeerInfo info;
 static TmePeerStatistics peer_statistics;
+static TmeServerTime server_time;
 static TmeChannelStatistics channel_statistics;
 static TmeEngineStatistics engine_statistics;
 static TmeConditionStatistics condition_statistics;
@@ -44,6 +45,7 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_peer_statistics(server, peer, &peer_statistics, sizeof peer_statistics), expected);
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 0, &channel_statistics, sizeof channel_statistics), expected);
     CHECK_RESULT(tme_server_statistics(server, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_server_time(server, &server_time, sizeof server_time), expected);
     CHECK_RESULT(tme_server_set_conditions(server, peer, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, &condition_statistics,
                                                  sizeof condition_statistics), expected);
@@ -74,6 +76,8 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_RESULT(tme_client_statistics(client, &peer_statistics, sizeof peer_statistics), expected);
     CHECK_RESULT(tme_client_channel_statistics(client, 0, &channel_statistics, sizeof channel_statistics), expected);
     CHECK_RESULT(tme_client_engine_statistics(client, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_client_server_time(client, &server_time, sizeof server_time), expected);
+    CHECK_RESULT(tme_client_synchronise_clock(client), expected);
     CHECK_RESULT(tme_client_set_conditions(client, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_client_condition_statistics(client, TME_DIRECTION_INCOMING, &condition_statistics,
                                                  sizeof condition_statistics), expected);

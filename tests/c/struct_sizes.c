@@ -89,6 +89,16 @@ static TmeResult client_engine_statistics(void *statistics, size_t size)
     return tme_client_engine_statistics(world.clients[0], statistics, size);
 }
 
+static TmeResult server_time(void *time, size_t size)
+{
+    return tme_server_time(world.server, time, size);
+}
+
+static TmeResult tick_at(void *tick, size_t size)
+{
+    return tme_tick_at(12345, 60, tick, size);
+}
+
 static TmeResult server_condition_statistics(void *statistics, size_t size)
 {
     return tme_server_condition_statistics(world.server, world.peers[0], TME_DIRECTION_INCOMING, statistics, size);
@@ -307,6 +317,8 @@ int main(void)
         {server_channel_statistics, sizeof(TmeChannelStatistics)},
         {client_channel_statistics, sizeof(TmeChannelStatistics)},
         {server_statistics, sizeof(TmeEngineStatistics)},
+        {server_time, sizeof(TmeServerTime)},
+        {tick_at, sizeof(TmeTick)},
         {client_engine_statistics, sizeof(TmeEngineStatistics)},
         {server_condition_statistics, sizeof(TmeConditionStatistics)},
         {client_condition_statistics, sizeof(TmeConditionStatistics)},

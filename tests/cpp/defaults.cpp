@@ -77,7 +77,7 @@ void each_setting_reaches_its_place() {
                            .with_message_bytes_max(5)
                            .with_queue_max(6, 7)
                            .with_queue_age_max(8ms)};
-    server.is_threaded = server.is_plaintext = server.requires_identity = true;
+    server.is_threaded = server.is_plaintext = server.requires_identity = server.notes_arrivals = true;
     server.max_peers = 9;
     server.idle_timeout = 10s;
     server.keep_alive = 11s;
@@ -92,7 +92,8 @@ void each_setting_reaches_its_place() {
     must(tme::detail::with_c(server, [&](const TmeServerConfig& c) {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
-        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY));
+        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY |
+                          TME_CONFIG_NOTE_ARRIVALS));
         CHECK(c.max_peers == 9 && c.idle_timeout_ms == 10'000 && c.keep_alive_ms == 11'000);
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
@@ -114,7 +115,7 @@ void each_setting_reaches_its_place() {
     client.bind = "bind";
     client.channels = {tme::unreliable("x"), tme::unreliable("y")};
     client.user_data = "user";
-    client.is_threaded = client.is_plaintext = true;
+    client.is_threaded = client.is_plaintext = client.synchronises_clock = true;
     client.connect_timeout = 1s;
     client.idle_timeout = 2s;
     client.keep_alive = 3s;
@@ -130,7 +131,7 @@ void each_setting_reaches_its_place() {
         CHECK(equal_text(c.address, "address") && equal_text(c.application, "application"));
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));
         CHECK(equal_text(c.identity, "identity") && equal_text(c.bind, "bind"));
-        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT) && c.channel_count == 2);
+        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_CLOCK) && c.channel_count == 2);
         CHECK(tme::Bytes(c.user_data, c.user_data_bytes) == "user");
         CHECK(c.connect_timeout_ms == 1'000 && c.idle_timeout_ms == 2'000 && c.keep_alive_ms == 3'000);
         CHECK(c.gathering_us == 4 && c.datagram_bytes == 5 && c.receive_datagram_bytes_max == 6);

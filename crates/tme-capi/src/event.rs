@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::{offset_of, size_of};
 use std::ptr::null;
 
-use tme::{Event, Origin, Payload};
+use tme::{ClockChange, Event, Origin, Payload};
 
 use crate::message::TmeMessageId;
 
@@ -24,6 +24,9 @@ pub const TME_EVENT_RESUMED: u32 = 5;
 /// The connection is over, or was never made. The peer's id names nobody from now on.
 pub const TME_EVENT_DISCONNECTED: u32 = 6;
 
+/// The server's time is known now, or was set where it only ran until then: tme_client_server_time.
+pub const TME_EVENT_CLOCK: u32 = 13;
+
 /// CONNECTED: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
 /// CONNECTED at a client with known hosts: this server was not known before.
@@ -32,6 +35,10 @@ pub const TME_EVENT_FLAG_FIRST_USE: u32 = 2;
 pub const TME_EVENT_FLAG_REMOTE: u32 = 4;
 /// DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server.
 pub const TME_EVENT_FLAG_UNAUTHENTICATED: u32 = 8;
+
+/// CLOCK: the time shown was further off than is corrected by and by, and was set; `token` is by how many microseconds, as an
+/// int64_t. Without this flag it is known for the first time.
+pub const TME_EVENT_FLAG_STEPPED: u32 = 16;
 
 /// One piece of news. Which fields mean something depends on `type`; the others are 0.
 ///
@@ -51,6 +58,7 @@ pub struct TmeEvent {
     /// The channel's id (MESSAGE, WRITABLE).
     pub channel: u32,
     /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code.
+    /// CLOCK: by how many microseconds it was set, as an int64_t.
     pub token: u64,
     /// The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
     /// (DISCONNECTED). NULL if there are none.
@@ -91,6 +99,7 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_INTERRUPTED => c"interrupted",
         TME_EVENT_RESUMED => c"resumed",
         TME_EVENT_DISCONNECTED => c"disconnected",
+        TME_EVENT_CLOCK => c"clock",
         _ => c"unknown",
     };
     name.as_ptr()
@@ -135,6 +144,14 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         }
         Event::Resumed { .. } => {
             news.r#type = TME_EVENT_RESUMED;
+            None
+        }
+        Event::Clock { change, .. } => {
+            news.r#type = TME_EVENT_CLOCK;
+            if let ClockChange::Stepped { micros } = change {
+                news.flags |= TME_EVENT_FLAG_STEPPED;
+                news.token = micros.cast_unsigned();
+            }
             None
         }
         Event::Disconnected { reason, .. } => {

@@ -16,6 +16,7 @@ mod pump;
 
 mod channel;
 mod client;
+mod clock;
 mod conditions;
 mod event;
 mod key;
@@ -33,6 +34,7 @@ mod version;
 
 pub use channel::*;
 pub use client::*;
+pub use clock::*;
 pub use conditions::*;
 pub use event::*;
 pub use key::*;

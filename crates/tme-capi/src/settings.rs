@@ -24,9 +24,16 @@ pub const TME_CONFIG_THREADED: u32 = 1;
 pub const TME_CONFIG_PLAINTEXT: u32 = 2;
 /// Server: only clients that prove an identity key are admitted.
 pub const TME_CONFIG_REQUIRE_IDENTITY: u32 = 4;
+/// Client: asks for the server's time from the start, as tme_client_synchronise_clock does later.
+pub const TME_CONFIG_CLOCK: u32 = 8;
+/// The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
+/// datagrams on their way in then.
+pub const TME_CONFIG_NOTE_ARRIVALS: u32 = 16;
 
 /// Everything queued leaves at once.
 pub const TME_SEND_FLUSH: u32 = 1;
+
+const COMMON_FLAGS: u32 = TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_NOTE_ARRIVALS;
 
 /// Longest user data that travels with a request to connect.
 const USER_DATA_BYTES_MAX: usize = 512;
@@ -411,7 +418,7 @@ impl<B> Plan<B> {
 /// Reads what a server is told.
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
-    check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY)?;
+    check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_REQUIRE_IDENTITY)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -432,6 +439,9 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     if config.max_peers != 0 {
         builder = builder.max_peers(config.max_peers as usize);
     }
+    if config.flags & TME_CONFIG_NOTE_ARRIVALS != 0 {
+        builder = builder.note_arrivals();
+    }
     if config.flags & TME_CONFIG_REQUIRE_IDENTITY != 0 {
         builder = builder.require_identity();
     }
@@ -442,7 +452,7 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
 /// Reads what a client is told.
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
-    check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT)?;
+    check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_CLOCK)?;
     check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Client::builder(), common);
@@ -473,6 +483,12 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
     }
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
     builder = builder.user_data(user_data(&config)?);
+    if config.flags & TME_CONFIG_NOTE_ARRIVALS != 0 {
+        builder = builder.note_arrivals();
+    }
+    if config.flags & TME_CONFIG_CLOCK != 0 {
+        builder = builder.synchronise_clock();
+    }
     if config.connect_timeout_ms != 0 {
         builder = builder.connect_timeout(ms(config.connect_timeout_ms));
     }

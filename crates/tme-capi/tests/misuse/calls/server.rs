@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tme_capi::{
     TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
     TME_PARTIAL, TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeer,
-    TmePeerInfo, TmePeerStatistics, TmeServer,
+    TmePeerInfo, TmePeerStatistics, TmeServer, TmeServerTime,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -40,6 +40,7 @@ pub const CALLS: &[Call] = &[
     (3, peer_by_number),
     (3, peer_statistics),
     (3, channel_statistics),
+    (2, time),
     (3, statistics),
     (3, set_conditions),
     (3, condition_statistics),
@@ -395,6 +396,16 @@ fn channel_statistics(m: &mut Misuser<'_>) {
         result
     });
     m.must(figures.is_none_or(|figures| figures.channel == channel), format_args!("{figures:?}"));
+}
+
+fn time(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let time = m.struct_out::<TmeServerTime>(|m, time, size| {
+        let result = call!(m, tme_server_time(handle(&given), time, size));
+        m.judge(&given, result);
+        result
+    });
+    m.must(time.is_none_or(|time| time.error_us == 0), format_args!("{time:?}"));
 }
 
 fn statistics(m: &mut Misuser<'_>) {
