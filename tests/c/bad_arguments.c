@@ -192,7 +192,8 @@ static TmeResult create_client(uint32_t flags)
 static void unknown_flags_are_refused(void)
 {
     CHECK_ERROR(create_server(0x80000000u, NULL), TME_ERROR_FLAGS, "0x80000000");
-    CHECK_ERROR(create_client(8), TME_ERROR_FLAGS, "0x8");
+    CHECK_ERROR(create_client(32), TME_ERROR_FLAGS, "0x20");
+    CHECK_RESULT(create_server(TME_CONFIG_CLOCK, NULL), TME_ERROR_FLAGS);
     CHECK_RESULT(create_client(TME_CONFIG_REQUIRE_IDENTITY), TME_ERROR_FLAGS);
     const TmeChannelConfig channel = {.name = "name", .mode = TME_CHANNEL_UNRELIABLE, .flags = 2};
     CHECK_RESULT(create_server(0, &channel), TME_ERROR_FLAGS);

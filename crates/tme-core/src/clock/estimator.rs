@@ -6,7 +6,7 @@
 //! intervals). Delay only loosens a proof. So of all the requests the fastest one counts and of all the answers the fastest
 //! one, each for itself: with *n* exchanges the excess of both falls with 1/n, while the best exchange as a whole, which
 //! RFC 5905's clock filter picks, needs a request and an answer that happen to be fast together and falls with 1/√n. After
-//! 30 exchanges over 25 ± 10 ms each way the p99 of the error is 1.5 ms instead of 4.6
+//! 30 exchanges over 25 ± 10 ms each way the p99 of the error is 1.6 ms instead of 3.5
 //! (`cargo test --release -p tme-sim --test clock -- --nocapture`, first table).
 //!
 //! In the plane of time and offset the proofs are two clouds of points with a corridor between them in which the truth
