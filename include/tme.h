@@ -330,6 +330,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 
 /** A server that was asked what it is has answered, or has not. */
 #define TME_EVENT_SERVER_INFO 12u
+/** The server's time is known now, or was set where it only ran until then: tme_client_server_time. */
+#define TME_EVENT_CLOCK 13u
 /** CONNECTED, ADMISSION: the other side has a key, which the peer's info tells. */
 #define TME_EVENT_FLAG_HAS_KEY 1u
 /** CONNECTED at a client with known hosts: this server was not known before. */
@@ -340,6 +342,12 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_FLAG_UNAUTHENTICATED 8u
 /** CONNECTED at a server, ADMISSION: the client has a connect token, which tme_server_peer_token tells. */
 #define TME_EVENT_FLAG_HAS_TOKEN 16u
+
+/**
+ * CLOCK: the time shown was further off than is corrected by and by, and was set; `token` is by how many microseconds, as an
+ * int64_t. Without this flag it is known for the first time.
+ */
+#define TME_EVENT_FLAG_STEPPED 32u
 
 /** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
 typedef uint64_t TmePeer;
@@ -365,6 +373,7 @@ typedef struct TmeEvent {
      * MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
      * TME_REASON_TOKEN a TME_TOKEN_PROBLEM_... ADMISSION: the peer that is connected with the same identity, or 0.
      * SERVER_INFO: the query.
+     * CLOCK: by how many microseconds it was set, as an int64_t.
      */
     uint64_t token;
     /**
@@ -669,6 +678,64 @@ typedef struct TmeChannelConfig {
     uint32_t reserved[7];
 } TmeChannelConfig;
 
+/* ---- Clock: the server's time, and ticks counted on it --------------------------------------- */
+
+/** The server's time at one moment, and how far that can be trusted. */
+typedef struct TmeServerTime {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /**
+     * 1 once enough answers came, else 0. Until then `time_us` can jump; from then on it only moves forwards, and
+     * TME_EVENT_CLOCK tells of the exception.
+     */
+    uint32_t is_synchronised;
+    /** Microseconds on the server's clock, which read 0 when the server started. */
+    uint64_t time_us;
+    /** `time_us` is not off by more, whatever the path does: about half the fastest round trip. At the server 0. */
+    uint64_t error_us;
+    /** `time_us` is usually not off by more where the path takes as long in both directions. */
+    uint64_t error_likely_us;
+    /**
+     * How long inputs are under way to the server, hardly any longer, by this clock. Inputs that leave now are for the tick
+     * after the one that `time_us + input_delay_us` lies in.
+     */
+    uint64_t input_delay_us;
+    /** By how much the server's clock is faster than ours, in parts per million; already corrected for. */
+    double drift_ppm;
+} TmeServerTime;
+
+/** Where a time lies among a game's ticks. */
+typedef struct TmeTick {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** The tick that has begun. */
+    uint64_t tick;
+    /** When it began, in microseconds of the server's clock. */
+    uint64_t begin_us;
+    /** Time until the next one begins. */
+    uint64_t until_next_us;
+    /** How much of it has passed, 0.0 to just below 1.0. */
+    double phase;
+} TmeTick;
+
+/**
+ * Tells where a time of the server's clock lies among ticks of a rate. Tick 0 begins at 0; ticks are counted in fractions, so
+ * that 60 a second are 60 in every second for ever.
+ *
+ * Parameters: `time_us`, such as TmeServerTime has it; `ticks_per_second`, 1 to 10,000, on which server and clients have
+ * agreed; `tick` of `struct_size` bytes, which must be `sizeof *tick`.
+ * Returns: TME_OK; TME_ERROR_ARGUMENT; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_tick_at(
+    uint64_t time_us,
+    uint32_t ticks_per_second,
+    TmeTick *tick,
+    size_t struct_size);
+
 /* ---- Conditions: a bad network, made on purpose ---------------------------------------------- */
 
 /** What this handle receives. */
@@ -773,6 +840,15 @@ TME_C_API TmeResult tme_conditions_preset(
 #define TME_CONFIG_PLAINTEXT 2u
 /** Server: only clients that prove an identity key are admitted. */
 #define TME_CONFIG_REQUIRE_IDENTITY 4u
+/** Client: asks for the server's time from the start, as tme_client_synchronise_clock does later. */
+#define TME_CONFIG_CLOCK 64u
+
+/**
+ * The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
+ * datagrams on their way in then.
+ */
+#define TME_CONFIG_NOTE_ARRIVALS 128u
+
 /** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
 #define TME_CONGESTION_DELIVERY_RATE 1u
 /** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
@@ -1443,6 +1519,32 @@ TME_C_API TmeResult tme_client_disconnect(
     uint32_t code,
     const void *detail,
     size_t length);
+
+/**
+ * The server's time, and how far that can be trusted. Of one reading after the other none is earlier, on any thread, once it is
+ * synchronised and until TME_EVENT_CLOCK tells of a step.
+ *
+ * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_NO_FIGURES before the first answer, also if nothing asked
+ * (tme_client_synchronise_clock, TME_CONFIG_CLOCK); TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_server_time(
+    const TmeClient *client,
+    TmeServerTime *time,
+    size_t struct_size);
+
+/**
+ * Begins to ask for the server's time: ten times a second for 3 s, then once a second; some 90 bytes a second both ways
+ * together. Called again, it asks often again for 3 s. TME_EVENT_CLOCK tells when the time is known.
+ *
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_synchronise_clock(TmeClient *client);
 
 /**
  * Sets how much may leave for the server.
@@ -2202,6 +2304,20 @@ TME_C_API TmeResult tme_server_send_budget(
     TmePeer peer,
     uint32_t channel,
     TmeSendBudget *budget,
+    size_t struct_size);
+
+/**
+ * The server's own clock, which read 0 when the server started: what clients estimate by tme_client_server_time. Its errors
+ * are 0.
+ *
+ * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_time(
+    const TmeServer *server,
+    TmeServerTime *time,
     size_t struct_size);
 
 /**

@@ -70,6 +70,8 @@ static void null_pointers_are_refused(void)
         ROW(tme_server_channel_statistics(server, peer, 0, NULL, sizeof channel_statistics)),
         ROW(tme_server_send_budget(server, peer, 0, NULL, sizeof(TmeSendBudget))),
         ROW(tme_server_statistics(server, NULL, sizeof(TmeEngineStatistics))),
+        ROW(tme_server_time(server, NULL, sizeof(TmeServerTime))),
+        ROW(tme_tick_at(0, 60, NULL, sizeof(TmeTick))),
         ROW(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, NULL, sizeof condition_statistics)),
         ROW(tme_client_poll(client, NULL, 4, &count)),
         ROW(tme_client_poll(client, events, 4, NULL)),
@@ -192,7 +194,8 @@ static TmeResult create_client(uint32_t flags)
 static void unknown_flags_are_refused(void)
 {
     CHECK_ERROR(create_server(0x80000000u, NULL), TME_ERROR_FLAGS, "0x80000000");
-    CHECK_ERROR(create_client(8), TME_ERROR_FLAGS, "0x8");
+    CHECK_ERROR(create_client(32), TME_ERROR_FLAGS, "0x20");
+    CHECK_RESULT(create_server(TME_CONFIG_CLOCK, NULL), TME_ERROR_FLAGS);
     CHECK_RESULT(create_client(TME_CONFIG_REQUIRE_IDENTITY), TME_ERROR_FLAGS);
     const TmeChannelConfig channel = {.name = "name", .mode = TME_CHANNEL_UNRELIABLE, .flags = 2};
     CHECK_RESULT(create_server(0, &channel), TME_ERROR_FLAGS);

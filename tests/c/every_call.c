@@ -8,6 +8,7 @@ static TmePeer peer = 1;
 static TmeBroadcast outcome;
 static TmePeerInfo info;
 static TmePeerStatistics peer_statistics;
+static TmeServerTime server_time;
 static TmeChannelStatistics channel_statistics;
 static TmeSendBudget budget;
 static TmeEngineStatistics engine_statistics;
@@ -55,6 +56,7 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 0, &channel_statistics, sizeof channel_statistics), expected);
     CHECK_RESULT(tme_server_send_budget(server, peer, 0, &budget, sizeof budget), expected);
     CHECK_RESULT(tme_server_statistics(server, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_server_time(server, &server_time, sizeof server_time), expected);
     CHECK_RESULT(tme_server_set_conditions(server, peer, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, &condition_statistics,
                                                  sizeof condition_statistics), expected);
@@ -87,6 +89,8 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_RESULT(tme_client_channel_statistics(client, 0, &channel_statistics, sizeof channel_statistics), expected);
     CHECK_RESULT(tme_client_send_budget(client, 0, &budget, sizeof budget), expected);
     CHECK_RESULT(tme_client_engine_statistics(client, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_client_server_time(client, &server_time, sizeof server_time), expected);
+    CHECK_RESULT(tme_client_synchronise_clock(client), expected);
     CHECK_RESULT(tme_client_set_conditions(client, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_client_condition_statistics(client, TME_DIRECTION_INCOMING, &condition_statistics,
                                                  sizeof condition_statistics), expected);

@@ -143,6 +143,16 @@ static TmeResult client_engine_statistics(void *statistics, size_t size)
     return tme_client_engine_statistics(world.clients[0], statistics, size);
 }
 
+static TmeResult server_time(void *time, size_t size)
+{
+    return tme_server_time(world.server, time, size);
+}
+
+static TmeResult tick_at(void *tick, size_t size)
+{
+    return tme_tick_at(12345, 60, tick, size);
+}
+
 static TmeResult server_condition_statistics(void *statistics, size_t size)
 {
     return tme_server_condition_statistics(world.server, world.peers[0], TME_DIRECTION_INCOMING, statistics, size);
@@ -393,6 +403,8 @@ int main(void)
         {server_send_budget, sizeof(TmeSendBudget), 0},
         {client_send_budget, sizeof(TmeSendBudget), 0},
         {server_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
+        {server_time, sizeof(TmeServerTime), 0},
+        {tick_at, sizeof(TmeTick), 0},
         {client_engine_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
         {server_condition_statistics, sizeof(TmeConditionStatistics), 0},
         {client_condition_statistics, sizeof(TmeConditionStatistics), 0},

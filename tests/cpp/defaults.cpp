@@ -87,7 +87,7 @@ void each_setting_reaches_its_place() {
                            .with_queue_max(6, 7)
                            .with_queue_age_max(8ms)
                            .with_redundancy(tme::Redundancy::three)};
-    server.is_threaded = server.is_plaintext = server.requires_identity = true;
+    server.is_threaded = server.is_plaintext = server.requires_identity = server.notes_arrivals = true;
     server.max_peers = 9;
     server.idle_timeout = 10s;
     server.keep_alive = 11s;
@@ -116,7 +116,7 @@ void each_setting_reaches_its_place() {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
         CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY |
-                          TME_CONFIG_REQUIRE_TOKEN | TME_CONFIG_ASK | TME_CONFIG_NO_QUERIES));
+                          TME_CONFIG_REQUIRE_TOKEN | TME_CONFIG_ASK | TME_CONFIG_NO_QUERIES | TME_CONFIG_NOTE_ARRIVALS));
         CHECK(equal_text(c.token_keys, "one,two") && equal_text(c.server_name, "server_name"));
         CHECK(c.token_clock_tolerance_ms == 20'000 && c.tokens_issued_before_start_s == 21);
         CHECK(c.decision_time_ms == 22'000 && c.applicants_max == 23 && c.newcomers == TME_NEWCOMERS_ALLOW);
@@ -161,7 +161,7 @@ void each_setting_reaches_its_place() {
     client.bind = "bind";
     client.channels = {tme::unreliable("x"), tme::unreliable("y")};
     client.user_data = "user";
-    client.is_threaded = client.is_plaintext = true;
+    client.is_threaded = client.is_plaintext = client.synchronises_clock = true;
     client.connect_timeout = 1s;
     client.idle_timeout = 2s;
     client.keep_alive = 3s;
@@ -182,7 +182,7 @@ void each_setting_reaches_its_place() {
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));
         CHECK(equal_text(c.token, "token") && c.rate_cap == 12);
         CHECK(equal_text(c.identity, "identity") && equal_text(c.bind, "bind"));
-        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT) && c.channel_count == 2);
+        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_CLOCK) && c.channel_count == 2);
         CHECK(tme::Bytes(c.user_data, c.user_data_bytes) == "user");
         CHECK(c.connect_timeout_ms == 1'000 && c.idle_timeout_ms == 2'000 && c.keep_alive_ms == 3'000);
         CHECK(c.gathering_us == 4 && c.datagram_bytes == 5 && c.receive_datagram_bytes_max == 6);

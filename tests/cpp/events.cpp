@@ -51,6 +51,15 @@ void each_kind_has_its_type() {
     read_event(raw(TME_EVENT_RESUMED), event);
     CHECK(std::get<tme::Resumed>(event).peer == peer);
 
+    read_event(raw(TME_EVENT_CLOCK), event);
+    CHECK(std::get<tme::Clock>(event).peer == peer && !std::get<tme::Clock>(event).is_stepped);
+    TmeEvent stepped = raw(TME_EVENT_CLOCK);
+    stepped.flags |= TME_EVENT_FLAG_STEPPED;
+    stepped.token = static_cast<std::uint64_t>(-250'000);
+    read_event(stepped, event);
+    CHECK(std::get<tme::Clock>(event).is_stepped && std::get<tme::Clock>(event).step == std::chrono::milliseconds(-250));
+    CHECK(to_string(event) == std::string("clock"));
+
     read_event(raw(TME_EVENT_DISCONNECTED), event);
     const auto& disconnected = std::get<tme::Disconnected>(event);
     CHECK(disconnected.peer == peer && disconnected.code == 33 && disconnected.bytes == "abc");

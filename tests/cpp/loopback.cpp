@@ -108,6 +108,19 @@ void live(const Case& one) {
     tme::SendBudget unknown = {};
     unknown.wait_us = TME_WAIT_UNKNOWN;
     CHECK(!unknown.wait());
+    // The server's time.
+    CHECK(client->server_time().code() == tme::ErrorCode::no_figures);
+    must(client->synchronise_clock());
+    world.run_until("the server's time", [&] { return client.find("clock") != nullptr; });
+    const auto before = must(server->time());
+    const auto time = must(client->server_time());
+    const auto after = must(server->time());
+    CHECK(before.time() <= time.time() + time.error() && time.time() <= after.time() + time.error());
+    CHECK(time.is_synchronised == 1 && time.error_likely() <= time.error() && time.input_delay() >= 0us);
+    const auto tick = must(time.tick(60));
+    CHECK(tick.begin() <= time.time() && time.time() < tick.begin() + tick.until_next() + 17ms);
+    CHECK(must(time.input_tick(60)) > tick.tick);
+    CHECK(time.tick(0).code() == tme::ErrorCode::argument);
 
     // The end, with words.
     must(client->disconnect(1234, "had to go"));

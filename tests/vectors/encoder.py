@@ -391,6 +391,15 @@ def skip(position, sequence, length):
     return raw, {"frame": "skip", "channel": position, "sequence": sequence & 0xFFFFFF, "length": length}
 
 
+def clock_request(client_time):
+    return u8(0x0B) + u64(client_time), {"frame": "clock_request", "client_time": client_time}
+
+
+def clock_answer(client_time, received, sent):
+    raw = u8(0x0C) + u64(client_time) + u64(received) + u64(sent)
+    return raw, {"frame": "clock_answer", "client_time": client_time, "received": received, "sent": sent}
+
+
 def close(reason, code=0, detail=b""):
     raw = b"\x08" + u16(reason) + u32(code) + varint(len(detail)) + detail
     return raw, {"frame": "close", "reason": reason, "code": code, "detail": detail.hex()}
@@ -418,7 +427,8 @@ def join(frames):
 
 def provokes(frames):
     """none, lazy or prompt: from the table of §6, restated."""
-    kinds = {"padding": 0, "ack": 0, "ping": 2, "connection_credit": 2, "channel_credit": 2, "skip": 2, "close": 2}
+    kinds = {"padding": 0, "ack": 0, "ping": 2, "connection_credit": 2, "channel_credit": 2, "skip": 2, "close": 2,
+             "clock_request": 1, "clock_answer": 0}
     level = max((1 if form["channel"] < 2 else 2) if form["frame"] == "message" else kinds[form["frame"]]
                 for _, form in frames)
     return ("none", "lazy", "prompt")[level]

@@ -18,7 +18,8 @@ import encoder
 from encoder import (
     AES, ALL, CHACHA, CLIENT, CLIENT_EPHEMERAL, LATEST, MODES, ORDERED, PLAIN, SEQUENCED, SERVER,
     SERVER_EPHEMERAL, SUITE_NAMES, TABLE, UNORDERED, UNRELIABLE,
-    accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, close, connect_datagrams, connect_token,
+    accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, clock_answer, clock_request,
+    close, connect_datagrams, connect_token,
     connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello, info_answer, info_query,
     join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, ping, provokes, refusal,
     reset_token, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
@@ -416,6 +417,12 @@ def frame_vectors():
     yield frame_vector("close with code and detail", [close(102, 0xDEADBEEF, "auf Wiedersehen ☂".encode())])
     yield frame_vector("close with a reason nobody knows and a detail that is not UTF-8", [close(65_535, 0, b"\xff")])
     yield frame_vector("close with a detail of 512 bytes", [close(101, 1, fixed("close", 512))])
+    yield frame_vector("clock request", [clock_request(0x0123456789ABCDEF)])
+    yield frame_vector("clock request of the earliest and the latest time", [clock_request(0), clock_request(2**64 - 1)])
+    yield frame_vector("clock answer does not provoke", [clock_answer(5_000_000, 77_025_000, 77_025_031), ack(8)])
+    yield frame_vector("clock answer with times that cannot be is well-formed", [clock_answer(1, 2**64 - 1, 0)])
+    yield frame_vector("clock request beside its own answer and a message", [
+        ack(9), clock_answer(1, 2, 3), clock_request(4), message(3, b"y", 0)])
     yield frame_vector("one message of each mode", [
         message(0, b"unreliable"), message(1, b"sequenced", 0), message(2, b"unordered", 1), message(3, b"ordered", 2),
         message(4, b"latest", 3, key=4)])
@@ -440,12 +447,13 @@ def malformed_frame_vectors():
     n = 3
     cases = [("empty payload", b"")]
     cases += [(f"frame type {kind:02x}", u8(kind) + bytes(24))
-              for kind in (0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x10, 0x40, 0x7F)]
+              for kind in (0x09, 0x0A, 0x0D, 0x0E, 0x10, 0x40, 0x7F)]
     cases += [(f"{name} cut at byte {at}", frame[0][:at]) for name, frame, cuts in (
         ("ACK", ack(5), (1, 4, 6)), ("ACK with gaps", ack(5, 0, "00" * 8), (7, 8, 15)),
         ("ACK with ranges", ack(5000, 0, ALL, ((1, 300),)), (8, 9, 10, 11)),
         ("connection credit", connection_credit(300), (1, 2)),
         ("channel credit", channel_credit(2, 300, 300), (1, 3, 5)),
+        ("clock request", clock_request(7), (1, 4, 8)), ("clock answer", clock_answer(7, 8, 9), (1, 8, 9, 17, 24)),
         ("skip", skip(4, 1, 300), (1, 4, 6)), ("close", close(100, 1, b"ab"), (2, 6, 7, 9)),
         ("message", message(3, b"abc", 1), (1, 3, 4, 7)),
         ("message with key", message(4, b"abc", 1, key=300), (4, 5, 6)),

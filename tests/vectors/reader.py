@@ -708,11 +708,20 @@ def read_close(cursor, _kind, _modes):
     return {**frame, "detail": cursor.take(length).hex()}
 
 
+def read_clock_request(cursor, _kind, _modes):
+    return {"frame": "clock_request", "client_time": cursor.uint(8)}
+
+
+def read_clock_answer(cursor, _kind, _modes):
+    return {"frame": "clock_answer", "client_time": cursor.uint(8), "received": cursor.uint(8), "sent": cursor.uint(8)}
+
+
 FRAME_READERS = {
     0x00: lambda *_: {"frame": "padding", "length": 1},
     0x01: lambda *_: {"frame": "ping"},
     0x02: read_ack, 0x03: read_ack, 0x04: read_ack,
     0x05: read_connection_credit, 0x06: read_channel_credit, 0x07: read_skip, 0x08: read_close,
+    0x0B: read_clock_request, 0x0C: read_clock_answer,
 }
 
 
@@ -756,9 +765,10 @@ def provokes(frames, modes):
     """How the packet provokes an acknowledgement (§6, §8): none, lazy or prompt."""
     answer = "none"
     for frame in frames:
-        if frame["frame"] == "message" and modes[frame["channel"]] in (UNRELIABLE, SEQUENCED):
+        is_unreliable = frame["frame"] == "message" and modes[frame["channel"]] in (UNRELIABLE, SEQUENCED)
+        if is_unreliable or frame["frame"] == "clock_request":
             answer = "lazy" if answer == "none" else answer
-        elif frame["frame"] not in ("padding", "ack"):
+        elif frame["frame"] not in ("padding", "ack", "clock_answer"):
             answer = "prompt"
     return answer
 

@@ -789,6 +789,11 @@ template <class Write>
     return text;
 }
 
+/// A time as C tells it.
+[[nodiscard]] inline std::chrono::microseconds as_time(std::uint64_t us) noexcept {
+    return std::chrono::microseconds(static_cast<std::chrono::microseconds::rep>(us));
+}
+
 /// A struct of C that `fill` fills in, as the `T` that derives from it.
 template <class T, class C, class Fill>
 [[nodiscard]] Result<T> figures_of(Fill fill) {
@@ -988,6 +993,20 @@ struct Resumed {
     PeerId peer;
 };
 
+/// The server's time is known now, or was set where it only ran until then: `client.server_time()`.
+struct Clock {
+    explicit Clock(const TmeEvent& raw) noexcept
+        : peer(static_cast<PeerId>(raw.peer)), is_stepped((raw.flags & TME_EVENT_FLAG_STEPPED) != 0),
+          step(static_cast<std::chrono::microseconds::rep>(raw.token)) {}
+
+    /// The server.
+    PeerId peer;
+    /// Whether it was set because it was too far off; else it is known for the first time.
+    bool is_stepped;
+    /// By how much it was set; negative: back.
+    std::chrono::microseconds step;
+};
+
 /// The connection is over, or was never made. The peer's id names nobody from now on.
 struct Disconnected : detail::Borrowed {
     explicit Disconnected(const TmeEvent& raw) noexcept
@@ -1023,7 +1042,7 @@ struct Unknown : detail::Borrowed {
 /// One piece of news: `std::visit(tme::overloaded{...}, event)`, or `std::get_if<tme::Message>(&event)`.
 ///
 /// End a visitor with `[](const auto&) {}`: newer versions of this header have more kinds.
-using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Admission>;
+using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Admission, Clock>;
 
 /// Reads an event that `tme.h` gave into `event`. What `server.events()` does for each.
 inline void read_event(const TmeEvent& raw, Event& event) noexcept {
@@ -1035,6 +1054,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
     case TME_EVENT_RESUMED: event.emplace<Resumed>(raw); break;
     case TME_EVENT_DISCONNECTED: event.emplace<Disconnected>(raw); break;
     case TME_EVENT_ADMISSION: event.emplace<Admission>(raw); break;
+    case TME_EVENT_CLOCK: event.emplace<Clock>(raw); break;
     default: event.emplace<Unknown>(raw); break;
     }
 }
@@ -1051,6 +1071,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
             [](const Resumed&) { return TME_EVENT_RESUMED; },
             [](const Disconnected&) { return TME_EVENT_DISCONNECTED; },
             [](const Admission&) { return TME_EVENT_ADMISSION; },
+            [](const Clock&) { return TME_EVENT_CLOCK; },
         },
         event);
     return tme_event_string(type);
@@ -1332,6 +1353,8 @@ struct ServerConfig {
     bool is_threaded = false;
     /// Neither encrypted nor authenticated. Both sides must ask for it. For development.
     bool is_plaintext = false;
+    /// The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame.
+    bool notes_arrivals = false;
     /// Only clients that prove an identity key are admitted.
     bool requires_identity = false;
     /// Peers at a time, 1-524,287.
@@ -1413,6 +1436,10 @@ struct ClientConfig {
     bool is_threaded = false;
     /// Neither encrypted nor authenticated. Both sides must ask for it. For development.
     bool is_plaintext = false;
+    /// The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame.
+    bool notes_arrivals = false;
+    /// Asks for the server's time from the start, as `Client::synchronise_clock` does later.
+    bool synchronises_clock = false;
     /// How long to try to connect.
     std::chrono::milliseconds connect_timeout{10'000};
     /// Silence after which the connection counts as lost, 1 s-1 h.
@@ -1641,6 +1668,43 @@ private:
     }
 };
 
+/// Where a time lies among a game's ticks. The fields are those of `TmeTick`.
+struct Tick : TmeTick {
+    /// When it began, on the server's clock.
+    [[nodiscard]] std::chrono::microseconds begin() const noexcept { return detail::as_time(begin_us); }
+    /// Time until the next one begins.
+    [[nodiscard]] std::chrono::microseconds until_next() const noexcept { return detail::as_time(until_next_us); }
+};
+
+/// The server's time at one moment, and how far that can be trusted. The fields are those of `TmeServerTime`.
+struct ServerTime : TmeServerTime {
+    /// On the server's clock, which read 0 when the server started.
+    [[nodiscard]] std::chrono::microseconds time() const noexcept { return detail::as_time(time_us); }
+    /// It is not off by more, whatever the path does.
+    [[nodiscard]] std::chrono::microseconds error() const noexcept { return detail::as_time(error_us); }
+    /// It is usually not off by more where the path takes as long in both directions.
+    [[nodiscard]] std::chrono::microseconds error_likely() const noexcept { return detail::as_time(error_likely_us); }
+    /// How long inputs are under way to the server, hardly any longer.
+    [[nodiscard]] std::chrono::microseconds input_delay() const noexcept { return detail::as_time(input_delay_us); }
+
+    /// The tick that the server is in. Errors: `argument` outside 1-10,000 ticks per second.
+    [[nodiscard]] Result<Tick> tick(std::uint32_t ticks_per_second) const {
+        return detail::figures_of<Tick, TmeTick>([&](TmeTick* out, std::size_t size) {
+            return tme_tick_at(time_us, ticks_per_second, out, size);
+        });
+    }
+
+    /// The tick for which inputs should be sent now: they arrive just in time. `tick` alone is told, for it begins later
+    /// than its inputs leave. Errors: as `tick`.
+    [[nodiscard]] Result<std::uint64_t> input_tick(std::uint32_t ticks_per_second) const {
+        auto reached = detail::figures_of<Tick, TmeTick>([&](TmeTick* out, std::size_t size) {
+            return tme_tick_at(time_us + input_delay_us, ticks_per_second, out, size);
+        });
+        if (!reached) return reached.error();
+        return reached->tick + 1;
+    }
+};
+
 /// Figures of one channel towards a peer, on the sending side. The fields are those of `TmeChannelStatistics`.
 struct ChannelStatistics : TmeChannelStatistics {
     /// How long messages wait before they leave, smoothed.
@@ -1696,7 +1760,8 @@ namespace detail {
 /// What the settings of servers and clients have in common.
 template <class Config, class C>
 void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>& channels, Settings& settings) {
-    to.flags = (from.is_threaded ? TME_CONFIG_THREADED : 0u) | (from.is_plaintext ? TME_CONFIG_PLAINTEXT : 0u);
+    to.flags = (from.is_threaded ? TME_CONFIG_THREADED : 0u) | (from.is_plaintext ? TME_CONFIG_PLAINTEXT : 0u) |
+               (from.notes_arrivals ? TME_CONFIG_NOTE_ARRIVALS : 0u);
     to.application = settings.text("application", from.application);
     to.channels = channels.empty() ? nullptr : channels.data();
     to.channel_count = count_of(channels.size());
@@ -1767,6 +1832,7 @@ template <class With>
     TmeClientConfig to = {};
     tme_client_config_init(&to, sizeof to);
     fill_common(from, to, channels, settings);
+    to.flags |= from.synchronises_clock ? TME_CONFIG_CLOCK : 0u;
     to.address = settings.text("address", from.address);
     to.server_key = settings.text("server_key", from.server_key);
     to.known_hosts = settings.text("known_hosts", from.known_hosts);
@@ -2206,6 +2272,13 @@ public:
         });
     }
 
+    /// The server's own clock, which read 0 when the server started: what clients estimate by `Client::server_time`.
+    [[nodiscard]] Result<ServerTime> time() const {
+        return detail::figures_of<ServerTime, TmeServerTime>([&](TmeServerTime* out, std::size_t size) {
+            return tme_server_time(engine_.get(), out, size);
+        });
+    }
+
     /// Figures of the whole server.
     [[nodiscard]] Result<EngineStatistics> statistics() const {
         return detail::figures_of<EngineStatistics, TmeEngineStatistics>(
@@ -2370,6 +2443,20 @@ public:
     Result<void> set_rate_cap(std::uint64_t bytes_per_second) {
         return detail::done(tme_client_set_rate_cap(engine_.get(), bytes_per_second));
     }
+
+    /// The server's time, and how far that can be trusted. Once it is synchronised no reading is earlier than one before, on
+    /// any thread, until a `Clock` event tells of a step.
+    ///
+    /// Errors: `not_connected`; `no_figures` before the first answer, also if nothing asked.
+    [[nodiscard]] Result<ServerTime> server_time() const {
+        return detail::figures_of<ServerTime, TmeServerTime>([&](TmeServerTime* out, std::size_t size) {
+            return tme_client_server_time(engine_.get(), out, size);
+        });
+    }
+
+    /// Begins to ask for the server's time: ten times a second for 3 s, then once a second. Called again, it asks often
+    /// again for 3 s. A `Clock` event tells when the time is known. Errors: `not_connected`.
+    Result<void> synchronise_clock() { return detail::done(tme_client_synchronise_clock(engine_.get())); }
 
     /// Figures of the connection, at most 100 ms older than its last datagram. Errors: `not_connected`.
     [[nodiscard]] Result<PeerStatistics> statistics() const {

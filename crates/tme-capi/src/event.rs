@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::{offset_of, size_of};
 use std::ptr::null;
 
-use tme::{Event, Origin, Payload, PeerId, Reason};
+use tme::{ClockChange, Event, Origin, Payload, PeerId, Reason};
 
 use crate::message::TmeMessageId;
 use crate::token::problem_number;
@@ -30,6 +30,9 @@ pub const TME_EVENT_ADMISSION: u32 = 9;
 /// A server that was asked what it is has answered, or has not.
 pub const TME_EVENT_SERVER_INFO: u32 = 12;
 
+/// The server's time is known now, or was set where it only ran until then: tme_client_server_time.
+pub const TME_EVENT_CLOCK: u32 = 13;
+
 /// CONNECTED, ADMISSION: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
 /// CONNECTED at a client with known hosts: this server was not known before.
@@ -40,6 +43,10 @@ pub const TME_EVENT_FLAG_REMOTE: u32 = 4;
 pub const TME_EVENT_FLAG_UNAUTHENTICATED: u32 = 8;
 /// CONNECTED at a server, ADMISSION: the client has a connect token, which tme_server_peer_token tells.
 pub const TME_EVENT_FLAG_HAS_TOKEN: u32 = 16;
+
+/// CLOCK: the time shown was further off than is corrected by and by, and was set; `token` is by how many microseconds, as an
+/// int64_t. Without this flag it is known for the first time.
+pub const TME_EVENT_FLAG_STEPPED: u32 = 32;
 
 /// One piece of news. Which fields mean something depends on `type`; the others are 0.
 ///
@@ -61,6 +68,7 @@ pub struct TmeEvent {
     /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
     /// TME_REASON_TOKEN a TME_TOKEN_PROBLEM_…. ADMISSION: the peer that is connected with the same identity, or 0.
     /// SERVER_INFO: the query.
+    /// CLOCK: by how many microseconds it was set, as an int64_t.
     pub token: u64,
     /// The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
     /// (DISCONNECTED, SERVER_INFO). NULL if there are none.
@@ -103,6 +111,7 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_DISCONNECTED => c"disconnected",
         TME_EVENT_ADMISSION => c"admission",
         TME_EVENT_SERVER_INFO => c"server info",
+        TME_EVENT_CLOCK => c"clock",
         _ => c"unknown",
     };
     name.as_ptr()
@@ -155,6 +164,14 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         }
         Event::Resumed { .. } => {
             news.r#type = TME_EVENT_RESUMED;
+            None
+        }
+        Event::Clock { change, .. } => {
+            news.r#type = TME_EVENT_CLOCK;
+            if let ClockChange::Stepped { micros } = change {
+                news.flags |= TME_EVENT_FLAG_STEPPED;
+                news.token = micros.cast_unsigned();
+            }
             None
         }
         Event::Disconnected { reason, .. } => {

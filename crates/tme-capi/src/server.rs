@@ -11,6 +11,7 @@ use crate::boundary::{
     write_struct,
 };
 use crate::channel::channel_id;
+use crate::clock::TmeServerTime;
 use crate::conditions::{TmeConditions, direction, read_conditions};
 use crate::event::{TmeEvent, TmePeer};
 use crate::failure::{Failure, Outcome};
@@ -675,6 +676,22 @@ pub unsafe extern "C" fn tme_server_send_budget(
         let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(no_such)?;
         write_struct(&of_channel, budget, struct_size)
     })
+}
+
+/// The server's own clock, which read 0 when the server started: what clients estimate by tme_client_server_time. Its errors
+/// are 0.
+///
+/// Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+/// Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_time(
+    server: *const TmeServer,
+    time: *mut TmeServerTime,
+    struct_size: usize,
+) -> TmeResult {
+    enter(server, |host: &Host| write_struct(&TmeServerTime::from(&host.handle.time()), time, struct_size))
 }
 
 /// Figures of the whole server.

@@ -26,6 +26,11 @@ pub const TME_CONFIG_THREADED: u32 = 1;
 pub const TME_CONFIG_PLAINTEXT: u32 = 2;
 /// Server: only clients that prove an identity key are admitted.
 pub const TME_CONFIG_REQUIRE_IDENTITY: u32 = 4;
+/// Client: asks for the server's time from the start, as tme_client_synchronise_clock does later.
+pub const TME_CONFIG_CLOCK: u32 = 64;
+/// The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
+/// datagrams on their way in then.
+pub const TME_CONFIG_NOTE_ARRIVALS: u32 = 128;
 
 /// The rate of sending follows how fast packets are delivered; queues on the way stay short.
 pub const TME_CONGESTION_DELIVERY_RATE: u32 = 1;
@@ -53,6 +58,7 @@ pub const TME_SEND_FLUSH: u32 = 1;
 
 /// Most bytes that the game adds to a request to connect, or to what a server says of itself.
 const ADDED_BYTES_MAX: usize = 512;
+const COMMON_FLAGS: u32 = TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_NOTE_ARRIVALS;
 
 /// Messages that may be retained per server or client unless set otherwise.
 const RETAINED_MESSAGES_MAX: u32 = 16_384;
@@ -521,6 +527,9 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     if config.max_peers != 0 {
         builder = builder.max_peers(config.max_peers as usize);
     }
+    if config.flags & TME_CONFIG_NOTE_ARRIVALS != 0 {
+        builder = builder.note_arrivals();
+    }
     if config.flags & TME_CONFIG_REQUIRE_IDENTITY != 0 {
         builder = builder.require_identity();
     }
@@ -529,8 +538,7 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
 }
 
-const SERVER_FLAGS: u32 = TME_CONFIG_THREADED
-    | TME_CONFIG_PLAINTEXT
+const SERVER_FLAGS: u32 = COMMON_FLAGS
     | TME_CONFIG_REQUIRE_IDENTITY
     | TME_CONFIG_REQUIRE_TOKEN
     | TME_CONFIG_ASK
@@ -589,7 +597,7 @@ unsafe fn with_admission(
 /// Reads what a client is told.
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
-    check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT)?;
+    check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_CLOCK)?;
     let common = common!(config);
     let mut builder = with_common!(Client::builder(), common);
     if let Some(address) = input_text(config.address)? {
@@ -622,6 +630,12 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         builder = builder.token(read_sealed(token)?);
     }
     builder = builder.user_data(added_bytes("user data", config.user_data, config.user_data_bytes)?);
+    if config.flags & TME_CONFIG_NOTE_ARRIVALS != 0 {
+        builder = builder.note_arrivals();
+    }
+    if config.flags & TME_CONFIG_CLOCK != 0 {
+        builder = builder.synchronise_clock();
+    }
     if config.connect_timeout_ms != 0 {
         builder = builder.connect_timeout(ms(config.connect_timeout_ms));
     }

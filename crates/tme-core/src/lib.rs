@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod channel;
+pub mod clock;
 pub mod codec;
 pub mod connection;
 pub mod crypto;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use mio::Token;
 use tme_core::datagram::{Ecn, Path, Transmit};
@@ -81,6 +82,20 @@ impl Link {
         handle: impl FnMut(&mut [u8], Path, Ecn),
     ) -> Result<Received, ReceiveError> {
         either!(self, link => link.receive(datagrams_max, handle))
+    }
+
+    /// As [`receive`](Self::receive), and tells `handle` how long each datagram had been waiting on this machine, where
+    /// the system notes when it came; else zero. The system's wall clock tells, which may step: do not believe in more
+    /// than the time since the link was last found empty.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_timed(
+        &mut self,
+        datagrams_max: usize,
+        handle: impl FnMut(&mut [u8], Path, Ecn, Duration),
+    ) -> Result<Received, ReceiveError> {
+        either!(self, link => link.receive_timed(datagrams_max, handle))
     }
 
     /// Sends the first `transmit.bytes` bytes of `buffer`: one datagram, or several of

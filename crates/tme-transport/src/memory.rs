@@ -6,6 +6,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tme_core::datagram::{Ecn, Path, Transmit};
@@ -256,11 +257,23 @@ impl MemoryLink {
     /// See [`Link::receive`](crate::link::Link::receive).
     ///
     /// # Errors
-    /// None; the type is that of the other links.
+    /// As [`receive_timed`](Self::receive_timed).
     pub fn receive(
         &mut self,
         datagrams_max: usize,
         mut handle: impl FnMut(&mut [u8], Path, Ecn),
+    ) -> Result<Received, ReceiveError> {
+        self.receive_timed(datagrams_max, |bytes, path, ecn, _| handle(bytes, path, ecn))
+    }
+
+    /// See [`Link::receive_timed`](crate::link::Link::receive_timed). Nobody notes when datagrams arrive here.
+    ///
+    /// # Errors
+    /// None; the type is that of the other links.
+    pub fn receive_timed(
+        &mut self,
+        datagrams_max: usize,
+        mut handle: impl FnMut(&mut [u8], Path, Ecn, Duration),
     ) -> Result<Received, ReceiveError> {
         let local = Some(self.station.address.ip());
         let mut datagrams = 0;
@@ -277,7 +290,7 @@ impl MemoryLink {
             self.stats.datagrams_in += 1;
             self.stats.bytes_in += entry.bytes as u64;
             datagrams += 1;
-            handle(bytes, Path { remote: entry.from, local }, entry.ecn);
+            handle(bytes, Path { remote: entry.from, local }, entry.ecn, Duration::ZERO);
         }
         Ok(Received { datagrams, more: self.has_waiting() })
     }

@@ -46,6 +46,8 @@ pub struct UdpConfig {
     pub icmp: IcmpHints,
     /// Whether to let the system cut buffers into datagrams.
     pub segmentation: Segmentation,
+    /// Whether the system notes when datagrams arrive.
+    pub arrivals: Arrivals,
 }
 
 /// What to do with errors that other hosts report about our datagrams.
@@ -67,6 +69,16 @@ pub enum Segmentation {
     Off,
 }
 
+/// Whether the system notes when datagrams arrive, for [`Link::receive_timed`](crate::link::Link::receive_timed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Arrivals {
+    /// It does not.
+    #[default]
+    Unnoted,
+    /// It does, on Linux, and then does not merge datagrams on their way in: there is room for one of the two.
+    Noted,
+}
+
 impl UdpConfig {
     /// Settings for a server: 4 MiB buffers (about 3,000 datagrams, the burst of 1,000 peers at 60 Hz during
     /// a stall of 50 ms), 32 receive slots (2 MiB), no hints from ICMP.
@@ -79,6 +91,7 @@ impl UdpConfig {
             receive_slots: 32,
             icmp: IcmpHints::Ignore,
             segmentation: Segmentation::Auto,
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -92,6 +105,7 @@ impl UdpConfig {
             receive_slots: 8,
             icmp: IcmpHints::Report,
             segmentation: Segmentation::Auto,
+            arrivals: Arrivals::default(),
         }
     }
 }
@@ -118,6 +132,7 @@ pub struct UdpLink {
     local: SocketAddr,
     buffers: SocketBuffers,
     icmp: IcmpHints,
+    arrivals: Arrivals,
     batch: Batch,
     /// Most datagrams per send call; 1 once segmentation proved not to work.
     gso_segments: usize,
@@ -160,6 +175,7 @@ impl UdpLink {
             local: bound.local,
             buffers: bound.buffers,
             icmp: config.icmp,
+            arrivals: config.arrivals,
             batch: Batch::new(slots, slot_bytes),
             gso_segments,
             gone: GoneSources::default(),

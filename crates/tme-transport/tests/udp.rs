@@ -6,7 +6,7 @@ use std::time::Duration;
 use tme_core::datagram::{Ecn, Path, Transmit};
 use tme_transport::link::{HintKind, Link, Received, SendOutcome, Watch};
 use tme_transport::poller::{EVENTS_DEFAULT, Poller, Token};
-use tme_transport::udp::{BindError, Segmentation, UdpConfig, UdpLink};
+use tme_transport::udp::{Arrivals, BindError, Segmentation, UdpConfig, UdpLink};
 
 const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
@@ -388,4 +388,24 @@ fn writability_is_reported_only_while_it_is_watched() {
 fn the_system_gives_buffers_and_the_link_tells_their_size() {
     let link = UdpLink::bind(&UdpConfig::server(V4)).unwrap();
     assert!(link.buffers().receive_bytes > 0 && link.buffers().send_bytes > 0, "{:?}", link.buffers());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_system_tells_how_long_a_datagram_has_waited() {
+    let config = UdpConfig::server(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let mut server = UdpLink::bind(&UdpConfig { arrivals: Arrivals::Noted, ..config }).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let pause = Duration::from_millis(30);
+    // The system begins to note times only shortly after the first socket asked for them.
+    let has_told = (0..100).any(|_| {
+        client.send_to(b"early", server.local_address()).unwrap();
+        std::thread::sleep(pause);
+        let mut waited = None;
+        while waited.is_none() {
+            server.receive_timed(1, |_, _, _, time| waited = Some(time)).unwrap();
+        }
+        waited >= Some(pause)
+    });
+    assert!(has_told);
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
+use tme_core::clock::{ClockSync, ServerTime};
 use tme_core::connection::{
     ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError,
     SendOptions,
@@ -117,6 +118,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Asks for the server's time from the start, as [`Client::synchronise_clock`] does later. Default: not before that is
+    /// called, for it costs some 90 bytes a second.
+    #[must_use]
+    pub fn synchronise_clock(mut self) -> Self {
+        self.settings.connection.clock_sync = ClockSync::FromStart;
+        self
+    }
+
     /// Sets the local address to send from. Default: any, any port.
     #[must_use]
     pub fn bind(mut self, address: SocketAddr) -> Self {
@@ -203,7 +212,10 @@ impl ClientBuilder {
         }
         let link = match memory {
             Some(memory) => LinkSetup::Memory(Box::new(memory)),
-            None => LinkSetup::Udp(UdpConfig::client(self.local_address())),
+            None => LinkSetup::Udp(UdpConfig {
+                arrivals: self.settings.arrivals,
+                ..UdpConfig::client(self.local_address())
+            }),
         };
         let engine = Engine::start(EngineConfig {
             endpoint: EndpointConfig { connection: self.settings.connection, server: None, shard: 0 },
@@ -422,6 +434,27 @@ macro_rules! client_methods {
         pub fn set_rate_cap(&self, bytes_per_second: Option<u64>) -> bool {
             let handle = self.raw();
             handle.server().is_some_and(|peer| handle.set_rate_cap(peer, bytes_per_second))
+        }
+
+        /// The server's time, a bound of its error, and the server's ticks counted on it. `None` before the first answer,
+        /// without a connection, and if nothing asked for it: [`synchronise_clock`](Self::synchronise_clock).
+        ///
+        /// Once it [is synchronised](ServerTime::is_synchronised) no reading is earlier than one before, on whichever
+        /// thread, until an [`Event::Clock`] tells of a step. Reading costs a lock and no datagram, and works between
+        /// updates as well as in them.
+        #[must_use]
+        pub fn server_time(&self) -> Option<ServerTime> {
+            let handle = self.raw();
+            handle.server_time(handle.server()?)
+        }
+
+        /// Begins to ask for the server's time: ten times a second for 3 s, then once a second; some 90 bytes a second both
+        /// ways together. Called again, it asks often again for 3 s: after a pause, say. `false`: there is no connection.
+        ///
+        /// [`Event::Clock`] tells when the time is known.
+        pub fn synchronise_clock(&self) -> bool {
+            let handle = self.raw();
+            handle.server().is_some_and(|peer| handle.synchronise_clock(peer))
         }
 
         /// Figures of the connection, at most 100 ms older than its last datagram.

@@ -40,6 +40,7 @@
 //! - [`token`]: a backend's word for a player, which servers can require; [`ServerBuilder::ask_before_admitting`] lets the
 //!   game decide about each client.
 //! - [`query`]: what servers say of themselves to those who only ask, many at a time.
+//! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -61,6 +62,9 @@ pub use settings::Security;
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
     Redundancy,
+};
+pub use tme_core::clock::{
+    ClockChange, ClockStatistics, InvalidTickRate, ServerTime, TickPosition, TickRate,
 };
 pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{

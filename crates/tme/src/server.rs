@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
+use tme_core::clock::ServerTime;
 use tme_core::connection::{
     Applicant, ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError,
     SendOptions, TokenInfo,
@@ -211,7 +212,10 @@ impl ServerBuilder {
         let endpoint = self.endpoint()?;
         let link = match memory {
             Some(memory) => LinkSetup::Memory(Box::new(memory)),
-            None => LinkSetup::Udp(UdpConfig::server(self.listen_address()?)),
+            None => LinkSetup::Udp(UdpConfig {
+                arrivals: self.settings.arrivals,
+                ..UdpConfig::server(self.listen_address()?)
+            }),
         };
         let gathering = self.settings.gathering;
         let engine = Engine::start(EngineConfig { endpoint, link, drive, gathering, connect: None })?;
@@ -546,6 +550,15 @@ macro_rules! server_methods {
         /// `false`: nobody has this id (any more).
         pub fn set_rate_cap(&self, peer: PeerId, bytes_per_second: Option<u64>) -> bool {
             self.raw().set_rate_cap(peer, bytes_per_second)
+        }
+
+        /// The server's own clock, which read 0 when the server started: what clients estimate by
+        /// [`Client::server_time`](crate::Client::server_time). It goes on evenly, and its error is zero.
+        ///
+        /// A game whose ticks follow [`ServerTime::tick`] simulates the ticks that its clients count.
+        #[must_use]
+        pub fn time(&self) -> ServerTime {
+            self.raw().time()
         }
 
         /// Peers that are connected.

@@ -8,6 +8,7 @@ use tme_core::crypto::name_hash;
 use tme_core::handshake::parameters::Limits;
 use tme_transport::engine::GATHERING_DEFAULT;
 use tme_transport::link::DATAGRAM_BYTES_MAX;
+use tme_transport::udp::Arrivals;
 
 use crate::Error;
 
@@ -32,6 +33,7 @@ pub(crate) struct Settings {
     pub security: Security,
     pub user_data: Vec<u8>,
     pub gathering: Duration,
+    pub arrivals: Arrivals,
 }
 
 impl Default for Settings {
@@ -44,6 +46,7 @@ impl Default for Settings {
             security: Security::default(),
             user_data: Vec::new(),
             gathering: GATHERING_DEFAULT,
+            arrivals: Arrivals::default(),
         }
     }
 }
@@ -150,6 +153,15 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn security(mut self, security: $crate::Security) -> Self {
             self.settings.security = security;
+            self
+        }
+
+        /// Lets the system note when datagrams arrive (Linux): a game that updates once a frame and knows the server's time
+        /// ([`ServerTime`]($crate::ServerTime)) then has it as exactly as one with a network thread. Of use on both sides,
+        /// each for itself; costs the merging of datagrams on their way in, which only bulk transfers notice. Default: no.
+        #[must_use]
+        pub fn note_arrivals(mut self) -> Self {
+            self.settings.arrivals = tme_transport::udp::Arrivals::Noted;
             self
         }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tme_capi::{
-    TME_CONFIG_THREADED, TME_ERROR_CONFIG, TME_ERROR_ENUM, TME_ERROR_FILE, TME_ERROR_NULL,
+    TME_CONFIG_CLOCK, TME_CONFIG_THREADED, TME_ERROR_CONFIG, TME_ERROR_ENUM, TME_ERROR_FILE, TME_ERROR_NULL,
     TME_ERROR_STRUCT_SIZE, TME_EVENT_CONNECTED, TME_LOG_DEBUG, TME_LOG_INFO, TME_OK, TmeClient,
     TmeClientConfig, TmeEvent, TmeLogConfig, TmeServer, TmeServerConfig,
 };
@@ -169,7 +169,7 @@ fn begin_conversations(m: &mut Misuser<'_>) {
     config.idle_timeout_ms = 3_600_000;
     config.connect_timeout_ms = 60_000;
     for index in [WITNESS_CLIENT, WITNESS_ECHO] {
-        config.flags = if m.chance.one_in(2) { TME_CONFIG_THREADED } else { 0 };
+        config.flags = if m.chance.one_in(2) { TME_CONFIG_THREADED | TME_CONFIG_CLOCK } else { 0 };
         let mut client: *mut TmeClient = null_mut();
         let result = if index == WITNESS_ECHO {
             (config.channels, config.channel_count) = (channels.as_ptr(), channels.len() as u32);

@@ -25,6 +25,7 @@ const LINES_AT_ONCE: usize = 256;
 const OUT: Output = Output::Stdout;
 
 const HELP: &str = "/stats   figures of the connection
+/clock   the server's clock; asks for it from now on
 /quit    leave
 anything else is said to everybody";
 
@@ -188,6 +189,22 @@ impl Queue {
     }
 }
 
+/// What the server's clock says. The first call begins to ask.
+fn clock(client: &Client) -> String {
+    let Some(time) = client.server_time() else {
+        let is_asking = client.synchronise_clock();
+        return if is_asking { "asking for the server's clock" } else { "not connected" }.to_owned();
+    };
+    let [error, likely] = [time.error, time.error_likely].map(format::time);
+    let state = if time.is_synchronised { "" } else { ", not synchronised yet" };
+    format!(
+        "server clock {:.6} s ± {error} (likely ± {likely}), drift {:+.1} ppm, inputs take {}{state}",
+        time.micros as f64 / 1e6,
+        time.drift_ppm,
+        format::time(time.input_delay)
+    )
+}
+
 /// What the input is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Typing {
@@ -257,6 +274,7 @@ impl Talk {
                         (Some(statistics), Some(budget)) => OUT.line(&describe(&statistics, &budget)),
                         _ => OUT.line("not connected"),
                     },
+                    "/clock" => OUT.line(&clock(client)),
                     command if command.starts_with('/') => {
                         OUT.line(&format!("no command {command}; /help lists them"));
                     }
@@ -277,6 +295,7 @@ impl Talk {
                 Event::Message { payload, .. } => OUT.line(&printable(&payload)),
                 Event::Interrupted { .. } => OUT.line("* the server is not heard at the moment"),
                 Event::Resumed { .. } => OUT.line("* the server is heard again"),
+                Event::Clock { .. } => OUT.line(&clock(client)),
                 Event::Disconnected { reason, .. } => end = Some(reason),
                 _ => {}
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::congestion::Congestion;
 use super::event::Connected;
 use crate::channel::ChannelTable;
+use crate::clock::ClockSync;
 use crate::crypto::SessionSecrets;
 use crate::crypto::packet::KeyLimits;
 use crate::crypto::reset::ResetToken;
@@ -43,6 +44,8 @@ pub struct ConnectionConfig {
     /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
     /// counted. Default 65,536.
     pub unreliable_backlog_max: u32,
+    /// Whether a client asks for the server's time from the start. Default: not before it is told to.
+    pub clock_sync: ClockSync,
     /// When keys are renewed.
     pub key_limits: KeyLimits,
     /// Where packet numbers and message sequences start. Both sides must agree; anything but 0 is for tests that
@@ -69,6 +72,7 @@ impl Default for ConnectionConfig {
             rate_max: None,
             congestion: Congestion::default(),
             unreliable_backlog_max: 65_536,
+            clock_sync: ClockSync::default(),
             key_limits: KeyLimits::default(),
             start: StartNumbers::default(),
         }

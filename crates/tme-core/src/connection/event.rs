@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::Farewell;
 use crate::channel::ChannelId;
+use crate::clock::ClockChange;
 use crate::crypto::keys::PublicKey;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
@@ -213,6 +214,13 @@ pub enum Event {
         /// The peer.
         peer: PeerId,
     },
+    /// The server's time is known now, or was set where it only ran until then.
+    Clock {
+        /// The server.
+        peer: PeerId,
+        /// What happened.
+        change: ClockChange,
+    },
     /// The connection is over, or was never made.
     Disconnected {
         /// The peer; its id names nobody from now on.
@@ -238,6 +246,7 @@ impl Event {
             | Self::Writable { peer, .. }
             | Self::Interrupted { peer }
             | Self::Resumed { peer }
+            | Self::Clock { peer, .. }
             | Self::Disconnected { peer, .. } => *peer,
         }
     }

@@ -24,6 +24,7 @@ impl Connection {
         workspace: &mut Workspace,
     ) -> Result<(), PacketDrop> {
         let result = self.receive_packet(now, path, ecn, datagram, workspace);
+        self.forget_arrival();
         if let Err(drop) = result {
             self.counters.drops.add(drop);
         }
@@ -172,6 +173,10 @@ impl Connection {
             }
             Frame::Skip { position, sequence, bytes } => {
                 return self.handle_skip(position, sequence, bytes, workspace);
+            }
+            Frame::ClockRequest { client_time } => self.handle_clock_request(now, client_time),
+            Frame::ClockAnswer { client_time, received, sent } => {
+                self.handle_clock_answer(now, (client_time, received, sent), workspace);
             }
             Frame::Padding | Frame::Ping => {}
         }

@@ -5,6 +5,7 @@
 
 pub mod acknowledge;
 mod budget;
+mod clock;
 mod closing;
 mod config;
 pub mod congestion;
@@ -42,6 +43,7 @@ pub use transmit::TransmitLimits;
 pub use workspace::Workspace;
 
 use crate::channel::{ChannelId, ChannelMode, ChannelTable};
+use crate::clock::ClockSync;
 use crate::crypto::packet::PacketProtection;
 use crate::crypto::replay::ReplayWindow;
 use crate::crypto::reset::ResetToken;
@@ -52,6 +54,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
+use clock::Clocks;
 use congestion::CongestionController;
 use pacer::Pacer;
 use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
@@ -76,7 +79,8 @@ impl Provokes {
     #[inline]
     pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
         match frame {
-            Frame::Padding | Frame::Ack(_) => Self::Nothing,
+            Frame::Padding | Frame::Ack(_) | Frame::ClockAnswer { .. } => Self::Nothing,
+            Frame::ClockRequest { .. } => Self::Lazily,
             Frame::Message(message) => match modes.get(usize::from(message.position)) {
                 Some(mode) if mode.is_reliable() => Self::Promptly,
                 _ => Self::Lazily,
@@ -164,6 +168,7 @@ pub struct Connection {
     unreliable_backlog: u32,
     unreliable_backlog_bytes: u64,
     timers: Timers,
+    clocks: Clocks,
     counters: Counters,
 }
 
@@ -277,6 +282,7 @@ impl Connection {
             unreliable_backlog: 0,
             unreliable_backlog_bytes: 0,
             timers: Timers::default(),
+            clocks: Clocks::default(),
             counters: Counters::default(),
             table,
         };
@@ -285,6 +291,9 @@ impl Connection {
         }
         if side == Side::Client {
             connection.open(workspace);
+        }
+        if connection.config.clock_sync == ClockSync::FromStart && side == Side::Client {
+            connection.synchronise_clock(now);
         }
         connection.restart_idle_timers(now);
         connection
@@ -417,6 +426,7 @@ impl Connection {
             pacing_rate: self.pacing_rate(),
             datagram_bytes: self.datagram_bytes,
             queued_bytes: self.channels.queued_bytes(),
+            clock: self.clock_statistics(),
             drops: counters.drops,
         }
     }
@@ -549,6 +559,9 @@ impl Connection {
         }
         if self.timers.take_expired(Timer::KeepAlive, now) {
             self.is_ping_due = true;
+        }
+        if self.timers.take_expired(Timer::Clock, now) {
+            self.handle_clock_timeout();
         }
         if self.timers.take_expired(Timer::Interrupted, now) {
             self.is_interrupted = true;

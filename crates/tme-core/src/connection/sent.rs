@@ -388,7 +388,7 @@ impl SentPackets {
 
     /// Gives memory back that was needed at a busier time. What keep-alives need stays.
     pub fn release_spare(&mut self) {
-        const KEPT: usize = 8;
+        const KEPT: usize = 4;
         self.packets.shrink_to(KEPT);
         self.frames.shrink_to(KEPT);
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::channel::ChannelId;
+use crate::clock::ClockStatistics;
 use crate::time::Instant;
 
 /// Why a data packet was dropped.
@@ -141,6 +142,8 @@ pub struct ConnectionStatistics {
     pub datagram_bytes: usize,
     /// Bytes queued on all channels.
     pub queued_bytes: usize,
+    /// Requests for the time and their answers.
+    pub clock: ClockStatistics,
     /// Packets dropped, by reason.
     pub drops: PacketDrops,
 }

@@ -22,6 +22,8 @@ pub enum Timer {
     Idle,
     /// Is the wait for queued messages, for the acknowledgement of CLOSE, or for stragglers over?
     Close,
+    /// Is it time to ask for the other side's clock again?
+    Clock,
     /// Can old keys be erased?
     Keys,
 }

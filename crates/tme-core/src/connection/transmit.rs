@@ -81,10 +81,14 @@ impl Connection {
             State::Closing { .. } => return ack_only,
             State::Unconfirmed | State::Open | State::Flushing(_) => {}
         }
+        let ack_only = ack_only.or(self.is_clock_answer_due().then_some(Permission::AckOnly));
         if self.probes_due > 0 || self.is_ping_due {
             return Some(Permission::Probe);
         }
-        let has_data = self.is_credit_due || self.channel_credit_due != 0 || self.channels.has_sendable();
+        let has_data = self.is_credit_due
+            || self.channel_credit_due != 0
+            || self.is_clock_request_due()
+            || self.channels.has_sendable();
         if !has_data {
             self.sent.limit_by_application();
             return ack_only;
@@ -136,6 +140,7 @@ impl Connection {
             let (acks, received) = (&mut self.acks, &self.received);
             room.write_ack(|packet| acks.write(now, received, packet));
         }
+        self.write_clock_answer(now, &mut room);
         if permission == Permission::AckOnly {
             if number - largest_acked.unwrap_or(0).min(number) > UNACKED_SPAN_MAX
                 && self.sent.bytes_in_flight() == 0
@@ -178,6 +183,7 @@ impl Connection {
             return;
         }
         self.write_credit(room);
+        self.write_clock_request(now, room);
         if permission == Permission::Data || self.probes_due > 0 {
             self.channels.fill(now, room);
         }

@@ -34,6 +34,7 @@ use strangers::{Reply, ResetBudget, ServerSide};
 use unconfirmed::Unconfirmed;
 
 use crate::channel::ChannelId;
+use crate::clock::ServerTime;
 use crate::connection::{
     ChannelStatistics, CloseMode, Connection, ConnectionStatistics, Event, Farewell, Origin, PacketDrop,
     PeerId, SendError, SendOptions, TransmitLimits, Workspace,
@@ -214,6 +215,12 @@ impl Endpoint {
         self.connection(peer)?.channel_statistics(channel)
     }
 
+    /// A peer's time at `now`, if its clock was asked for. `None` before the first answer.
+    #[must_use]
+    pub fn server_time(&self, now: Instant, peer: PeerId) -> Option<ServerTime> {
+        self.connection(peer)?.server_time(now)
+    }
+
     /// Figures of the endpoint as a whole.
     #[must_use]
     pub fn statistics(&self) -> EndpointStatistics {
@@ -299,6 +306,15 @@ impl Endpoint {
         true
     }
 
+    /// Begins to ask for a peer's time, or asks often again for 3 s. `false`: nobody is connected under this id.
+    pub fn synchronise_clock(&mut self, now: Instant, peer: PeerId) -> bool {
+        let Some(index) = self.slots.index_of_peer(peer) else { return false };
+        let Some(connection) = self.connection_mut(index) else { return false };
+        connection.synchronise_clock(now);
+        self.make_ready(index);
+        true
+    }
+
     /// Says goodbye, with the words they were given, to all peers that still wait for reliable messages to go through
     /// first: for an end that can wait no longer.
     pub fn cut_flushes_short(&mut self) {
@@ -358,10 +374,24 @@ impl Endpoint {
         datagram: &mut [u8],
         random: &mut dyn Random,
     ) {
+        self.handle_late_datagram(now, now, path, ecn, datagram, random);
+    }
+
+    /// Takes one datagram that reached this machine at `arrived_at`, some time before it was read. Only estimates of
+    /// clocks look at that.
+    pub fn handle_late_datagram(
+        &mut self,
+        now: Instant,
+        arrived_at: Instant,
+        path: Path,
+        ecn: Ecn,
+        datagram: &mut [u8],
+        random: &mut dyn Random,
+    ) {
         self.statistics.datagrams_received += 1;
         self.statistics.bytes_received += datagram.len() as u64;
         if is_data_packet(datagram) {
-            self.handle_packet(now, path, ecn, datagram);
+            self.handle_packet(now, arrived_at, path, ecn, datagram);
         } else if datagram.starts_with(&MAGIC) {
             self.handle_handshake(now, path, datagram, random);
         } else {
@@ -369,7 +399,14 @@ impl Endpoint {
         }
     }
 
-    fn handle_packet(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        arrived_at: Instant,
+        path: Path,
+        ecn: Ecn,
+        datagram: &mut [u8],
+    ) {
         let Some(id) = connection_id_of(datagram) else {
             self.statistics.drops.add(PacketDrop::Malformed);
             return;
@@ -386,6 +423,7 @@ impl Endpoint {
         };
         let was_unconfirmed = connection.is_unconfirmed();
         let first_event = self.workspace.events.len();
+        connection.note_arrival(arrived_at);
         let result = connection.handle_datagram(now, path, ecn, datagram, &mut self.workspace);
         let is_confirmed = was_unconfirmed && !connection.is_unconfirmed();
         let is_closing = connection.is_closing();

@@ -15,6 +15,8 @@ pub(crate) const CONNECTION_CREDIT: u8 = 0x05;
 pub(crate) const CHANNEL_CREDIT: u8 = 0x06;
 pub(crate) const SKIP: u8 = 0x07;
 pub(crate) const CLOSE: u8 = 0x08;
+pub(crate) const CLOCK_REQUEST: u8 = 0x0B;
+pub(crate) const CLOCK_ANSWER: u8 = 0x0C;
 const MESSAGE: u8 = 0x80;
 const IMPLIED_SEQUENCE: u8 = 0x40;
 const FRAGMENT: u8 = 0x20;
@@ -76,6 +78,20 @@ pub enum Frame<'a> {
         code: u32,
         /// The application's own bytes.
         detail: &'a [u8],
+    },
+    /// Asks for the other side's time.
+    ClockRequest {
+        /// When this left, in microseconds of the sender's clock.
+        client_time: u64,
+    },
+    /// The time that was asked for, in microseconds of the sender's clock but for the first.
+    ClockAnswer {
+        /// The request's own time.
+        client_time: u64,
+        /// When the request was received.
+        received: u64,
+        /// When this left.
+        sent: u64,
     },
     /// A message or a piece of one.
     Message(MessageFrame<'a>),
@@ -218,6 +234,11 @@ fn decode_control<'a>(
             let length = reader.varint_in(0..=CLOSE_DETAIL_BYTES_MAX as u64)?;
             Ok(Frame::Close { reason, code, detail: reader.bytes(length as usize)? })
         }
+        CLOCK_REQUEST => Ok(Frame::ClockRequest { client_time: reader.u64()? }),
+        CLOCK_ANSWER => {
+            let (client_time, received, sent) = (reader.u64()?, reader.u64()?, reader.u64()?);
+            Ok(Frame::ClockAnswer { client_time, received, sent })
+        }
         _ => Err(DecodeError::UnknownType),
     }
 }
@@ -334,6 +355,14 @@ impl Frame<'_> {
                 out.put_varint(detail.len() as u64);
                 out.put_bytes(detail);
             }
+            Self::ClockRequest { client_time } => {
+                out.put_u8(CLOCK_REQUEST);
+                out.put_u64(*client_time);
+            }
+            Self::ClockAnswer { client_time, received, sent } => {
+                out.put_u8(CLOCK_ANSWER);
+                [client_time, received, sent].into_iter().for_each(|&time| out.put_u64(time));
+            }
             Self::Message(message) => {
                 if let Some(&mode) = modes.get(usize::from(message.position)) {
                     message.encode(mode, out);
@@ -362,6 +391,8 @@ mod tests {
             Frame::ChannelCredit { position: 3, bytes: 300, messages: 7 },
             Frame::Skip { position: 4, sequence: 0xFF_FFFF, bytes: 77 },
             Frame::Close { reason: 100, code: 7, detail: b"bye" },
+            Frame::ClockRequest { client_time: u64::MAX },
+            Frame::ClockAnswer { client_time: 1, received: 2, sent: 1 << 63 },
             message(0, SequenceField::Absent, 0, None, &DATA[..0]),
             message(0, SequenceField::Low(9), 0, piece(1, 2_300), &DATA[..1_200]),
             message(1, SequenceField::Low(0xFF_FFFF), 0, None, &DATA[..127]),

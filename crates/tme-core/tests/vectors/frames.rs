@@ -87,6 +87,15 @@ fn frames_json(frames: &[Frame<'_>], modes: &[ChannelMode]) -> Value {
             Frame::Close { reason, code, detail } => {
                 json!({"frame": "close", "reason": reason, "code": code, "detail": hex(detail)})
             }
+            Frame::ClockRequest { client_time } => {
+                json!({"frame": "clock_request", "client_time": client_time})
+            }
+            Frame::ClockAnswer { client_time, received, sent } => json!({
+                "frame": "clock_answer",
+                "client_time": client_time,
+                "received": received,
+                "sent": sent,
+            }),
             Frame::Message(message) => {
                 let position = usize::from(message.position);
                 message_json(message, modes[position], &mut previous[position])

@@ -74,6 +74,8 @@ pub(super) struct Driver {
     blocked: Option<Blocked>,
     events: VecDeque<Event>,
     is_receivable: bool,
+    /// When the socket was last found empty.
+    emptied_at: Instant,
     gathering: Duration,
     /// What the engine's figures were published for last.
     published: (LinkStats, usize),
@@ -122,6 +124,7 @@ impl Driver {
             blocked: None,
             events: VecDeque::new(),
             is_receivable: true,
+            emptied_at: Instant::ZERO,
             gathering,
             published: Default::default(),
         };
@@ -249,6 +252,9 @@ impl Driver {
         for command in batch.commands.drain(..) {
             self.obey(now, command, &batch.targets, &batch.arenas);
         }
+        for peer in batch.clocks.drain(..) {
+            self.endpoint.synchronise_clock(now, peer);
+        }
         for Ending { peer, mode, farewell } in batch.endings.drain(..) {
             self.endpoint.disconnect(now, peer, mode, farewell);
         }
@@ -371,17 +377,22 @@ impl Driver {
         if !self.is_receivable {
             return Ok(());
         }
-        let Self { endpoint, link, random, conditions, .. } = self;
+        let Self { endpoint, link, random, conditions, emptied_at, .. } = self;
         let received = link
-            .receive(RECEIVE_BATCH, |bytes, path: Path, ecn| {
+            .receive_timed(RECEIVE_BATCH, |bytes, path: Path, ecn, waited| {
                 let is_modelled = !conditions.is_empty()
                     && conditions.handle(now, Direction::Incoming, bytes, Meta { path, ecn });
                 if !is_modelled {
-                    endpoint.handle_datagram(now, path, ecn, bytes, random);
+                    // It was not there yet when the socket was last empty, whatever the wall clock says.
+                    let arrived_at = (now - waited).max(*emptied_at);
+                    endpoint.handle_late_datagram(now, arrived_at, path, ecn, bytes, random);
                 }
             })
             .map_err(|error| EngineError::Socket(error.to_string()))?;
         self.is_receivable = received.more;
+        if !received.more {
+            self.emptied_at = now;
+        }
         while let Some(hint) = self.link.poll_hint() {
             log::debug!("network says: {hint:?}");
         }

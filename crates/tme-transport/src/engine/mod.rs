@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
+use tme_core::clock::ServerTime;
 use tme_core::connection::{
     Applicant, ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget,
     SendError, SendOptions, TokenInfo,
@@ -595,6 +596,28 @@ impl Handle {
     #[must_use]
     pub fn peer_token(&self, peer: PeerId) -> Option<Arc<TokenInfo>> {
         self.shared.outbox.lock().peer_token(peer)
+    }
+
+    /// This engine's own clock, which reads 0 when the engine starts and goes on evenly.
+    #[must_use]
+    pub fn time(&self) -> ServerTime {
+        ServerTime::exact(self.shared.now())
+    }
+
+    /// A peer's clock, if it was asked for and has answered. Whoever reads it later reads no earlier time, on any thread.
+    #[must_use]
+    pub fn server_time(&self, peer: PeerId) -> Option<ServerTime> {
+        let mut outbox = self.shared.outbox.lock();
+        outbox.server_time(self.shared.now(), peer)
+    }
+
+    /// Begins to ask for a peer's time, or asks often again for 3 s. `false`: nobody has this id.
+    pub fn synchronise_clock(&self, peer: PeerId) -> bool {
+        let is_there = self.shared.outbox.lock().synchronise_clock(peer);
+        if is_there {
+            self.shared.handle_command();
+        }
+        is_there
     }
 
     /// Peers that are connected.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
+use tme_core::clock::{ClockModel, ServerTime};
 use tme_core::connection::{
     Allowance, Applicant, Backlog, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell,
     PeerId, SendBudget, SendError, SendOptions, TokenInfo,
@@ -106,6 +108,8 @@ pub(super) struct Batch {
     pub information: Option<Information>,
     /// Obeyed before the messages; one per applicant.
     pub judged: Vec<Judged>,
+    /// Peers whose clocks are to be asked, each once.
+    pub clocks: Vec<PeerId>,
     pub targets: Vec<PeerId>,
     /// Bytes of copied messages. Each is unshared while it stands here.
     pub arenas: Vec<Arc<Vec<u8>>>,
@@ -127,10 +131,44 @@ struct PeerEntry {
     allowance: Allowance,
     /// Boxed, for hardly any peer has some.
     conditions: Option<Box<ConditionFigures>>,
+    /// Boxed, for a server's peers have none.
+    clock: Option<Box<PeerClock>>,
     /// Somebody has asked for the end of the connection: nothing more is taken for it.
     is_leaving: bool,
     /// The connection has changed since its figures were taken; somebody has been told to come back.
     is_stale: bool,
+}
+
+/// A peer's time as the game's threads read it.
+#[derive(Debug)]
+struct PeerClock {
+    model: ClockModel,
+    /// What was read last: threads read at other moments than the model is bent.
+    read_micros: u64,
+}
+
+impl PeerClock {
+    const fn new(model: ClockModel) -> Self {
+        Self { model, read_micros: 0 }
+    }
+
+    fn follow(&mut self, model: ClockModel) {
+        if model.epoch() != self.model.epoch() {
+            self.read_micros = 0;
+        }
+        self.model = model;
+    }
+
+    fn read(&mut self, now: Instant) -> ServerTime {
+        let mut time = self.model.at(now);
+        if time.is_synchronised {
+            let back = self.read_micros.saturating_sub(time.micros);
+            time.micros += back;
+            time.error += Duration::from_micros(back);
+            self.read_micros = time.micros;
+        }
+        time
+    }
 }
 
 /// How full a channel's send queue is, as far as the game's threads are concerned.
@@ -426,6 +464,20 @@ impl Outbox {
         }
     }
 
+    /// Asks for a peer's time. `false`: nobody has this id.
+    pub fn synchronise_clock(&mut self, peer: PeerId) -> bool {
+        let is_there = self.entry(peer).is_some();
+        if is_there && !self.pending.clocks.contains(&peer) {
+            self.pending.clocks.push(peer);
+        }
+        is_there
+    }
+
+    /// A peer's time at `now`, which must have been read under this lock: of one reading after the other none is earlier.
+    pub fn server_time(&mut self, now: Instant, peer: PeerId) -> Option<ServerTime> {
+        Some(self.entry_mut(peer)?.clock.as_mut()?.read(now))
+    }
+
     pub fn peers(&self) -> impl Iterator<Item = PeerInfo> {
         self.peers.iter().flatten().map(PeerEntry::info)
     }
@@ -551,6 +603,7 @@ impl Outbox {
             statistics_at: None,
             allowance: connection.allowance(now),
             conditions: None,
+            clock: connection.clock_model().map(|&model| Box::new(PeerClock::new(model))),
             is_leaving: false,
             is_stale: false,
         };
@@ -594,7 +647,7 @@ impl Outbox {
         &mut self,
         now: Instant,
         connection: &tme_core::connection::Connection,
-        statistics_age_max: std::time::Duration,
+        statistics_age_max: Duration,
         mut writable: impl FnMut(ChannelId),
     ) -> bool {
         let Some(entry) = self.entry_mut(connection.peer()) else { return false };
@@ -609,6 +662,12 @@ impl Outbox {
             if depth.is_refused && is_writable {
                 depth.is_refused = false;
                 writable(channel.id);
+            }
+        }
+        if let Some(&model) = connection.clock_model() {
+            match &mut entry.clock {
+                Some(clock) => clock.follow(model),
+                None => entry.clock = Some(Box::new(PeerClock::new(model))),
             }
         }
         if entry.statistics_at.is_none_or(|at| now.saturating_since(at) >= statistics_age_max) {

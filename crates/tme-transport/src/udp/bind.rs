@@ -8,7 +8,7 @@ use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::address::Family;
-use super::{IcmpHints, SocketBuffers, UdpConfig, icmp};
+use super::{Arrivals, IcmpHints, SocketBuffers, UdpConfig, icmp};
 
 /// A socket that is ready to use, and what we learned about it.
 pub(super) struct Bound {
@@ -32,23 +32,33 @@ pub(super) fn open(config: &UdpConfig) -> Result<Bound, BindError> {
     let socket: std::net::UdpSocket = socket.into();
     let local = socket.local_addr().map_err(other)?;
     let socket = mio::net::UdpSocket::from_std(socket);
-    let state = set_up(&socket, config.icmp).map_err(other)?;
+    let state = set_up(&socket, config.icmp, config.arrivals).map_err(other)?;
     Ok(Bound { socket, state, family, local, buffers })
 }
 
 /// Sets what makes a socket ours: don't-fragment, ECN, arrival addresses, GRO, and hints from ICMP.
-pub(super) fn set_up(socket: &mio::net::UdpSocket, icmp_hints: IcmpHints) -> io::Result<UdpSocketState> {
+pub(super) fn set_up(
+    socket: &mio::net::UdpSocket,
+    icmp_hints: IcmpHints,
+    arrivals: Arrivals,
+) -> io::Result<UdpSocketState> {
     let state = UdpSocketState::new(socket.into())?;
     // quinn-udp 0.6.2 began to ask for arrival times, and has not the room for them: with a merged delivery
     // the system then leaves out the ECN mark, or over IPv6 even the address it arrived at. Without the times
-    // (32 bytes) the others (40 + 24 + 24) fit into its 96.
+    // (32 bytes) the others (40 + 24 + 24) fit into its 96, and without the size of what was merged (24) the times do.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         use nix::sys::socket::{setsockopt, sockopt};
-        if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &false) {
-            log::debug!("cannot switch arrival times off: {error}");
+        let result = match arrivals {
+            Arrivals::Unnoted => setsockopt(socket, sockopt::ReceiveTimestampns, &false),
+            Arrivals::Noted => setsockopt(socket, sockopt::UdpGroSegment, &false),
+        };
+        if let Err(error) = result {
+            log::debug!("cannot make room for what comes with datagrams: {error}");
         }
     }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = arrivals;
     if icmp_hints == IcmpHints::Report {
         icmp::enable(&state, socket);
     }

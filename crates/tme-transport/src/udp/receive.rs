@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quinn_udp::{EcnCodepoint, RecvMeta};
 use tme_core::datagram::{Ecn, Path};
@@ -25,11 +26,23 @@ impl UdpLink {
     /// See [`Link::receive`](crate::link::Link::receive).
     ///
     /// # Errors
-    /// [`ReceiveError`] if the socket no longer works.
+    /// As [`receive_timed`](Self::receive_timed).
     pub fn receive(
         &mut self,
         datagrams_max: usize,
         mut handle: impl FnMut(&mut [u8], Path, Ecn),
+    ) -> Result<Received, ReceiveError> {
+        self.receive_timed(datagrams_max, |bytes, path, ecn, _| handle(bytes, path, ecn))
+    }
+
+    /// See [`Link::receive_timed`](crate::link::Link::receive_timed). The system tells if [`Arrivals::Noted`](super::Arrivals) was asked for.
+    ///
+    /// # Errors
+    /// [`ReceiveError`] if the socket no longer works.
+    pub fn receive_timed(
+        &mut self,
+        datagrams_max: usize,
+        mut handle: impl FnMut(&mut [u8], Path, Ecn, Duration),
     ) -> Result<Received, ReceiveError> {
         let mut datagrams = 0;
         let mut errors = 0;
@@ -117,6 +130,8 @@ pub(super) struct Batch {
     current: usize,
     /// How far.
     offset: usize,
+    /// The system's wall clock when the slots were filled, since 1970.
+    filled_at: Duration,
 }
 
 impl Batch {
@@ -129,6 +144,7 @@ impl Batch {
             filled: 0,
             current: 0,
             offset: 0,
+            filled_at: Duration::ZERO,
         }
     }
 
@@ -148,6 +164,9 @@ impl Batch {
         let mut slices: [IoSliceMut<'_>; RECEIVE_SLOTS_MAX] =
             std::array::from_fn(|_| IoSliceMut::new(parts.next().unwrap_or_default()));
         self.filled = receive(&mut slices[..count], &mut self.metas[..count])?;
+        if self.metas[..self.filled].iter().any(|meta| meta.timestamp.is_some()) {
+            self.filled_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        }
         Ok(self.filled)
     }
 
@@ -156,7 +175,7 @@ impl Batch {
         &mut self,
         limit: usize,
         stats: &mut LinkStats,
-        handle: &mut impl FnMut(&mut [u8], Path, Ecn),
+        handle: &mut impl FnMut(&mut [u8], Path, Ecn, Duration),
     ) -> usize {
         let mut count = 0;
         while count < limit && self.current < self.filled {
@@ -168,6 +187,7 @@ impl Batch {
             let path =
                 Path { remote: address::canonical(meta.addr), local: address::usable_local(meta.dst_ip) };
             let ecn = meta.ecn.map_or(Ecn::NotCapable, ecn_from_socket);
+            let waited = meta.timestamp.map_or(Duration::ZERO, |at| self.filled_at.saturating_sub(at));
             let end = meta.len.min(self.offset + meta.stride.max(1));
             let slot = &mut self.bytes[self.current * self.slot_bytes..][..meta.len];
             let datagram = &mut slot[self.offset..end];
@@ -178,7 +198,7 @@ impl Batch {
             if end == meta.len {
                 (self.current, self.offset) = (self.current + 1, 0);
             }
-            handle(datagram, path, ecn);
+            handle(datagram, path, ecn, waited);
         }
         count
     }
@@ -251,7 +271,7 @@ mod tests {
             let mut sizes = Vec::new();
             while !batch.is_empty() {
                 let mut count = 0;
-                batch.deliver(limit, &mut stats, &mut |bytes, path, _| {
+                batch.deliver(limit, &mut stats, &mut |bytes, path, _, _| {
                     sizes.push((path.remote.port(), bytes.len()));
                     count += 1;
                 });
@@ -267,7 +287,7 @@ mod tests {
         let mut batch = batch(&[meta(1, 100, 100), meta(0, 25, 10), meta(3, 99, 99)]);
         let mut stats = LinkStats::default();
         let mut ports = Vec::new();
-        batch.deliver(9, &mut stats, &mut |_, path, _| ports.push(path.remote.port()));
+        batch.deliver(9, &mut stats, &mut |_, path, _, _| ports.push(path.remote.port()));
         assert_eq!(ports, [3]);
         assert_eq!((stats.truncated, stats.bad_source, stats.datagrams_in), (1, 3, 1));
     }

@@ -157,7 +157,7 @@ impl UdpLink {
     /// Undoes what the socket's state concludes from an error like EINVAL: that the system is too old for an
     /// ECN mark on IPv4. Here it came from segmentation, a source address that is gone, or a bad destination.
     fn renew_state(&mut self) {
-        if let Ok(state) = bind::set_up(&self.socket, self.icmp) {
+        if let Ok(state) = bind::set_up(&self.socket, self.icmp, self.arrivals) {
             self.state = state;
         }
     }

@@ -6,6 +6,7 @@ use std::ptr::null_mut;
 use tme_capi::{
     TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_OK, TME_PARTIAL, TmeChannelStatistics, TmeClient,
     TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo, TmePeerStatistics, TmeSendBudget,
+    TmeServerTime,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -31,6 +32,8 @@ pub const CALLS: &[Call] = &[
     (3, channel_by_name),
     (1, disconnect),
     (3, set_rate_cap),
+    (3, server_time),
+    (1, synchronise_clock),
     (3, statistics),
     (3, channel_statistics),
     (3, send_budget),
@@ -247,6 +250,22 @@ fn statistics(m: &mut Misuser<'_>) {
         m.judge(&given, result);
         result
     });
+}
+
+fn server_time(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let time = m.struct_out::<TmeServerTime>(|m, time, size| {
+        let result = call!(m, tme_client_server_time(handle(&given), time, size));
+        m.judge(&given, result);
+        result
+    });
+    m.must(time.is_none_or(|time| time.error_likely_us <= time.error_us), format_args!("{time:?}"));
+}
+
+fn synchronise_clock(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let result = call!(m, tme_client_synchronise_clock(handle(&given)));
+    m.judge(&given, result);
 }
 
 fn channel_statistics(m: &mut Misuser<'_>) {

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use tme_capi::{
     TME_ERROR_LENGTH, TME_ERROR_NULL, TME_ERROR_TOO_MANY_RETAINED, TME_ERROR_UNKNOWN_MESSAGE,
-    TME_EVENT_ADMISSION, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED, TME_EVENT_FLAG_FIRST_USE,
-    TME_EVENT_FLAG_HAS_KEY, TME_EVENT_FLAG_HAS_TOKEN, TME_EVENT_FLAG_REMOTE, TME_EVENT_FLAG_UNAUTHENTICATED,
-    TME_EVENT_INTERRUPTED, TME_EVENT_MESSAGE, TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_OK, TmeEvent,
+    TME_EVENT_ADMISSION, TME_EVENT_CLOCK, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED,
+    TME_EVENT_FLAG_FIRST_USE, TME_EVENT_FLAG_HAS_KEY, TME_EVENT_FLAG_HAS_TOKEN, TME_EVENT_FLAG_REMOTE,
+    TME_EVENT_FLAG_STEPPED, TME_EVENT_FLAG_UNAUTHENTICATED, TME_EVENT_INTERRUPTED, TME_EVENT_MESSAGE,
+    TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_OK, TmeEvent,
 };
 
 use super::message::adopt;
@@ -139,6 +140,13 @@ fn check(m: &Misuser<'_>, event: &TmeEvent) {
         TME_EVENT_INTERRUPTED | TME_EVENT_RESUMED => {
             is_about_somebody && event.flags == 0 && event.channel == 0 && event.token == 0 && has_no_data
         }
+        TME_EVENT_CLOCK => {
+            let is_stepped = event.flags == TME_EVENT_FLAG_STEPPED;
+            is_about_somebody
+                && (is_stepped || (event.flags == 0 && event.token == 0))
+                && event.channel == 0
+                && has_no_data
+        }
         TME_EVENT_DISCONNECTED => {
             let known = TME_EVENT_FLAG_REMOTE | TME_EVENT_FLAG_UNAUTHENTICATED;
             event.peer < 1 << 53
@@ -151,7 +159,8 @@ fn check(m: &Misuser<'_>, event: &TmeEvent) {
     };
     let is_right = is_right
         && event.reserved == 0
-        && (event.token <= u64::from(u32::MAX) || event.r#type == TME_EVENT_ADMISSION)
+        && (event.token <= u64::from(u32::MAX)
+            || matches!(event.r#type, TME_EVENT_ADMISSION | TME_EVENT_CLOCK))
         && (event.reason == 0 || event.r#type == TME_EVENT_DISCONNECTED)
         && event.data.is_null() == (event.length == 0)
         && (event.message != 0) == (is_message || event.length > 0)

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
-use tme_capi::{TME_ERROR_ALREADY_INSTALLED, TME_OK, TmeConditions, TmeTokenInfo};
+use tme_capi::{TME_ERROR_ALREADY_INSTALLED, TME_OK, TmeConditions, TmeTick, TmeTokenInfo};
 
 use super::Call;
 use crate::misuser::{Misuser, ask, call};
@@ -25,6 +25,7 @@ pub const CALLS: &[Call] = &[
     (2, send_options_init),
     (2, conditions_init),
     (4, conditions_preset),
+    (2, tick_at),
     (2, log_config_init),
     (2, log_init),
     (1, log_set_level),
@@ -99,6 +100,13 @@ fn token_hints(m: &mut Misuser<'_>) {
     let mut kept = Kept::default();
     let token = m.token(&mut kept);
     m.text_out(400, |m, buffer, capacity, needed| call!(m, tme_token_hints(token, buffer, capacity, needed)));
+}
+
+fn tick_at(m: &mut Misuser<'_>) {
+    let (time, rate) = (m.chance.edgy_wide(), m.chance.edgy());
+    let tick = m.struct_out::<TmeTick>(|m, tick, size| call!(m, tme_tick_at(time, rate, tick, size)));
+    let is_so = |tick: TmeTick| tick.begin_us <= time && (0.0..1.0).contains(&tick.phase);
+    m.must(tick.is_none_or(is_so), format_args!("{time} µs at {rate} Hz: {tick:?}"));
 }
 
 fn server_config_init(m: &mut Misuser<'_>) {

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use tme_capi::{
     TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
     TME_PARTIAL, TmeApplicantInfo, TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics,
-    TmeEngineStatistics, TmePeer, TmePeerInfo, TmePeerStatistics, TmeSendBudget, TmeServer, TmeTokenInfo,
+    TmeEngineStatistics, TmePeer, TmePeerInfo, TmePeerStatistics, TmeSendBudget, TmeServer, TmeServerTime,
+    TmeTokenInfo,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -47,6 +48,7 @@ pub const CALLS: &[Call] = &[
     (3, peer_statistics),
     (3, channel_statistics),
     (3, send_budget),
+    (2, time),
     (3, statistics),
     (3, set_conditions),
     (3, condition_statistics),
@@ -491,6 +493,16 @@ fn send_budget(m: &mut Misuser<'_>) {
         result
     });
     m.must(budget.is_none_or(|budget| budget.channel == channel), format_args!("{budget:?}"));
+}
+
+fn time(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let time = m.struct_out::<TmeServerTime>(|m, time, size| {
+        let result = call!(m, tme_server_time(handle(&given), time, size));
+        m.judge(&given, result);
+        result
+    });
+    m.must(time.is_none_or(|time| time.error_us == 0), format_args!("{time:?}"));
 }
 
 fn statistics(m: &mut Misuser<'_>) {

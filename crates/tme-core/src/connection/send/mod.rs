@@ -155,6 +155,18 @@ impl<'a> PacketRoom<'a> {
         Some(self.packet.len() - before)
     }
 
+    /// Appends a frame that is not sent again, if it fits; gives whether it did.
+    pub fn write_unrecorded(&mut self, frame: &Frame<'_>, provokes: Provokes) -> bool {
+        let before = self.packet.len();
+        frame.encode(&[], self.packet);
+        if self.packet.len() > self.end {
+            self.packet.truncate(before);
+            return false;
+        }
+        self.provokes = self.provokes.max(provokes);
+        true
+    }
+
     /// Appends an ACK with `write`; it is never recorded and provokes nothing.
     pub fn write_ack(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(self.packet);
