@@ -599,11 +599,20 @@ def read_close(cursor, _kind, _modes):
     return {**frame, "detail": cursor.take(length).hex()}
 
 
+def read_path(cursor, kind, _modes):
+    return {"frame": "path_challenge" if kind == 0x09 else "path_response", "data": cursor.take(8).hex()}
+
+
+def read_reset_token(cursor, _kind, _modes):
+    return {"frame": "reset_token", "token": cursor.take(16).hex()}
+
+
 FRAME_READERS = {
     0x00: lambda *_: {"frame": "padding", "length": 1},
     0x01: lambda *_: {"frame": "ping"},
     0x02: read_ack, 0x03: read_ack, 0x04: read_ack,
     0x05: read_connection_credit, 0x06: read_channel_credit, 0x07: read_skip, 0x08: read_close,
+    0x09: read_path, 0x0A: read_path, 0x0E: read_reset_token,
 }
 
 
@@ -649,7 +658,7 @@ def provokes(frames, modes):
     for frame in frames:
         if frame["frame"] == "message" and modes[frame["channel"]] in (UNRELIABLE, SEQUENCED):
             answer = "lazy" if answer == "none" else answer
-        elif frame["frame"] not in ("padding", "ack"):
+        elif frame["frame"] not in ("padding", "ack", "path_challenge", "path_response"):
             answer = "prompt"
     return answer
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::congestion::Congestion;
 use super::event::Connected;
+use super::mtu::{DATAGRAM_BYTES_MAX_DEFAULT, DATAGRAM_BYTES_SAFE};
 use crate::channel::ChannelTable;
 use crate::crypto::SessionSecrets;
 use crate::crypto::packet::KeyLimits;
@@ -32,9 +33,12 @@ pub struct ConnectionConfig {
     pub interrupted_after: Duration,
     /// How long a graceful close waits for queued reliable messages. Default 3 s.
     pub linger: Duration,
-    /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527; a link may carry less (UDP over
-    /// IPv4: 65,507). Never more than the other side takes.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload. 1,200 (default) to 65,527; a link
+    /// may carry less (UDP over IPv4: 65,507). Never more than the other side takes.
     pub datagram_bytes: usize,
+    /// Largest datagram that is tried on the path: 1,452 by default, what Ethernet leaves to UDP over IPv6, to 65,527.
+    /// Not above [`datagram_bytes`](Self::datagram_bytes), nothing is tried. Never more than the other side takes.
+    pub datagram_bytes_max: usize,
     /// How the rate of sending follows what the path carries.
     pub congestion: Congestion,
     /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
@@ -62,7 +66,8 @@ impl Default for ConnectionConfig {
             keep_alive: Duration::from_secs(5),
             interrupted_after: Duration::from_secs(3),
             linger: Duration::from_secs(3),
-            datagram_bytes: 1_200,
+            datagram_bytes: DATAGRAM_BYTES_SAFE,
+            datagram_bytes_max: DATAGRAM_BYTES_MAX_DEFAULT,
             congestion: Congestion::default(),
             unreliable_backlog_max: 65_536,
             key_limits: KeyLimits::default(),

@@ -156,6 +156,13 @@ pub enum Event {
         /// The peer.
         peer: PeerId,
     },
+    /// A client goes on from another address, which has proven itself. At servers only.
+    AddressChanged {
+        /// The peer.
+        peer: PeerId,
+        /// Its address from now on.
+        remote: SocketAddr,
+    },
     /// The connection is over, or was never made.
     Disconnected {
         /// The peer; its id names nobody from now on.
@@ -180,6 +187,7 @@ impl Event {
             | Self::Writable { peer, .. }
             | Self::Interrupted { peer }
             | Self::Resumed { peer }
+            | Self::AddressChanged { peer, .. }
             | Self::Disconnected { peer, .. } => *peer,
         }
     }

@@ -13,7 +13,9 @@ mod errors;
 mod event;
 mod incoming;
 mod messages;
+pub mod mtu;
 pub mod pacer;
+mod path;
 pub mod receive;
 mod recovery;
 pub mod rtt;
@@ -53,7 +55,9 @@ use crate::time::Instant;
 use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
 use congestion::CongestionController;
+use mtu::{MtuLimits, PathMtu};
 use pacer::Pacer;
+use path::Paths;
 use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
 use rtt::RttEstimator;
 use send::{PeerAllowance, SendChannels};
@@ -76,7 +80,9 @@ impl Provokes {
     #[inline]
     pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
         match frame {
-            Frame::Padding | Frame::Ack(_) => Self::Nothing,
+            Frame::Padding | Frame::Ack(_) | Frame::PathChallenge { .. } | Frame::PathResponse { .. } => {
+                Self::Nothing
+            }
             Frame::Message(message) => match modes.get(usize::from(message.position)) {
                 Some(mode) if mode.is_reliable() => Self::Promptly,
                 _ => Self::Lazily,
@@ -133,7 +139,8 @@ pub struct Connection {
     /// Taken when the connection opens.
     info: Option<Box<Connected>>,
     idle_timeout: Duration,
-    datagram_bytes: usize,
+    mtu: PathMtu,
+    paths: Paths,
     protection: PacketProtection,
     received: ReplayWindow,
     acks: AckScheduler,
@@ -192,6 +199,10 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+fn at_most(bytes: usize, limit: u16) -> u16 {
+    u16::try_from(bytes).unwrap_or(limit).min(limit)
+}
+
 impl Connection {
     /// A connection whose handshake is complete. A client's end is open at once, a server's with the first
     /// authentic packet; then [`Event::Connected`] is reported.
@@ -229,7 +240,10 @@ impl Connection {
         });
         let mut modes = [ChannelMode::Unreliable; crate::channel::CHANNELS_MAX];
         modes.iter_mut().zip(table.entries()).for_each(|(mode, entry)| *mode = entry.mode);
-        let datagram_bytes = config.datagram_bytes.min(usize::from(remote.datagram_bytes_max));
+        let mtu = PathMtu::new(MtuLimits {
+            start: at_most(config.datagram_bytes, remote.datagram_bytes_max),
+            ceiling: at_most(config.datagram_bytes_max, remote.datagram_bytes_max),
+        });
         let mut connection = Self {
             peer,
             side,
@@ -243,14 +257,15 @@ impl Connection {
             reset_token: negotiated.reset_token,
             info: Some(negotiated.info),
             idle_timeout: local.shared_idle_timeout(&remote),
-            datagram_bytes,
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
             received: ReplayWindow::new(),
             acks: AckScheduler::new(start.packet),
             sent: SentPackets::new(start.packet),
             rtt: RttEstimator::default(),
-            congestion: config.congestion.controller(now, datagram_bytes),
-            pacer: Pacer::new(now, datagram_bytes as u64),
+            congestion: config.congestion.controller(now, mtu.ceiling()),
+            pacer: Pacer::new(now, mtu.current() as u64),
+            mtu,
+            paths: Paths::default(),
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),
             reassembly: UnreliableReassembly::default(),
@@ -278,7 +293,7 @@ impl Connection {
             connection.take_first_rtt(now, rtt);
         }
         if side == Side::Client {
-            connection.open(workspace);
+            connection.open(now, workspace);
         }
         connection.restart_idle_timers(now);
         connection
@@ -290,8 +305,10 @@ impl Connection {
         self.congestion.handle_first_rtt(now, self.rtt.latest());
     }
 
-    fn open(&mut self, workspace: &mut Workspace) {
+    fn open(&mut self, now: Instant, workspace: &mut Workspace) {
         self.state = State::Open;
+        self.mtu.begin(now, self.local_id);
+        self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
         if let Some(info) = self.info.take() {
             workspace.events.push_back(Event::Connected { peer: self.peer, info });
         }
@@ -404,8 +421,10 @@ impl Connection {
             congestion_window: self.congestion.window_bytes(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             pacing_rate: self.congestion.pacing_rate(self.rtt.smoothed()),
-            datagram_bytes: self.datagram_bytes,
+            datagram_bytes: self.mtu.current(),
             queued_bytes: self.channels.queued_bytes(),
+            address_changes: self.paths.changes.into(),
+            address_changes_refused: self.paths.changes_refused.into(),
             drops: counters.drops,
         }
     }
@@ -441,7 +460,7 @@ impl Connection {
         let smoothed = self.rtt.smoothed();
         let pace = self.congestion.pacing_rate(smoothed);
         let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
-        let tokens = self.pacer.available(now, pace, self.datagram_bytes as u64);
+        let tokens = self.pacer.available(now, pace, self.mtu.current() as u64);
         Allowance {
             bytes_per_second: self.congestion.estimated_rate(smoothed),
             pace: if self.is_probing_only() { 0 } else { pace },
@@ -523,6 +542,12 @@ impl Connection {
         if self.timers.take_expired(Timer::Interrupted, now) {
             self.is_interrupted = true;
             workspace.events.push_back(Event::Interrupted { peer: self.peer });
+        }
+        if self.timers.take_expired(Timer::Path, now) {
+            self.handle_path_timeout(now);
+        }
+        if self.timers.take_expired(Timer::Mtu, now) {
+            self.mtu.handle_timeout(now);
         }
         if self.timers.take_expired(Timer::Idle, now) {
             self.end(Origin::Local, Farewell::new(Reason::TimedOut), workspace);

@@ -254,6 +254,18 @@ impl Endpoint {
         }
     }
 
+    /// Tells that datagrams leave from another socket from now on. Servers find out who sends, so that connections that
+    /// are open live on; not in plaintext.
+    pub fn handle_rebind(&mut self, now: Instant) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if let Some(connection) = self.connection_mut(index) {
+                connection.handle_rebind(now);
+                self.make_ready(index);
+            }
+        }
+    }
+
     /// Opens or closes the door for new peers: while closed they are refused as `Full`.
     pub fn set_admitting(&mut self, is_admitting: bool) {
         self.is_admitting = is_admitting;
@@ -273,7 +285,7 @@ impl Endpoint {
         self.statistics.datagrams_received += 1;
         self.statistics.bytes_received += datagram.len() as u64;
         if is_data_packet(datagram) {
-            self.handle_packet(now, path, ecn, datagram);
+            self.handle_packet(now, path, ecn, datagram, random);
         } else if datagram.starts_with(&MAGIC) {
             self.handle_handshake(now, path, datagram, random);
         } else {
@@ -281,7 +293,14 @@ impl Endpoint {
         }
     }
 
-    fn handle_packet(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        path: Path,
+        ecn: Ecn,
+        datagram: &mut [u8],
+        random: &mut dyn Random,
+    ) {
         let Some(id) = connection_id_of(datagram) else {
             self.statistics.drops.add(PacketDrop::Malformed);
             return;
@@ -297,6 +316,7 @@ impl Endpoint {
             return;
         };
         let was_unconfirmed = connection.is_unconfirmed();
+        let former = connection.path().remote;
         let result = connection.handle_datagram(now, path, ecn, datagram, &mut self.workspace);
         let is_confirmed = was_unconfirmed && !connection.is_unconfirmed();
         let is_closing = connection.is_closing();
@@ -307,6 +327,15 @@ impl Endpoint {
                 self.make_ready(index);
             }
             return;
+        }
+        if connection.needs_challenge() {
+            connection.challenge_path(random.next_u64().to_le_bytes());
+        }
+        let remote = connection.path().remote;
+        if remote.ip() != former.ip()
+            && let Some(server) = &self.server
+        {
+            connection.renew_reset_token(server.handshake.reset_token(id, remote.ip()));
         }
         if is_confirmed {
             self.confirm(index);
