@@ -14,6 +14,7 @@ mod strangers;
 mod tests;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use attempts::Connecting;
@@ -140,6 +141,16 @@ impl Endpoint {
     pub fn connection(&self, peer: PeerId) -> Option<&Connection> {
         match &self.slots.get(self.slots.index_of_peer(peer)?)?.state {
             PeerState::Connected(connection) => Some(connection),
+            PeerState::Connecting(_) => None,
+        }
+    }
+
+    /// The address of the connection that a data packet says it belongs to. Nothing is proven by that.
+    #[must_use]
+    pub fn remote_of_packet(&self, datagram: &[u8]) -> Option<SocketAddr> {
+        let id = connection_id_of(datagram).filter(|_| is_data_packet(datagram))?;
+        match &self.slots.get(self.slots.index_of_connection(id)?)?.state {
+            PeerState::Connected(connection) => Some(connection.path().remote),
             PeerState::Connecting(_) => None,
         }
     }
