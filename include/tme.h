@@ -384,6 +384,8 @@ TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_
 #define TME_EVENT_RESUMED 5u
 /** The connection is over, or was never made. The peer's id names nobody from now on. */
 #define TME_EVENT_DISCONNECTED 6u
+/** At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address. */
+#define TME_EVENT_ADDRESS_CHANGED 10u
 /** CONNECTED: the other side has a key, which the peer's info tells. */
 #define TME_EVENT_FLAG_HAS_KEY 1u
 /** CONNECTED at a client with known hosts: this server was not known before. */
@@ -490,7 +492,7 @@ typedef struct TmeClientConfig {
     uint32_t keep_alive_ms;
     /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
     uint32_t gathering_us;
-    /** Largest datagram to send, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
     uint32_t datagram_bytes;
     /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
     uint32_t receive_datagram_bytes_max;
@@ -504,8 +506,8 @@ typedef struct TmeClientConfig {
     uint32_t channel_credit_messages;
     /** Messages that may be retained at a time. Default 16,384. */
     uint32_t retained_messages_max;
-    /** 0. */
-    uint32_t reserved;
+    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
+    uint32_t datagram_bytes_max;
 } TmeClientConfig;
 
 /** What one send is told. NULL in its place is all zero. */
@@ -551,7 +553,7 @@ typedef struct TmeServerConfig {
     uint32_t keep_alive_ms;
     /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
     uint32_t gathering_us;
-    /** Largest datagram to send, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
     uint32_t datagram_bytes;
     /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
     uint32_t receive_datagram_bytes_max;
@@ -565,6 +567,10 @@ typedef struct TmeServerConfig {
     uint32_t channel_credit_messages;
     /** Messages that may be retained at a time. Default 16,384. */
     uint32_t retained_messages_max;
+    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
+    uint32_t datagram_bytes_max;
+    /** 0. */
+    uint32_t reserved;
 } TmeServerConfig;
 
 /**
@@ -622,7 +628,7 @@ typedef struct TmePeerInfo {
 typedef struct TmePeerStatistics {
     /** Size of the struct as the caller knows it. */
     uint32_t struct_size;
-    /** Largest datagram sent, in bytes of UDP payload. */
+    /** Largest datagram sent, in bytes of UDP payload: what the path is known to carry. */
     uint32_t datagram_bytes;
     /** Newest round-trip time. */
     uint64_t rtt_latest_us;
@@ -690,6 +696,10 @@ typedef struct TmePeerStatistics {
     uint64_t dropped_foreign_address;
     /** Packets dropped: after the connection was closed. */
     uint64_t dropped_closed;
+    /** How often the other side's address has changed, at a server. */
+    uint64_t address_changes;
+    /** How often another address seemed to be the other side's and did not prove it. */
+    uint64_t address_changes_refused;
 } TmePeerStatistics;
 
 /** Figures of one channel towards a peer, on the sending side. */
@@ -984,6 +994,20 @@ TME_C_API TmeResult tme_client_disconnect(
     uint32_t code,
     const void *detail,
     size_t length);
+
+/**
+ * Goes on through another socket, as after a change of the network: the session lives on, with all that is queued.
+ *
+ * A client whose socket has broken, or through which nothing could be sent for a second, does this by itself.
+ *
+ * Parameters: `address`, local address and port to send from; NULL for any port.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED before TME_EVENT_CONNECTED; TME_ERROR_BIND; TME_ERROR_CONFIG where an address cannot
+ * change: in plaintext, where nobody can prove to be the same, and at an echo client; TME_ERROR_ADDRESS; TME_ERROR_UTF8;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE. On failure nothing has changed.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
 
 /**
  * Figures of the connection, at most 100 ms older than its last datagram.

@@ -51,6 +51,9 @@ void each_kind_has_its_type() {
     read_event(raw(TME_EVENT_RESUMED), event);
     CHECK(std::get<tme::Resumed>(event).peer == peer);
 
+    read_event(raw(TME_EVENT_ADDRESS_CHANGED), event);
+    CHECK(std::get<tme::AddressChanged>(event).peer == peer);
+
     read_event(raw(TME_EVENT_DISCONNECTED), event);
     const auto& disconnected = std::get<tme::Disconnected>(event);
     CHECK(disconnected.peer == peer && disconnected.code == 33 && disconnected.bytes == "abc");

@@ -24,6 +24,9 @@ pub const TME_EVENT_RESUMED: u32 = 5;
 /// The connection is over, or was never made. The peer's id names nobody from now on.
 pub const TME_EVENT_DISCONNECTED: u32 = 6;
 
+/// At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address.
+pub const TME_EVENT_ADDRESS_CHANGED: u32 = 10;
+
 /// CONNECTED: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
 /// CONNECTED at a client with known hosts: this server was not known before.
@@ -91,6 +94,7 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_INTERRUPTED => c"interrupted",
         TME_EVENT_RESUMED => c"resumed",
         TME_EVENT_DISCONNECTED => c"disconnected",
+        TME_EVENT_ADDRESS_CHANGED => c"address changed",
         _ => c"unknown",
     };
     name.as_ptr()
@@ -135,6 +139,10 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         }
         Event::Resumed { .. } => {
             news.r#type = TME_EVENT_RESUMED;
+            None
+        }
+        Event::AddressChanged { .. } => {
+            news.r#type = TME_EVENT_ADDRESS_CHANGED;
             None
         }
         Event::Disconnected { reason, .. } => {

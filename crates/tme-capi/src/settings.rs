@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
+use std::net::SocketAddr;
 use std::ptr::null;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub struct TmeServerConfig {
     pub keep_alive_ms: u32,
     /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
     pub gathering_us: u32,
-    /// Largest datagram to send, in bytes of UDP payload, 1,200–65,507. Default 1,200.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200–65,507. Default 1,200.
     pub datagram_bytes: u32,
     /// Largest datagram to receive, 1,200–65,527. Default 1,452.
     pub receive_datagram_bytes_max: u32,
@@ -77,6 +78,10 @@ pub struct TmeServerConfig {
     pub channel_credit_messages: u32,
     /// Messages that may be retained at a time. Default 16,384.
     pub retained_messages_max: u32,
+    /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
+    pub datagram_bytes_max: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default.
@@ -118,7 +123,7 @@ pub struct TmeClientConfig {
     pub keep_alive_ms: u32,
     /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
     pub gathering_us: u32,
-    /// Largest datagram to send, in bytes of UDP payload, 1,200–65,507. Default 1,200.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200–65,507. Default 1,200.
     pub datagram_bytes: u32,
     /// Largest datagram to receive, 1,200–65,527. Default 1,452.
     pub receive_datagram_bytes_max: u32,
@@ -132,8 +137,8 @@ pub struct TmeClientConfig {
     pub channel_credit_messages: u32,
     /// Messages that may be retained at a time. Default 16,384.
     pub retained_messages_max: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
+    pub datagram_bytes_max: u32,
 }
 
 /// What one send is told. NULL in its place is all zero.
@@ -154,7 +159,7 @@ pub struct TmeSendOptions {
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4);
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 14 * 4);
     assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4);
     assert!(size_of::<TmeSendOptions>() == 24);
 };
@@ -185,13 +190,15 @@ unsafe impl Versioned for TmeServerConfig {
             channel_credit_bytes: limits.channel_credit_bytes,
             channel_credit_messages: limits.channel_credit_messages,
             retained_messages_max: RETAINED_MESSAGES_MAX,
+            datagram_bytes_max: 1_452,
+            reserved: 0,
         }
     }
 }
 
 // SAFETY: as above.
 unsafe impl Versioned for TmeClientConfig {
-    const FIRST_BYTES: usize = offset_of!(Self, reserved) + 4;
+    const FIRST_BYTES: usize = offset_of!(Self, datagram_bytes_max) + 4;
 
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -219,7 +226,7 @@ unsafe impl Versioned for TmeClientConfig {
             channel_credit_bytes: limits.channel_credit_bytes,
             channel_credit_messages: limits.channel_credit_messages,
             retained_messages_max: RETAINED_MESSAGES_MAX,
-            reserved: 0,
+            datagram_bytes_max: 1_452,
         }
     }
 }
@@ -316,6 +323,7 @@ struct Common {
     keep_alive_ms: u32,
     gathering_us: u32,
     datagram_bytes: u32,
+    datagram_bytes_max: u32,
     receive_datagram_bytes_max: u32,
     message_bytes_max: u32,
     connection_credit_bytes: u32,
@@ -331,6 +339,7 @@ macro_rules! common {
             keep_alive_ms: $config.keep_alive_ms,
             gathering_us: $config.gathering_us,
             datagram_bytes: $config.datagram_bytes,
+            datagram_bytes_max: $config.datagram_bytes_max,
             receive_datagram_bytes_max: $config.receive_datagram_bytes_max,
             message_bytes_max: $config.message_bytes_max,
             connection_credit_bytes: $config.connection_credit_bytes,
@@ -379,6 +388,9 @@ macro_rules! with_common {
         if $common.datagram_bytes != 0 {
             builder = builder.datagram_bytes($common.datagram_bytes as usize);
         }
+        if $common.datagram_bytes_max != 0 {
+            builder = builder.datagram_bytes_max($common.datagram_bytes_max as usize);
+        }
         builder
     }};
 }
@@ -412,6 +424,7 @@ impl<B> Plan<B> {
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY)?;
+    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -439,11 +452,18 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
 }
 
+/// A local address to send from.
+pub(crate) fn local_address(text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| {
+        let text = format_args!("bind address {text:?} does not parse; expected one such as 0.0.0.0:0");
+        Failure::text(TME_ERROR_ADDRESS, text)
+    })
+}
+
 /// Reads what a client is told.
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT)?;
-    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Client::builder(), common);
     if let Some(address) = input_text(config.address)? {
@@ -465,11 +485,7 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         builder = builder.identity(SecretKey::from_hex(identity)?);
     }
     if let Some(bind) = input_text(config.bind)? {
-        let address = bind.parse().map_err(|_| {
-            let text = format_args!("bind address {bind:?} does not parse; expected one such as 0.0.0.0:0");
-            Failure::text(TME_ERROR_ADDRESS, text)
-        })?;
-        builder = builder.bind(address);
+        builder = builder.bind(local_address(bind)?);
     }
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
     builder = builder.user_data(user_data(&config)?);

@@ -140,6 +140,8 @@ impl Misuser<'_> {
                 flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8]),
                 max_peers: self.setting(&[1, 2, 100, 524_287]),
                 retained_messages_max: self.setting(&[1, 3]),
+                datagram_bytes_max: self.setting(&[1_200, 1_452, 65_507]),
+                reserved: self.setting(&[0]),
                 idle_timeout_ms: self.setting(&[1_000, 3_600_000]),
                 keep_alive_ms: self.setting(&[1, 100, 10_000]),
                 gathering_us: self.setting(&[1, 1_000, 1_000_000]),
@@ -191,6 +193,7 @@ impl Misuser<'_> {
                 user_data_bytes: self.setting(&[1, 100, 512, 513]),
                 connect_timeout_ms: self.setting(&[1, 50, 10_000]),
                 retained_messages_max: self.setting(&[1, 3]),
+                datagram_bytes_max: self.setting(&[1_200, 1_452, 65_507]),
                 idle_timeout_ms: self.setting(&[1_000, 3_600_000]),
                 keep_alive_ms: self.setting(&[1, 100, 10_000]),
                 gathering_us: self.setting(&[1, 1_000, 1_000_000]),
@@ -200,7 +203,6 @@ impl Misuser<'_> {
                 connection_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_messages: self.setting(&[1, 262_144]),
-                reserved: self.setting(&[0]),
                 ..zeroed
             }
         };

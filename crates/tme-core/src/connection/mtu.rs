@@ -11,6 +11,7 @@ pub const DATAGRAM_BYTES_SAFE: usize = 1_200;
 /// that are not worth a search of their own on every path.
 pub const DATAGRAM_BYTES_MAX_DEFAULT: usize = 1_452;
 
+const ETHERNET: u32 = DATAGRAM_BYTES_MAX_DEFAULT as u32;
 /// A size is too large when so many probes of it were lost.
 const ATTEMPTS: u8 = 3;
 /// Less than this is not worth the probes.
@@ -130,6 +131,15 @@ impl PathMtu {
         matches!(self.state, Search::Due(at) if at <= now).then(|| self.candidate())
     }
 
+    /// The host has no room for larger datagrams than these.
+    pub fn cap(&mut self, now: Instant, bytes: usize) {
+        let limit = u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(1);
+        if limit < self.too_large {
+            self.too_large = limit;
+            self.seek(now, now);
+        }
+    }
+
     /// The probe that was due has left.
     pub fn handle_probe_sent(&mut self) {
         self.state = Search::InFlight;
@@ -198,8 +208,13 @@ impl PathMtu {
 
     /// The largest size first, for most paths carry it; then halves of what is between.
     const fn candidate(&self) -> usize {
-        let middle = u32::midpoint(self.current as u32, self.too_large);
-        (if self.is_top_tried { middle } else { self.too_large - 1 }) as usize
+        let (lower, upper) = (self.current as u32, self.too_large);
+        (match self.is_top_tried {
+            false => upper - 1,
+            // Where a game asks for far more than Ethernet carries, Ethernet is the first guess.
+            true if lower < ETHERNET && ETHERNET < upper => ETHERNET,
+            true => u32::midpoint(lower, upper),
+        }) as usize
     }
 
     /// Goes on at `at` if there is something to find.

@@ -2,6 +2,7 @@
 
 mod conformity;
 mod hostility;
+mod mtu;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Building packets: what goes into the next one, and when it may leave.
 
+use super::acknowledge::LAZY_DELAY_MAX;
 use super::mtu::DATAGRAM_BYTES_SAFE;
 use super::path::ANNOUNCEMENT_PADDING;
 use super::send::PacketRoom;
@@ -48,6 +49,7 @@ impl Connection {
         if lone.is_some() {
             return lone;
         }
+        self.shrink_in_silence(now);
         let start = buffer.len();
         let mut segment_bytes: Option<usize> = None;
         let mut count = 0;
@@ -81,6 +83,19 @@ impl Connection {
         })
     }
 
+    /// Nothing is answered although packets go on leaving, which keeps putting the probe time-out off: perhaps only large
+    /// datagrams vanish.
+    fn shrink_in_silence(&mut self, now: Instant) {
+        if self.mtu.current() <= DATAGRAM_BYTES_SAFE {
+            return;
+        }
+        let patience = self.rtt.probe_timeout() + LAZY_DELAY_MAX;
+        let oldest = self.sent.oldest_in_flight_sent_at();
+        if oldest.is_some_and(|at| now.saturating_since(at) > patience) && self.mtu.fall_back(now) {
+            self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
+        }
+    }
+
     /// Builds a packet that asks whether its size passes, if one is due and may go.
     fn poll_size_probe(
         &mut self,
@@ -89,7 +104,10 @@ impl Connection {
         buffer: &mut Vec<u8>,
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
-        let bytes = self.mtu.probe_due(now).filter(|&bytes| bytes <= limits.bytes)?;
+        if self.mtu.probe_due(now)? > limits.bytes {
+            self.mtu.cap(now, limits.bytes);
+        }
+        let bytes = self.mtu.probe_due(now)?;
         let in_flight = self.sent.bytes_in_flight() + bytes as u64;
         let is_quiet = self.probes_due > 0 || self.is_probing_only();
         if !self.is_open() || is_quiet || in_flight > self.congestion.window_bytes() {

@@ -96,6 +96,11 @@ impl World {
             return Err(breach);
         }
         let was_taken = after.total() == before.total();
+        if is_first
+            && after.of_reason(PacketDrop::ForeignAddress) != before.of_reason(PacketDrop::ForeignAddress)
+        {
+            self.network.pipes[meta.pipe].unmark_delivered(meta.serial);
+        }
         let is_first = is_first || (was_taken && is_forwarded);
         if was_taken && is_forwarded && !self.network.pipes[meta.pipe].mark_delivered(meta.serial) {
             self.subject = format!("{} taking {} bytes from {from}", name_of(node), bytes.len());

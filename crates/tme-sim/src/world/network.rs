@@ -56,6 +56,13 @@ impl Pipe {
         !was_delivered
     }
 
+    /// What was delivered was not looked at: another copy may be.
+    pub(super) fn unmark_delivered(&mut self, serial: u64) {
+        if let Some(word) = self.delivered.get_mut((serial / 64) as usize) {
+            *word &= !(1 << (serial % 64));
+        }
+    }
+
     /// Looks whether anything was lost or damaged since the last look.
     pub(super) fn watch(&mut self, now: Instant) {
         let statistics = self.link.statistics();

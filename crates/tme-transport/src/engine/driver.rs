@@ -292,10 +292,11 @@ impl Driver {
 
     /// Replaces a socket that is of no use any more; `false`: there is no other to be had, or it may not be.
     fn replace_link(&mut self, now: Instant) -> bool {
-        if self.endpoint.peers().next().is_none() {
+        let Some(connection) = self.endpoint.peers().next().and_then(|peer| self.endpoint.connection(peer))
+        else {
             return false;
-        }
-        if let Err(error) = self.shared.socket.bind(None) {
+        };
+        if let Err(error) = self.shared.socket.bind(None, connection.path().remote) {
             log::debug!("no other socket: {error}");
             return false;
         }

@@ -631,15 +631,16 @@ impl Handle {
     }
 
     /// Binds another socket for a client and goes on through it: at this address, or at any port of the former one's.
-    /// Gives the new address.
+    /// Gives the new address; `None` if nobody is connected.
     ///
     /// # Errors
-    /// [`EngineError::Bind`]; [`EngineError::Config`] where an address cannot change: at a server, in memory, in
-    /// plaintext. Nothing has changed then.
-    pub fn rebind(&self, address: Option<SocketAddr>) -> Result<SocketAddr, EngineError> {
-        let local = self.shared.socket.bind(address)?;
+    /// [`EngineError::Bind`]; [`EngineError::Config`] if the other side cannot be reached from there, and where an address
+    /// cannot change: at a server, in memory, in plaintext. Nothing has changed then.
+    pub fn rebind(&self, address: Option<SocketAddr>) -> Result<Option<SocketAddr>, EngineError> {
+        let Some(PeerInfo { remote, .. }) = self.server_info() else { return Ok(None) };
+        let local = self.shared.socket.bind(address, remote)?;
         self.shared.handle_command();
-        Ok(local)
+        Ok(Some(local))
     }
 
     /// Lets queued messages leave without gathering more.

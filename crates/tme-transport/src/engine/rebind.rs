@@ -41,12 +41,17 @@ impl Socket {
         self.state.lock().local
     }
 
-    /// Binds another one for the driver to take: at this address, or at any port of the former one's.
-    pub fn bind(&self, address: Option<SocketAddr>) -> Result<SocketAddr, EngineError> {
+    /// Binds another one for the driver to take, from which `remote` can be reached: at this address, or at any port of the
+    /// former one's.
+    pub fn bind(&self, address: Option<SocketAddr>, remote: SocketAddr) -> Result<SocketAddr, EngineError> {
         let setup = self.setup.as_ref().map_err(|&why| EngineError::Config(why.to_owned()))?;
         let address = address.unwrap_or_else(|| SocketAddr::new(setup.address.ip(), 0));
         let link = UdpLink::bind(&UdpConfig { address, ..setup.clone() })
             .map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        if !link.can_reach(remote) {
+            let text = format!("{remote} cannot be reached from {address}; bind an address of its family");
+            return Err(EngineError::Config(text));
+        }
         let mut state = self.state.lock();
         state.local = link.local_address();
         state.next = Some(Box::new(link));

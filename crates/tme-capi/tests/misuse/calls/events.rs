@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use tme_capi::{
     TME_ERROR_LENGTH, TME_ERROR_NULL, TME_ERROR_TOO_MANY_RETAINED, TME_ERROR_UNKNOWN_MESSAGE,
-    TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED, TME_EVENT_FLAG_FIRST_USE, TME_EVENT_FLAG_HAS_KEY,
-    TME_EVENT_FLAG_REMOTE, TME_EVENT_FLAG_UNAUTHENTICATED, TME_EVENT_INTERRUPTED, TME_EVENT_MESSAGE,
-    TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_OK, TmeEvent,
+    TME_EVENT_ADDRESS_CHANGED, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED, TME_EVENT_FLAG_FIRST_USE,
+    TME_EVENT_FLAG_HAS_KEY, TME_EVENT_FLAG_REMOTE, TME_EVENT_FLAG_UNAUTHENTICATED, TME_EVENT_INTERRUPTED,
+    TME_EVENT_MESSAGE, TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_OK, TmeEvent,
 };
 
 use super::message::adopt;
@@ -127,7 +127,7 @@ fn check(m: &Misuser<'_>, event: &TmeEvent) {
         TME_EVENT_WRITABLE => {
             is_about_somebody && event.flags == 0 && event.channel <= 255 && event.token == 0 && has_no_data
         }
-        TME_EVENT_INTERRUPTED | TME_EVENT_RESUMED => {
+        TME_EVENT_INTERRUPTED | TME_EVENT_RESUMED | TME_EVENT_ADDRESS_CHANGED => {
             is_about_somebody && event.flags == 0 && event.channel == 0 && event.token == 0 && has_no_data
         }
         TME_EVENT_DISCONNECTED => {
