@@ -5,12 +5,14 @@ needed on both sides, this side takes another road: HKDF of the `cryptography` p
 CRC-32C bit by bit instead of by table, Noise driven by its token lists instead of written out.
 """
 
+import base64
 import hashlib
 import ipaddress
 import struct
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -117,6 +119,17 @@ def cookie_datagram(nonce, version, server_key, cookie):
     return b"TMED\x02" + u64(nonce) + u16(version) + server_key + cookie
 
 
+def info_query(nonce):
+    return (b"TMED\x07" + u64(nonce)).ljust(600, b"\0")
+
+
+def info_answer(nonce=0x1122334455667788, versions=(1,), application=0xA11CE5, peers=3, peers_max=64, flags=0, information=b""):
+    raw = b"TMED\x08" + u64(nonce) + u8(len(versions)) + b"".join(map(u16, versions)) + u64(application)
+    return raw + u32(peers) + u32(peers_max) + u8(flags) + information, {
+        "nonce": nonce, "versions": list(versions), "application_id": application, "peers": peers,
+        "peers_max": peers_max, "flags": flags, "information": information.hex()}
+
+
 def split_parts(message):
     return [message[at:at + 1100] for at in range(0, len(message), 1100)]
 
@@ -200,6 +213,56 @@ def refusal(reason, detail=b""):
 
 TABLE = [channel(10, UNRELIABLE, "voice"), channel(11, SEQUENCED, "pose"), channel(12, UNORDERED, "events"),
          channel(13, ORDERED, "chat"), channel(14, LATEST, "state")]
+
+
+# ---------------------------------------------------------------- connect tokens
+
+def hchacha(key, nonce):
+    """Out of one block of plain ChaCha20, by taking the final addition of its state back."""
+    block = Cipher(algorithms.ChaCha20(key, nonce), mode=None).encryptor().update(bytes(64))
+    state = struct.unpack("<16I", b"expand 32-byte k" + key + nonce)
+    mixed = [(after - before) % 2**32 for after, before in zip(struct.unpack("<16I", block), state)]
+    return struct.pack("<8I", *mixed[:4], *mixed[12:])
+
+
+def token_key_id(key):
+    return struct.unpack("<I", hashlib.sha256(b"TME token key" + key).digest()[:4])[0]
+
+
+def hint_bytes(address, port):
+    packed = ipaddress.ip_address(address).packed
+    return u8(4 if len(packed) == 4 else 6) + packed + u16(port)
+
+
+def audience_bytes(audience):
+    if "name" in audience:
+        name = bytes.fromhex(audience["name"])
+        return u8(1) + u8(len(name)) + name
+    return u8(2) + bytes.fromhex(audience["key"]) if "key" in audience else u8(0)
+
+
+def token_head(key, nonce, hints=(), version=1):
+    return u8(version) + u32(token_key_id(key)) + nonce + u8(len(hints)) + b"".join(hint_bytes(*hint) for hint in hints)
+
+
+def seal_token(key, nonce, head, contents):
+    return head + ChaCha20Poly1305(hchacha(key, nonce[:16])).encrypt(bytes(4) + nonce[16:], contents, b"TME token" + head)
+
+
+def token_contents(issued=1_700_000_000, expires=1_700_000_300, audience=None, user=b"42", user_data=b""):
+    audience = audience or {"kind": 0}
+    raw = u64(issued) + u64(expires) + audience_bytes(audience) + u8(len(user)) + user + varint(len(user_data)) + user_data
+    return raw, {"issued": issued, "expires": expires, "audience": audience, "user": user.hex(),
+                 "user_data": user_data.hex()}
+
+
+def connect_token(key, nonce, hints=(), **contents):
+    raw, form = token_contents(**contents)
+    return seal_token(key, nonce, token_head(key, nonce, hints), raw), {**form, "hints": [list(hint) for hint in hints]}
+
+
+def base64url(data):
+    return base64.b64encode(data, altchars=b"-_").decode("ascii").replace("=", "")
 
 
 # ---------------------------------------------------------------- Noise, driven by the token lists of revision 34

@@ -18,10 +18,11 @@ import encoder
 from encoder import (
     AES, ALL, CHACHA, CLIENT, CLIENT_EPHEMERAL, LATEST, MODES, ORDERED, PLAIN, SEQUENCED, SERVER,
     SERVER_EPHEMERAL, SUITE_NAMES, TABLE, UNORDERED, UNRELIABLE,
-    accept_datagrams, ack, channel, channel_bytes, channel_credit, client_parameters, close, connect_datagrams,
-    connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello,
-    join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, path_challenge, path_response, ping, provokes,
-    refusal, reset_token, reset_token_frame, schema_content, seal, server_answer, skip, table_hash, u16, u24, u32, u64, u8, varint)
+    accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, close, connect_datagrams, connect_token,
+    connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello, info_answer, info_query,
+    join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, path_challenge, path_response, ping,
+    provokes, refusal, reset_token, reset_token_frame, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
+    token_key_id, u16, u24, u32, u64, u8, varint)
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -78,6 +79,14 @@ def datagram_vectors():
         data = b"TMED\x05" + u64(nonce) + u16(reason) + u8(len(versions)) + b"".join(map(u16, versions))
         yield good(f"REFUSE with reason {reason}", data, "refuse", nonce=nonce, reason=reason, versions=list(versions))
     yield good("RESET", b"TMED\x06" + fixed("token", 16), "reset", token=fixed("token", 16).hex())
+    yield good("INFO_QUERY", info_query(nonce), "info_query", nonce=nonce)
+    for name, arguments in (
+            ("INFO_ANSWER without information", {}),
+            ("INFO_ANSWER of 557 bytes", {"versions": tuple(range(7, 0, -1)), "peers": 2**32 - 1, "peers_max": 2**32 - 1,
+                                          "flags": 7, "information": fixed("information", 512)}),
+            ("INFO_ANSWER that requires a token", {"flags": 2, "information": b"map=dust2"})):
+        data, shape = info_answer(**arguments)
+        yield good(name, data, "info_answer", **shape)
     yield from malformed_datagrams(raw, cookie, part, long_part)
     for name, data, kind in (("STUN binding request", bytes.fromhex("000100002112a442") + bytes(12), "foreign"),
                              ("first byte 03", b"\x03", "foreign"), ("the magic alone", b"TMED", "handshake"),
@@ -127,7 +136,16 @@ def malformed_datagrams(raw, cookie, part, long_part):
     yield bad("REFUSE cut inside a version", refuse + u8(2) + u16(1) + b"\0")
     yield bad("RESET of 20 bytes", b"TMED\x06" + bytes(15))
     yield bad("RESET of 22 bytes", b"TMED\x06" + bytes(17))
-    for kind in (0, 7, 8, 9, 10, 11, 255):
+    query, answer_info = info_query(1), info_answer()[0]
+    yield bad("INFO_QUERY of 599 bytes", query[:-1])
+    yield bad("INFO_QUERY of 601 bytes", query + b"\0")
+    yield bad("INFO_QUERY with a non-zero padding byte", query[:-1] + b"\x01")
+    yield bad("INFO_ANSWER cut inside the flags", answer_info[:-1])
+    yield bad("INFO_ANSWER with a reserved flag", info_answer(flags=8)[0])
+    yield bad("INFO_ANSWER without versions", info_answer(versions=())[0])
+    yield bad("INFO_ANSWER with eight versions", info_answer(versions=tuple(range(8)))[0])
+    yield bad("INFO_ANSWER with 513 bytes of information", info_answer(information=bytes(513))[0])
+    for kind in (0, 9, 10, 11, 255):
         yield bad(f"handshake datagram of type {kind}", b"TMED" + u8(kind) + bytes(62))
     yield bad("the magic alone", b"TMED")
     yield bad("another magic", b"TMEE" + answer[4:])
@@ -181,6 +199,8 @@ def parameter_vectors():
     yield client("user data", entries=((2, b"hello"),))
     yield client("empty user data", entries=((2, b""),))
     yield client("512 bytes of user data", entries=((2, fixed("user", 512)),))
+    yield client("a connect token of one byte", entries=((1, b"t"),))
+    yield client("a connect token of 700 bytes and user data", entries=((1, fixed("token", 700)), (2, b"hello")))
     yield client("schema hashes", entries=((5, schema_content(*schemas)),), schemas=schemas)
     yield client("an empty list of schema hashes", entries=((5, b""),))
     yield client("eight schema hashes", entries=((5, schema_content(*eight)),), schemas=eight)
@@ -200,10 +220,11 @@ def parameter_vectors():
             ("user data of 513 bytes", 12, ((2, bytes(513)),)),
             ("types descend", 12, ((4, b""), (2, b""))), ("a type twice", 12, ((2, b"a"), (2, b"b"))),
             ("seventeen extensions", 12, tuple((2 * n + 6, b"") for n in range(17))),
-            ("unknown critical extension 7", 11, ((7, b""),)), ("connect token, reserved", 11, ((1, bytes(40)),)),
+            ("unknown critical extension 7", 11, ((7, b""),)), ("an empty connect token", 12, ((1, b""),)),
+            ("a connect token of 701 bytes", 12, ((1, bytes(701)),)),
             ("unknown critical extension of 64 bits", 11, ((2, b"u"), (2**64 - 1, b"")),),
             ("resume, reserved", 11, ((3, bytes(40)),)),
-            ("malformed behind an unknown critical extension", 12, ((1, b""), (2, bytes(513)))),
+            ("malformed behind an unknown critical extension", 12, ((3, b""), (5, bytes(13)))),
             ("nine schema hashes", 12, ((5, schema_content(*((n, 0) for n in range(9)))),)),
             ("schema tags descend", 12, ((5, schema_content((2, 0), (1, 0))),)),
             ("a schema tag twice", 12, ((5, schema_content((2, 0), (2, 0))),)),
@@ -259,6 +280,7 @@ def answer_vectors(default):
     yield bad_answer("a byte after the extensions", base + b"\0")
     yield bad_answer("cut inside the token", base[:20])
     yield bad_answer("limits out of range", server_answer(changes={"largest_datagram": 1199})[0], reason=12)
+    yield bad_answer("a connect token, unknown in this direction", server_answer(entries=((1, b"t"),))[0], reason=11)
     yield bad_answer("unknown critical extension", server_answer(entries=((9, b""),))[0], reason=11)
     for name, content in (("schema hashes", schema_content((7, 1))), ("an empty list of schema hashes", b"")):
         yield bad_answer(f"{name}, unknown in this direction", server_answer(entries=((5, content),))[0], reason=11)
@@ -704,6 +726,66 @@ def reset_vectors():
                "address": address, "key": r.hex(), "token": token.hex(), "datagram": (b"TMED\x06" + token).hex()}
 
 
+def token_vectors():
+    key, nonce = fixed("token key"), fixed("token nonce", 24)
+
+    def good(name, key=key, nonce=nonce, **arguments):
+        sealed, form = connect_token(key, nonce, **arguments)
+        return {"name": name, "key": key.hex(), "key_id": token_key_id(key), "nonce": nonce.hex(),
+                "bytes": sealed.hex(), "text": base64url(sealed), "token": form}
+
+    def bad_token(name, sealed):
+        return bad(name, sealed, key=key.hex())
+
+    def contents(raw, head=token_head(key, nonce)):
+        return seal_token(key, nonce, head, raw)
+
+    v4, v6 = ("192.0.2.1", 7777), ("2001:db8::1", 65_535)
+    yield good("a user and nothing else")
+    yield good("another key and nonce", key=fixed("other token key"), nonce=fixed("other nonce", 24))
+    yield good("a number as user, and data", user=b"76561198000000000", user_data=b"\x00\xff role=guest")
+    yield good("for a server by name", audience={"kind": 1, "name": b"eu-1".hex()})
+    yield good("for a server by key", audience={"kind": 2, "key": SERVER.public.hex()})
+    yield good("an IPv4 and an IPv6 hint", hints=(v4, v6))
+    yield good("as much of everything as there can be", hints=(v6,) * 8, user=fixed("user", 64),
+               user_data=fixed("data", 256), issued=2**64 - 2, expires=2**64 - 1,
+               audience={"kind": 1, "name": fixed("name", 64).hex()})
+
+    sealed = connect_token(key, nonce)[0]
+    yield bad_token("sealed with another key", connect_token(fixed("other token key"), nonce)[0])
+    yield bad_token("the right key id, but another key", seal_token(
+        fixed("other token key"), nonce, token_head(key, nonce), token_contents()[0]))
+    yield bad_token("token version 2", contents(token_contents()[0], token_head(key, nonce, version=2)))
+    for name, at in (("key id", 1), ("nonce", 5), ("last byte of the nonce", 28), ("contents", 30), ("tag", -1)):
+        spoiled = bytearray(sealed)
+        spoiled[at] ^= 1
+        yield bad_token(f"{name} changed", bytes(spoiled))
+    hinted = bytearray(connect_token(key, nonce, hints=(v4,))[0])
+    hinted[31] ^= 1
+    yield bad_token("a hint changed", bytes(hinted))
+    yield bad_token("cut inside the tag", sealed[:-1])
+    yield bad_token("cut inside the nonce", sealed[:20])
+    yield bad_token("a byte too many", sealed + b"\0")
+    yield bad_token("empty", b"")
+    yield bad_token("nine hints", contents(token_contents()[0], token_head(key, nonce, hints=(v4,) * 9)))
+    yield bad_token("a hint of family 5", contents(
+        token_contents()[0], token_head(key, nonce)[:-1] + u8(1) + u8(5) + bytes(4) + u16(1)))
+    yield bad_token("a hint without a port", contents(token_contents()[0], token_head(key, nonce, hints=(("192.0.2.1", 0),))))
+    for name, changes in (
+            ("no user", {"user": b""}), ("a user of 65 bytes", {"user": bytes(65)}),
+            ("257 bytes of user data", {"user_data": bytes(257)}),
+            ("expires when it is issued", {"issued": 5, "expires": 5}),
+            ("expires before it is issued", {"issued": 5, "expires": 4}),
+            ("a server name of no bytes", {"audience": {"kind": 1, "name": ""}}),
+            ("a server name of 65 bytes", {"audience": {"kind": 1, "name": "6e" * 65}})):
+        yield bad_token(name, contents(token_contents(**changes)[0]))
+    raw = token_contents()[0]
+    yield bad_token("audience of kind 3", contents(raw[:16] + u8(3) + raw[17:]))
+    yield bad_token("an overlong varint", contents(raw[:-1] + b"\x80\x00"))
+    yield bad_token("a byte behind the contents", contents(raw + b"\0"))
+    yield bad_token("empty contents", contents(b""))
+
+
 def noise_vector(name, offer, pattern, version, parameters, answer):
     raw_offer, form = offer
     cookie_key, cookie_time, address, port = fixed("cookie key"), 1_000, "192.0.2.17", 40_001
@@ -746,6 +828,12 @@ def noise_vectors():
                        make_offer(versions=(3, 2, 1), table_hash=declared, pattern=1), "IK", 2,
                        client_parameters(entries=((2, fixed("user", 512)), (4, fixed("four", 700)))),
                        server_answer(entries=((2, b"welcome"),)))
+    token_key, at = fixed("token key"), 1_700_000_100
+    token = connect_token(token_key, fixed("token nonce", 24), hints=(("192.0.2.1", 7777),),
+                          audience={"kind": 2, "key": SERVER.public.hex()})[0]
+    yield {**noise_vector("NK, with a connect token", make_offer(table_hash=declared), "NK", 1,
+                          client_parameters(entries=((1, token), (2, b"hello"))), server_answer()),
+           "token_key": token_key.hex(), "unix_time": at}
     yield noise_vector("NK, plaintext suite", make_offer(table_hash=declared, suites=PLAIN), "NK", 1,
                        client_parameters(), server_answer(suite=PLAIN))
     yield noise_vector("IK, refused", make_offer(table_hash=declared, pattern=1), "IK", 1, client_parameters(),
@@ -1020,6 +1108,7 @@ FILES = {
     "ack.json": ("What an ACK reports (§6).", ack_vectors),
     "channel_tables.json": ("Channel tables and their hash (§7.1).", table_vectors),
     "reset.json": ("Reset tokens (§4.2).", reset_vectors),
+    "connect_tokens.json": ("Connect tokens (§3.6).", token_vectors),
     "handshake_noise.json": ("Whole handshakes (§3).", noise_vectors),
     "sessions_malformed.json": ("Recorded sessions with one thing wrong.", malformed_session_vectors),
 }

@@ -12,6 +12,8 @@ One file on purpose, although it is long: whoever doubts a peer copies this file
 from __future__ import annotations
 
 import argparse
+import base64
+import binascii
 import functools
 import hashlib
 import hmac
@@ -37,6 +39,8 @@ INSTALL_HINT = (
 
 MAGIC = b"TMED"
 HELLO_BYTES = 1200
+INFO_QUERY_BYTES = 600
+INFORMATION_BYTES_MAX = 512
 VERSIONS_MAX = 7
 PART_BYTES_MAX = 1100
 CELL_BYTES = 1100
@@ -44,6 +48,7 @@ UNRELIABLE_BYTES_MAX = 16 * CELL_BYTES
 RELIABLE_BYTES_MAX = 16_777_216
 REPLAY_WINDOW = 2048
 MESSAGES_PER_PACKET_MAX = 2048
+TOKEN_BYTES_MAX = 700
 TAG_BYTES = {"aes-256-gcm": 16, "chacha20-poly1305": 16, "plaintext": 4}
 SUITE_NAMES = {0x01: "aes-256-gcm", 0x02: "chacha20-poly1305", 0x80: "plaintext"}
 MODE_NAMES = ("Unreliable", "Sequenced", "ReliableUnordered", "ReliableOrdered", "ReliableLatest")
@@ -257,7 +262,29 @@ def read_reset(cursor):
     return {"datagram": "reset", "token": cursor.take(16).hex()}
 
 
-HANDSHAKE_READERS = {1: read_hello, 2: read_cookie, 3: read_connect, 4: read_accept, 5: read_refuse, 6: read_reset}
+def read_info_query(cursor):
+    require(len(cursor.data) == INFO_QUERY_BYTES, f"INFO_QUERY of {len(cursor.data)} bytes")
+    nonce = cursor.uint(8)
+    require(not any(cursor.rest()), "padding of INFO_QUERY is not zero")
+    return {"datagram": "info_query", "nonce": nonce}
+
+
+def read_info_answer(cursor):
+    answer = {"datagram": "info_answer", "nonce": cursor.uint(8)}
+    count = cursor.uint(1)
+    require(1 <= count <= VERSIONS_MAX, f"{count} versions in INFO_ANSWER")
+    answer["versions"] = [cursor.uint(2) for _ in range(count)]
+    answer["application_id"] = cursor.uint(8)
+    answer["peers"], answer["peers_max"] = cursor.uint(4), cursor.uint(4)
+    answer["flags"] = cursor.uint(1)
+    require(not answer["flags"] & 0xF8, f"flags 0x{answer['flags']:02x}")
+    information = cursor.rest()
+    require(len(information) <= INFORMATION_BYTES_MAX, f"information of {len(information)} bytes")
+    return {**answer, "information": information.hex()}
+
+
+HANDSHAKE_READERS = {1: read_hello, 2: read_cookie, 3: read_connect, 4: read_accept, 5: read_refuse, 6: read_reset,
+                     7: read_info_query, 8: read_info_answer}
 
 
 def read_handshake_datagram(datagram):
@@ -311,6 +338,8 @@ def read_extensions(cursor, known):
         kind = cursor.varint()
         require(kind > last, "extension types do not ascend")
         content = cursor.take(cursor.varint())
+        if kind == 1 and kind in known:
+            require(1 <= len(content) <= TOKEN_BYTES_MAX, f"connect token of {len(content)} bytes")
         if kind == 2:
             require(len(content) <= 512, f"user data of {len(content)} bytes")
         if kind == 5 and kind in known:
@@ -339,7 +368,7 @@ def read_client_parameters(payload):
         decoded = {"connection_id": cursor.uint(4)}
         require(decoded["connection_id"], "connection id 0")
         decoded["limits"] = read_limits(cursor)
-        decoded["extensions"], decoded["schemas"] = read_extensions(cursor, known=(2, 5))
+        decoded["extensions"], decoded["schemas"] = read_extensions(cursor, known=(1, 2, 5))
     except Malformed as error:
         # §3: a payload that opens but is malformed is refused as parameters out of range.
         raise Malformed(str(error), error.reason or REASON_PARAMETERS) from error
@@ -409,6 +438,86 @@ def read_server_answer(payload, offered_suites, table_declared):
     answer["channels"] = read_channels(cursor, count)
     answer["extensions"], answer["schemas"] = read_extensions(cursor, known=(2,))
     return answer
+
+
+# ---------------------------------------------------------------- connect tokens (§3.6)
+
+def hchacha20(key, nonce):
+    """draft-irtf-cfrg-xchacha-03, section 2.2: twenty rounds, no final addition, rows one and four."""
+    words = [int.from_bytes((b"expand 32-byte k" + key + nonce)[at:at + 4], "little") for at in range(0, 64, 4)]
+
+    def quarter(a, b, c, d):
+        for into, other, turned, bits in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            words[into] = (words[into] + words[other]) & 0xFFFFFFFF
+            mixed = words[turned] ^ words[into]
+            words[turned] = (mixed << bits | mixed >> (32 - bits)) & 0xFFFFFFFF
+
+    for _ in range(10):
+        for column in range(4):
+            quarter(column, column + 4, column + 8, column + 12)
+        for column in range(4):
+            quarter(column, 4 + (column + 1) % 4, 8 + (column + 2) % 4, 12 + (column + 3) % 4)
+    return b"".join(word.to_bytes(4, "little") for word in words[:4] + words[12:])
+
+
+def token_key_id(key):
+    return int.from_bytes(hashlib.sha256(b"TME token key" + key).digest()[:4], "little")
+
+
+def read_hint(cursor):
+    family = cursor.uint(1)
+    require(family in (4, 6), f"hint of family {family}")
+    address = str(ipaddress.ip_address(cursor.take(4 if family == 4 else 16)))
+    port = cursor.uint(2)
+    require(port, "hint without a port")
+    return [address, port]
+
+
+def read_audience(cursor):
+    kind = cursor.uint(1)
+    require(kind <= 2, f"audience of kind {kind}")
+    if kind == 1:
+        length = cursor.uint(1)
+        require(1 <= length <= 64, f"server name of {length} bytes")
+        return {"kind": kind, "name": cursor.take(length).hex()}
+    return {"kind": kind, "key": cursor.take(32).hex()} if kind == 2 else {"kind": kind}
+
+
+def open_token(key, sealed):
+    """Opens a sealed token; returns its key id and nonce, and what it says."""
+    require(1 <= len(sealed) <= TOKEN_BYTES_MAX, f"token of {len(sealed)} bytes")
+    cursor = Cursor(sealed)
+    version = cursor.uint(1)
+    require(version == 1, f"token version {version}")
+    key_id, nonce = cursor.uint(4), cursor.take(24)
+    require(key_id == token_key_id(key), "sealed with another key")
+    count = cursor.uint(1)
+    require(count <= 8, f"{count} hints")
+    hints = [read_hint(cursor) for _ in range(count)]
+    associated = b"TME token" + sealed[:cursor.at]
+    contents = aead_open("chacha20-poly1305", hchacha20(key, nonce[:16]), bytes(4) + nonce[16:], cursor.rest(),
+                         associated)
+    cursor = Cursor(contents)
+    token = {"issued": cursor.uint(8), "expires": cursor.uint(8), "audience": read_audience(cursor)}
+    require(token["expires"] > token["issued"], "expires before it is issued")
+    length = cursor.uint(1)
+    require(1 <= length <= 64, f"user id of {length} bytes")
+    token["user"] = cursor.take(length).hex()
+    length = cursor.varint()
+    require(length <= 256, f"user data of {length} bytes")
+    token["user_data"] = cursor.take(length).hex()
+    cursor.end()
+    return key_id, nonce, {**token, "hints": hints}
+
+
+def token_from_text(text):
+    """base64url without padding, and nothing that another decoder would read differently."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("not base64url") from error
+    require(base64.urlsafe_b64encode(data).decode().rstrip("=") == text, "not the one text of its bytes")
+    return data
 
 
 # ---------------------------------------------------------------- Noise, revision 34, NK and IK (§3)
@@ -1219,6 +1328,17 @@ def check_reset(entry):
     return compare
 
 
+def check_token(entry):
+    sealed = token_from_text(entry["text"]) if "text" in entry else unhex(entry, "bytes")
+    key_id, nonce, token = open_token(unhex(entry, "key"), sealed)
+
+    def compare():
+        expect_equal(sealed.hex(), entry["bytes"], "bytes")
+        expect_equal([key_id, nonce.hex()], [entry["key_id"], entry["nonce"]])
+        expect_equal(token, entry["token"], "token")
+    return compare
+
+
 def check_noise(entry):
     hello, cookie = unhex(entry, "hello"), read_handshake_datagram(unhex(entry, "cookie"))
     read_handshake_datagram(hello)
@@ -1232,6 +1352,9 @@ def check_noise(entry):
     static_private = entry["client_static_private"] and unhex(entry, "client_static_private")
     payload_2 = open_message_2(state, message_2, unhex(entry, "client_ephemeral_private"), static_private)
     parameters = read_client_parameters(payload_1)
+    if "token_key" in entry:
+        _, _, token = open_token(unhex(entry, "token_key"), bytes.fromhex(dict(parameters["extensions"])[1]))
+        require(token["issued"] <= entry["unix_time"] < token["expires"], "the token is not valid at this time")
     fields = read_offer(Cursor(offer))
     answer = read_server_answer(payload_2, fields["suites"], fields["channel_table_hash"] != 0)
     to_server, to_client = state.split()
@@ -1272,6 +1395,7 @@ AREAS = {
     "ack.json": check_ack,
     "channel_tables.json": check_table,
     "reset.json": check_reset,
+    "connect_tokens.json": check_token,
     "handshake_noise.json": check_noise,
     "sessions_malformed.json": check_malformed_session,
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tme::Preset;
 
 use crate::logs::LogOptions;
+use crate::relay::RelayOptions;
 
 /// What `tme` was asked to do.
 #[derive(Debug, Parser)]
@@ -40,12 +41,19 @@ pub enum Command {
     Serve(ServeOptions),
     /// Connects to a chat server
     Connect(ConnectOptions),
+    /// Asks servers what they are, without connecting
+    Query(QueryOptions),
     /// Measures throughput and latency between two processes
     Bench(BenchOptions),
     /// Runs simulated worlds and checks that every promise is kept
     Sim(SimOptions),
     /// Makes a server's key
     Keygen(KeygenOptions),
+    /// Makes and shows connect tokens, by which a backend tells servers who may connect
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Puts a bad network between any two UDP programs
+    Relay(RelayOptions),
     /// The server process of `tme bench`
     #[command(hide = true)]
     BenchServer(BenchServerOptions),
@@ -119,6 +127,15 @@ pub struct ServeOptions {
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// File with a key for connect tokens, as `tme token new-key` writes it; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub token_key: Vec<PathBuf>,
+    /// Admit only clients with a connect token
+    #[arg(long, requires = "token_key")]
+    pub require_token: bool,
+    /// What this server is called in tokens for it alone
+    #[arg(long, value_name = "NAME", requires = "token_key")]
+    pub server_name: Option<String>,
     /// How many clients there can be at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=524_287))]
     pub max_peers: u32,
@@ -166,6 +183,12 @@ pub struct ConnectOptions {
     /// File that remembers servers' keys: the first one seen is written down, another one later refused
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
+    /// Connect token, as `tme token make` prints it
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    pub token: Option<String>,
+    /// File with a connect token, where other users of this machine cannot see it
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Name to appear under [default: your user name]
     #[arg(long)]
     pub name: Option<String>,
@@ -181,6 +204,28 @@ pub struct ConnectOptions {
     /// Where log lines go.
     #[command(flatten)]
     pub logs: LogOptions,
+}
+
+const QUERY_EXAMPLES: &str = "\
+What a server says here is not authenticated. Servers limit how many queries they answer.
+
+Examples:
+  tme query game.example:7777
+  tme query 192.0.2.1:7777 192.0.2.2:7777 [2001:db8::1]:7777 --json";
+
+/// Options of `tme query`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = QUERY_EXAMPLES)]
+pub struct QueryOptions {
+    /// The servers: each a name or address, and a port
+    #[arg(value_name = "HOST:PORT", required = true)]
+    pub servers: Vec<String>,
+    /// How long each has to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub timeout: u32,
+    /// Print one JSON object for each
+    #[arg(long)]
+    pub json: bool,
 }
 
 const BENCH_EXAMPLES: &str = "\
@@ -329,7 +374,92 @@ pub struct KeygenOptions {
     pub out: Option<PathBuf>,
 }
 
-fn preset_parser() -> impl TypedValueParser<Value = Preset> {
+const TOKEN_NEW_KEY_EXAMPLES: &str = "\
+The backend that signs players in and the game's servers share the key; it belongs nowhere else. A server may have
+several: to replace a key, give the servers the new one, then the backend, then take the old one from the servers.
+
+Examples:
+  tme token new-key --out token.key
+  tme serve --token-key token.key --require-token";
+
+const TOKEN_MAKE_EXAMPLES: &str = "\
+Prints the token. It admits its player once, to any server that has the key unless it is made for one.
+
+Examples:
+  tme token make --key-file token.key --user 42
+  tme token make --key-file token.key --user alice --data role=admin --lifetime 60 --server-name eu-1
+  tme connect game.example:7777 --token $(tme token make --key-file token.key --user 42)";
+
+const TOKEN_SHOW_EXAMPLES: &str = "\
+Without the key only what stands in clear is shown: which key has sealed the token, and where it leads.
+
+Examples:
+  tme token show AXkN...
+  tme token make --key-file token.key --user 42 | tme token show - --key-file token.key";
+
+/// What `tme token` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Makes a token key
+    NewKey(TokenNewKeyOptions),
+    /// Makes a token
+    Make(TokenMakeOptions),
+    /// Shows what a token says
+    Show(TokenShowOptions),
+}
+
+/// Options of `tme token new-key`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = TOKEN_NEW_KEY_EXAMPLES)]
+pub struct TokenNewKeyOptions {
+    /// File to write the key to, readable by you only; one that exists is not overwritten. Without it the key is printed
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Options of `tme token make`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = TOKEN_MAKE_EXAMPLES)]
+pub struct TokenMakeOptions {
+    /// File with the token key
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// Who the player is: a number, or up to 64 bytes of text
+    #[arg(long, value_name = "ID")]
+    pub user: String,
+    /// Up to 256 bytes for the server's game
+    #[arg(long, value_name = "TEXT")]
+    pub data: Option<String>,
+    /// How long the token is valid, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lifetime: u32,
+    /// Only the server of this name may take it
+    #[arg(long, value_name = "NAME", conflicts_with = "server_key")]
+    pub server_name: Option<String>,
+    /// Only the server with this public key may take it
+    #[arg(long, value_name = "HEX")]
+    pub server_key: Option<String>,
+    /// Address of a server, for the client; may be repeated, up to eight times
+    #[arg(long, value_name = "ADDRESS")]
+    pub hint: Vec<SocketAddr>,
+}
+
+/// Options of `tme token show`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = TOKEN_SHOW_EXAMPLES)]
+pub struct TokenShowOptions {
+    /// The token; `-` reads it from standard input
+    #[arg(value_name = "TOKEN")]
+    pub token: String,
+    /// File with the token key, to show what is sealed as well
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub(crate) fn preset_parser() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>())
 }
 

@@ -80,9 +80,13 @@ impl From<Error> for Failure {
         let reason = match &error {
             Error::Engine(EngineError::Bind(_)) => ExitReason::Listen,
             Error::File { .. } => ExitReason::File,
-            Error::Address { .. } | Error::Config(_) | Error::Key(_) | Error::Channels(_) => {
-                ExitReason::Usage
-            }
+            Error::Address { .. }
+            | Error::Config(_)
+            | Error::Key(_)
+            | Error::Channels(_)
+            | Error::Token(_)
+            | Error::TokenText(_) => ExitReason::Usage,
+            Error::Query(_) => ExitReason::Unreachable,
             _ => ExitReason::Other,
         };
         Self::new(reason, error)

@@ -18,7 +18,7 @@ pub fn run(options: &KeygenOptions) -> Result<(), Failure> {
     let public = key.public_key();
     match &options.out {
         Some(path) => {
-            create(path, &key)?;
+            create(path, &key.to_hex())?;
             Output::Stdout.line(&format!("secret key written to {}", path.display()));
         }
         None => Output::Stdout.line(&format!("secret key {}", *key.to_hex())),
@@ -27,11 +27,11 @@ pub fn run(options: &KeygenOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a key to a new file that only its owner can read.
+/// Writes a key's hexadecimal digits to a new file that only its owner can read.
 ///
 /// # Errors
 /// [`Failure`]: the file exists already, which is never overwritten, or cannot be written.
-pub fn create(path: &Path, key: &SecretKey) -> Result<(), Failure> {
+pub fn create(path: &Path, key: &str) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -46,7 +46,7 @@ pub fn create(path: &Path, key: &SecretKey) -> Result<(), Failure> {
         ),
         _ => Failure::file(path, error),
     })?;
-    writeln!(file, "{}", *key.to_hex()).map_err(|error| Failure::file(path, error))
+    writeln!(file, "{key}").map_err(|error| Failure::file(path, error))
 }
 
 /// Reads a key; makes one if there is no such file yet. Gives whether it was made.
@@ -62,7 +62,7 @@ pub fn load_or_create(path: &Path) -> Result<(SecretKey, bool), Failure> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let key = tme::generate_key()?;
-            create(path, &key)?;
+            create(path, &key.to_hex())?;
             Ok((key, true))
         }
         Err(error) => Err(Failure::file(path, error)),
@@ -70,7 +70,7 @@ pub fn load_or_create(path: &Path) -> Result<(SecretKey, bool), Failure> {
 }
 
 #[cfg(unix)]
-fn warn_if_readable(path: &Path) {
+pub(crate) fn warn_if_readable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = path.metadata().map(|metadata| metadata.permissions().mode() & 0o777);
     if mode.is_ok_and(|mode| mode & 0o077 != 0) {
@@ -79,4 +79,4 @@ fn warn_if_readable(path: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_if_readable(_path: &Path) {}
+pub(crate) fn warn_if_readable(_path: &Path) {}

@@ -16,8 +16,11 @@ mod latency;
 mod logs;
 mod network;
 mod process;
+pub mod query;
+pub mod relay;
 pub mod sim;
 mod sparkline;
+pub mod token;
 mod view;
 
 pub use arguments::{Arguments, Command, DemoOptions};
@@ -34,9 +37,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(options) => demo::run(&options),
         Command::Serve(options) => chat::serve::run(&options),
         Command::Connect(options) => chat::connect::run(&options),
+        Command::Query(options) => query::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Keygen(options) => keys::run(&options),
+        Command::Token(command) => token::run(&command),
+        Command::Relay(options) => relay::run(&options),
         Command::BenchServer(options) => bench::child::run(&options),
     }
 }

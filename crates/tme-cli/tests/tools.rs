@@ -1,8 +1,8 @@
-//! `tme keygen`, `tme bench`, `tme sim`.
+//! `tme keygen`, `tme query`, `tme bench`, `tme sim`.
 
 mod common;
 
-use common::{Folder, run};
+use common::{Folder, run, serve};
 use tme::SecretKey;
 
 #[test]
@@ -29,6 +29,25 @@ fn a_printed_key_belongs_to_its_public_key() {
     let made = run(&["keygen"]);
     let word = |line: usize| made.out.lines().nth(line).unwrap().split_whitespace().nth(2).unwrap();
     assert_eq!(SecretKey::from_hex(word(0)).unwrap().public_key().to_string(), word(1));
+}
+
+#[test]
+fn servers_are_asked_what_they_are() {
+    let (_server, address, _) = serve(&["--max-peers", "7"]);
+    let asked = run(&["query", &address]);
+    assert_eq!(asked.code, 0, "{asked:?}");
+    assert!(asked.out.contains("0 of 7 players"), "{asked:?}");
+    let asked = run(&["query", &address, "127.0.0.1:9", "--timeout", "1", "--json"]);
+    assert_eq!(asked.code, 4, "{asked:?}");
+    let mut lines: Vec<serde_json::Value> =
+        asked.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.sort_by_key(|line| line["error"].is_string());
+    assert_eq!(
+        (&lines[0]["peers_max"], &lines[1]["server"]),
+        (&7.into(), &"127.0.0.1:9".into()),
+        "{lines:?}"
+    );
+    assert_eq!(run(&["query", "nonsense"]).code, 2);
 }
 
 #[test]

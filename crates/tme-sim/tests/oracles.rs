@@ -361,6 +361,7 @@ fn connections_end_only_for_a_cause() {
         parting: None,
         other_parting: None,
         other_is_gone: false,
+        has_successor: false,
         silence: Some(Duration::from_secs(1)),
         was_disturbed: false,
         idle_timeout: Duration::from_secs(10),
@@ -373,6 +374,8 @@ fn connections_end_only_for_a_cause() {
     let leaving = EndFacts { parting: Some(parting.clone()), ..facts.clone() };
     let left = EndFacts { other_parting: Some(parting), other_is_gone: true, ..facts.clone() };
     let alone = EndFacts { other_is_gone: true, ..facts.clone() };
+    let succeeded = EndFacts { is_client: false, has_successor: true, ..alone.clone() };
+    let unsucceeded = EndFacts { has_successor: false, ..succeeded.clone() };
     let silent = EndFacts { silence: Some(Duration::from_secs(10)), was_disturbed: true, ..facts.clone() };
     let unheard = EndFacts { was_disturbed: false, ..silent.clone() };
     let disturbed = EndFacts { was_disturbed: true, ..facts.clone() };
@@ -402,6 +405,9 @@ fn connections_end_only_for_a_cause() {
         (&facts, Reason::Reset, Remote, 0, "", false),
         (&alone, Reason::Reset, Remote, 0, "", true),
         (&collected, Reason::Reset, Remote, 0, "", true),
+        (&succeeded, Reason::Replaced, Local, 0, "", true),
+        (&unsucceeded, Reason::Replaced, Local, 0, "", false),
+        (&alone, Reason::Replaced, Remote, 0, "", false),
         (&waited, Reason::ConnectTimedOut, Local, 0, "", true),
         (&attempt, Reason::ConnectTimedOut, Local, 0, "", false),
         (&ignored, Reason::ConnectTimedOut, Local, 0, "", false),

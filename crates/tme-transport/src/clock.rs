@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tme_core::time::Instant;
+use tme_core::time::{Instant, UnixTime};
 
 /// Tells monotonic time since its creation, and Unix time.
 ///
@@ -30,8 +30,8 @@ impl Clock {
 
     /// Seconds since 1970-01-01 UTC by the system's wall clock, which may step; 0 if it stands before 1970.
     #[must_use]
-    pub fn unix_seconds(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    pub fn unix_time(&self) -> UnixTime {
+        UnixTime::from_secs(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
 }
 
@@ -52,6 +52,6 @@ mod tests {
 
     #[test]
     fn unix_time_is_of_this_century() {
-        assert!((1_700_000_000..4_000_000_000).contains(&Clock::start().unix_seconds()));
+        assert!((1_700_000_000..4_000_000_000).contains(&Clock::start().unix_time().as_secs()));
     }
 }

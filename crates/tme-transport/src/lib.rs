@@ -11,6 +11,8 @@
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
 //! | [`resolve`] | which addresses does `host:port` stand for? |
+//! | [`query`] | what do servers say of themselves to those who only ask? |
+//! | [`relay`] | how does a bad network get between two programs? |
 //! | [`engine`] | how do the game's threads and the protocol work together? |
 //! | [`logging`] | where do log lines go? |
 //!
@@ -23,7 +25,9 @@ pub mod link;
 pub mod logging;
 pub mod memory;
 pub mod poller;
+pub mod query;
 pub mod random;
+pub mod relay;
 pub mod resolve;
 pub mod udp;
 pub mod wake;

@@ -18,6 +18,7 @@ use tme_core::handshake::parameters::{ConnectionId, UserData};
 use tme_core::handshake::reason::Reason;
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
+use tme_core::token::SealedToken;
 use tme_transport::engine::{
     Direction, Drive, Echo, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
     PeerInfo,
@@ -47,6 +48,7 @@ pub struct ClientBuilder {
     target: String,
     trust: Trust,
     identity: Option<SecretKey>,
+    token: Option<SealedToken>,
     connect_timeout: Duration,
     bind: Option<SocketAddr>,
 }
@@ -90,6 +92,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn identity(mut self, key: SecretKey) -> Self {
         self.identity = Some(key);
+        self
+    }
+
+    /// Presents a connect token, which the game's backend gave the player. It admits once; a new connection needs a new one.
+    /// See [`token`](crate::token).
+    #[must_use]
+    pub fn token(mut self, token: SealedToken) -> Self {
+        self.token = Some(token);
         self
     }
 
@@ -145,7 +155,7 @@ impl ClientBuilder {
     ///
     /// Whatever goes back and forth takes the whole way through the protocol, to a server inside this process that is
     /// set up as this client is and that it trusts; a thread named `tme-echo` drives that, and ends with the client.
-    /// Addresses and [`Trust`] are ignored.
+    /// Addresses, [`Trust`] and a connect token are ignored.
     ///
     /// # Errors
     /// [`Error`]: a setting is out of range, or there is no thread to be had.
@@ -166,6 +176,7 @@ impl ClientBuilder {
         server.settings = self.settings.clone();
         let (echo, link) = Echo::start(server.endpoint()?)?;
         self.target = echo.local_address().to_string();
+        self.token = None;
         self.trust = Trust::Pinned(echo.public_key().into_iter().collect());
         let client = self.start_as(drive, Some(link))?;
         Ok(Client { echo: Some(echo), ..client })
@@ -180,6 +191,7 @@ impl ClientBuilder {
         let any_id = ConnectionId::new(1).unwrap_or_else(|| unreachable!("1 is not 0"));
         let mut handshake = ClientHandshakeConfig::new(trust, any_id);
         handshake.identity = self.identity.clone().map(KeyPair::from);
+        handshake.token = self.token.clone();
         handshake.application_id = self.settings.application_id;
         handshake.channels = self.settings.table()?;
         handshake.limits = self.settings.limits;
@@ -264,6 +276,7 @@ impl Client {
             target: "localhost:7777".to_owned(),
             trust: Trust::Unverified,
             identity: None,
+            token: None,
             connect_timeout: Duration::from_secs(10),
             bind: None,
         }
@@ -426,6 +439,13 @@ macro_rules! client_methods {
 
         fn rebind_as(&self, address: Option<SocketAddr>) -> Result<SocketAddr, Error> {
             Ok(self.raw().rebind(address)?.ok_or(SendError::NotConnected)?)
+        }
+
+        /// Sets how many bytes of UDP payload may leave in a second, at least 1,200; `None` leaves it to the path. `false`:
+        /// there is no connection.
+        pub fn set_rate_cap(&self, bytes_per_second: Option<u64>) -> bool {
+            let handle = self.raw();
+            handle.server().is_some_and(|peer| handle.set_rate_cap(peer, bytes_per_second))
         }
 
         /// Figures of the connection, at most 100 ms older than its last datagram.

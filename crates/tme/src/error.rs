@@ -8,7 +8,9 @@ use tme_core::channel::ChannelTableError;
 use tme_core::connection::SendError;
 use tme_core::crypto::keys::KeyParseError;
 use tme_core::link::ConditionsError;
+use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
+use tme_transport::query::QueryError;
 
 /// Why a server or client could not start, or stopped.
 #[derive(Clone, Debug)]
@@ -40,6 +42,12 @@ pub enum Error {
     Send(SendError),
     /// Network conditions that cannot be.
     Conditions(ConditionsError),
+    /// Something that cannot be a connect token.
+    Token(TokenError),
+    /// A text that is not a sealed token.
+    TokenText(TokenTextError),
+    /// A server that could not be asked what it is, or did not answer.
+    Query(QueryError),
 }
 
 impl Error {
@@ -54,6 +62,9 @@ impl Error {
             Self::File { .. } => 4,
             Self::Config(_) => 5,
             Self::Conditions(_) => 6,
+            Self::Token(_) => 7,
+            Self::TokenText(_) => 8,
+            Self::Query(_) => 9,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
         }
@@ -75,6 +86,9 @@ impl fmt::Display for Error {
             Self::Engine(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
             Self::Conditions(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::TokenText(error) => error.fmt(f),
+            Self::Query(error) => error.fmt(f),
         }
     }
 }
@@ -87,6 +101,9 @@ impl std::error::Error for Error {
             Self::Engine(error) => Some(error),
             Self::Send(error) => Some(error),
             Self::Conditions(error) => Some(error),
+            Self::Token(error) => Some(error),
+            Self::TokenText(error) => Some(error),
+            Self::Query(error) => Some(error),
             Self::Address { .. } | Self::File { .. } | Self::Config(_) => None,
         }
     }
@@ -123,6 +140,24 @@ impl From<SendError> for Error {
 impl From<ConditionsError> for Error {
     fn from(error: ConditionsError) -> Self {
         Self::Conditions(error)
+    }
+}
+
+impl From<QueryError> for Error {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<TokenTextError> for Error {
+    fn from(error: TokenTextError) -> Self {
+        Self::TokenText(error)
     }
 }
 

@@ -37,6 +37,9 @@
 //! - [`Event`]s are polled and own what they carry.
 //! - Sending takes `&self` and works from any thread through [`ServerHandle`] and [`ClientHandle`]; it answers at once,
 //!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
+//! - [`token`]: a backend's word for a player, which servers can require; [`ServerBuilder::ask_before_admitting`] lets the
+//!   game decide about each client.
+//! - [`query`]: what servers say of themselves to those who only ask, many at a time.
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -45,12 +48,14 @@
 mod client;
 mod error;
 mod known_hosts;
+pub mod query;
 mod server;
 mod settings;
+pub mod token;
 
 pub use client::{Client, ClientBuilder, ClientHandle, Trust};
 pub use error::Error;
-pub use server::{Server, ServerBuilder, ServerHandle};
+pub use server::{RefuseAs, Server, ServerBuilder, ServerHandle};
 pub use settings::Security;
 
 pub use tme_core::channel::{
@@ -59,12 +64,12 @@ pub use tme_core::channel::{
 };
 pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
-    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
-    PacketDrops, PeerId, SendBudget, SendError, SendOptions,
+    Applicant, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin,
+    PacketDrop, PacketDrops, PeerId, SendBudget, SendError, SendOptions, TokenInfo,
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
 pub use tme_core::crypto::suite::Suite;
-pub use tme_core::endpoint::EndpointStatistics;
+pub use tme_core::endpoint::{EndpointStatistics, Newcomers};
 pub use tme_core::handshake::parameters::Limits;
 pub use tme_core::handshake::reason::Reason;
 pub use tme_core::link::{

@@ -11,11 +11,14 @@ use tme_core::connection::{
 };
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
-use tme_core::endpoint::{EndpointConfig, ServerSetup};
+use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
+use tme_core::handshake::datagram::Information;
+use tme_core::handshake::parameters::{DETAIL_BYTES_MAX, Detail, Refusal, UserData};
 use tme_core::handshake::reason::Reason;
-use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig};
+use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement};
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
+use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{
     Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup,
     MessageBytes, PeerInfo,
@@ -34,6 +37,10 @@ pub struct ServerBuilder {
     peers_max: usize,
     key: KeySource,
     identity: IdentityPolicy,
+    tokens: TokenPolicy,
+    admission: AdmissionPolicy,
+    queries_per_second: u32,
+    information: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +87,98 @@ impl ServerBuilder {
     #[must_use]
     pub fn require_identity(mut self) -> Self {
         self.identity = IdentityPolicy::Required;
+        self
+    }
+
+    /// Adds a key by which connect tokens are opened (at most 16). While a key is being replaced a server has two. Without
+    /// any, clients with a token are refused. See [`token`](crate::token).
+    #[must_use]
+    pub fn token_key(mut self, key: TokenKey) -> Self {
+        self.tokens.keys.push(key);
+        self
+    }
+
+    /// Adds several such keys.
+    #[must_use]
+    pub fn token_keys(mut self, keys: impl IntoIterator<Item = TokenKey>) -> Self {
+        self.tokens.keys.extend(keys);
+        self
+    }
+
+    /// Admits only clients with a connect token.
+    #[must_use]
+    pub fn require_token(mut self) -> Self {
+        self.tokens.requirement = TokenRequirement::Required;
+        self
+    }
+
+    /// Sets what this server is called in tokens that are for it alone. Default: nothing.
+    #[must_use]
+    pub fn server_name(mut self, name: ServerName) -> Self {
+        self.tokens.server_name = Some(name);
+        self
+    }
+
+    /// Sets how much later than this machine's clock a token may say that it was issued. Default 5 s.
+    #[must_use]
+    pub fn token_clock_tolerance(mut self, tolerance: Duration) -> Self {
+        self.tokens.clock_tolerance = tolerance;
+        self
+    }
+
+    /// Takes tokens issued up to so long before the server starts, too. By default it takes none, for it does not know
+    /// which of them were used in an earlier run; more is safe if the earlier run ended before that time, and for tokens
+    /// that name this server and were never shown to another.
+    #[must_use]
+    pub fn tokens_issued_before_start(mut self, time: Duration) -> Self {
+        self.tokens.issued_before_start = time;
+        self
+    }
+
+    /// Asks the game about every client that is otherwise entitled: [`Event::Admission`](crate::Event::Admission) comes,
+    /// and is answered by [`Server::accept`] or [`Server::refuse`].
+    #[must_use]
+    pub fn ask_before_admitting(mut self) -> Self {
+        self.admission.decision = Decision::Ask;
+        self
+    }
+
+    /// Sets how long the game may take to decide about a client, which is then refused as busy. Default 5 s; clients wait
+    /// for 10 s.
+    #[must_use]
+    pub fn decision_time(mut self, time: Duration) -> Self {
+        self.admission.decision_time = time;
+        self
+    }
+
+    /// Sets about how many clients the game is asked at a time, a quarter of them from one network (IPv4 /24, IPv6 /56);
+    /// further ones are refused as busy. Default 256.
+    #[must_use]
+    pub fn max_applicants(mut self, applicants: usize) -> Self {
+        self.admission.applicants_max = applicants;
+        self
+    }
+
+    /// Sets what becomes of a client that proves the same identity key, or the same user by a connect token, as a peer that
+    /// is connected. Default [`Newcomers::Replace`]: the newest wins.
+    #[must_use]
+    pub fn newcomers(mut self, newcomers: Newcomers) -> Self {
+        self.admission.newcomers = newcomers;
+        self
+    }
+
+    /// Sets what the game tells those who only ask what this server is, at most 512 bytes: a name, a map, a mode. Anybody can
+    /// read it. [`Server::set_information`] changes it later. See [`query`](crate::query).
+    #[must_use]
+    pub fn information(mut self, information: impl Into<Vec<u8>>) -> Self {
+        self.information = information.into();
+        self
+    }
+
+    /// Sets how many such questions are answered in a second; 0 answers none. Default 1,000.
+    #[must_use]
+    pub fn queries_per_second(mut self, queries: u32) -> Self {
+        self.queries_per_second = queries;
         self
     }
 
@@ -130,10 +229,15 @@ impl ServerBuilder {
         handshake.application_id = self.settings.application_id;
         handshake.limits = self.settings.limits;
         handshake.identity = self.identity;
+        handshake.tokens = self.tokens.clone();
         if self.settings.security == Security::Plaintext {
             handshake.suites = SuitePreference::new(&[Suite::Plaintext]).unwrap_or_default();
         }
-        let setup = ServerSetup { peers_max: self.peers_max, ..ServerSetup::new(handshake) };
+        let mut setup = ServerSetup::new(handshake);
+        setup.peers_max = self.peers_max;
+        setup.admission = self.admission;
+        setup.queries_per_second = self.queries_per_second;
+        setup.information = information(self.information.clone())?;
         Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 })
     }
 
@@ -165,6 +269,32 @@ impl ServerBuilder {
     }
 }
 
+fn information(bytes: Vec<u8>) -> Result<Information, Error> {
+    Information::new(bytes).map_err(|error| Error::Config(format!("information: {error}")))
+}
+
+/// What a client is told that the game does not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RefuseAs {
+    /// The game refused ([`Reason::Denied`]).
+    #[default]
+    Denied,
+    /// The player is banned ([`Reason::Banned`]).
+    Banned,
+    /// There is no room ([`Reason::Full`]).
+    Full,
+}
+
+impl RefuseAs {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Denied => Reason::Denied,
+            Self::Banned => Reason::Banned,
+            Self::Full => Reason::Full,
+        }
+    }
+}
+
 /// A server. `update` and `events` belong to one thread at a time; everything else also goes through
 /// [`ServerHandle`] from any thread.
 ///
@@ -184,6 +314,10 @@ impl Server {
             peers_max: 64,
             key: KeySource::Ephemeral,
             identity: IdentityPolicy::Optional,
+            tokens: TokenPolicy::default(),
+            admission: AdmissionPolicy::default(),
+            queries_per_second: 1_000,
+            information: Vec::new(),
         }
     }
 
@@ -357,6 +491,46 @@ macro_rules! server_methods {
         pub fn kick(&self, peer: PeerId, code: u32, detail: impl Into<Payload>) -> bool {
             let farewell = Farewell { reason: Reason::Kicked, code, detail: detail.into() };
             self.raw().disconnect(peer, CloseMode::Now, farewell)
+        }
+
+        /// Lets a client in that [`Event::Admission`](crate::Event::Admission) has asked about. `Connected` follows, or
+        /// `Disconnected` if it has gone or the server is full. `false`: nobody asks under this id (any more).
+        pub fn accept(&self, peer: PeerId) -> bool {
+            self.raw().accept(peer, UserData::default())
+        }
+
+        /// As [`accept`](Self::accept), with up to 512 bytes that the client finds in its `Connected`.
+        ///
+        /// # Errors
+        /// [`Error::Config`]: they are more; nothing is decided.
+        pub fn accept_with(&self, peer: PeerId, user_data: impl Into<Vec<u8>>) -> Result<bool, Error> {
+            let user_data = UserData::new(user_data);
+            let user_data = user_data.map_err(|error| Error::Config(format!("user data: {error}")))?;
+            Ok(self.raw().accept(peer, user_data))
+        }
+
+        /// Turns a client away that [`Event::Admission`](crate::Event::Admission) has asked about. It is told at once, with
+        /// up to 512 bytes of explanation; `Disconnected` follows here, too. `false`: nobody asks under this id (any more).
+        pub fn refuse(&self, peer: PeerId, reason: RefuseAs, detail: impl AsRef<[u8]>) -> bool {
+            let detail = detail.as_ref();
+            let detail = detail.get(..DETAIL_BYTES_MAX).unwrap_or(detail);
+            let detail = Detail::new(detail).unwrap_or_default();
+            self.raw().refuse(peer, Refusal { reason: reason.reason(), detail })
+        }
+
+        /// Changes what the game tells those who only ask what this server is, at most 512 bytes.
+        ///
+        /// # Errors
+        /// [`Error::Config`]: there are more; nothing is changed.
+        pub fn set_information(&self, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
+            self.raw().set_information(information(bytes.into())?);
+            Ok(())
+        }
+
+        /// Sets how many bytes of UDP payload may leave for a peer in a second, at least 1,200; `None` leaves it to the path.
+        /// `false`: nobody has this id (any more).
+        pub fn set_rate_cap(&self, peer: PeerId, bytes_per_second: Option<u64>) -> bool {
+            self.raw().set_rate_cap(peer, bytes_per_second)
         }
 
         /// Peers that are connected.

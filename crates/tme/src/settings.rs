@@ -140,6 +140,14 @@ macro_rules! shared_setters {
             self
         }
 
+        /// Sets how many bytes of UDP payload may leave in a second on each connection, at least 1,200, where the path would
+        /// carry more. Default: no limit but the path's.
+        #[must_use]
+        pub fn rate_cap(mut self, bytes_per_second: u64) -> Self {
+            self.settings.connection.rate_max = Some(bytes_per_second);
+            self
+        }
+
         /// Chooses how the rate of sending follows what the path carries. Default:
         /// [`Congestion::DeliveryRate`]($crate::Congestion::DeliveryRate).
         #[must_use]

@@ -12,7 +12,7 @@ use super::{APPLICATION, CHAT, NAME_BYTES_MAX, channel, cut, describe, printable
 use crate::arguments::ConnectOptions;
 use crate::failure::reason_of_end;
 use crate::input::{Input, read_lines};
-use crate::{ExitReason, Failure, Output, format, interrupt, logs, network};
+use crate::{ExitReason, Failure, Output, format, interrupt, logs, network, token};
 
 /// Longest wait, so that Ctrl-C is seen.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -25,6 +25,7 @@ const LINES_AT_ONCE: usize = 256;
 const OUT: Output = Output::Stdout;
 
 const HELP: &str = "/stats   figures of the connection
+/rebind  go on from another port, as after a change of the network
 /quit    leave
 anything else is said to everybody";
 
@@ -68,6 +69,11 @@ fn start(options: &ConnectOptions) -> Result<Client, Failure> {
         builder = builder.server_key(key);
     } else if let Some(path) = &options.known_hosts {
         builder = builder.known_hosts(path);
+    }
+    if let Some(text) = &options.token {
+        builder = builder.token(token::parse(text)?);
+    } else if let Some(path) = &options.token_file {
+        builder = builder.token(token::read(path)?);
     }
     Ok(builder.start()?)
 }
@@ -248,9 +254,13 @@ impl Talk {
                     "" => {}
                     "/quit" => return Typing::Over,
                     "/help" => OUT.line(HELP),
-                    "/stats" => match client.statistics() {
-                        Some(statistics) => OUT.line(&describe(&statistics)),
-                        None => OUT.line("not connected"),
+                    "/stats" => match (client.statistics(), client.send_budget()) {
+                        (Some(statistics), Some(budget)) => OUT.line(&describe(&statistics, &budget)),
+                        _ => OUT.line("not connected"),
+                    },
+                    "/rebind" => match client.rebind() {
+                        Ok(address) => OUT.line(&format!("* sending from {address} now")),
+                        Err(error) => OUT.line(&format!("* {error}")),
                     },
                     command if command.starts_with('/') => {
                         OUT.line(&format!("no command {command}; /help lists them"));

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use tme::{Connected, Direction, Event, PeerId, Server};
+use tme::token::ServerName;
+use tme::{Connected, Direction, Event, PeerId, Server, ServerBuilder};
 
 use super::{APPLICATION, CHAT, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, channel, cut, describe, printable};
 use crate::arguments::ServeOptions;
 use crate::input::{Input, read_lines};
-use crate::{Failure, Output, format, interrupt, keys, logs, network};
+use crate::{Failure, Output, format, interrupt, keys, logs, network, token};
 
 /// Longest wait, so that Ctrl-C is seen.
 const WAIT_MAX: Duration = Duration::from_millis(100);
@@ -40,13 +41,13 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         },
         None => (tme::generate_key()?, " (for this run only; --key-file FILE keeps one)".to_owned()),
     };
-    let mut server = Server::builder()
+    let server = Server::builder()
         .application(APPLICATION)
         .channel(channel())
         .listen(options.listen_address())
         .max_peers(options.max_peers as usize)
-        .key(key)
-        .start()?;
+        .key(key);
+    let mut server = with_tokens(server, options)?.start()?;
     let address = server.local_addr();
     let public = server.public_key();
     OUT.line(&format!("listening on {address}"));
@@ -61,6 +62,16 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let result = Room::new(options.clone()).run(&mut server, input);
     server.shutdown(SHUTDOWN_PATIENCE);
     result
+}
+
+fn with_tokens(mut server: ServerBuilder, options: &ServeOptions) -> Result<ServerBuilder, Failure> {
+    for path in &options.token_key {
+        server = server.token_key(token::load_key(path)?);
+    }
+    if let Some(name) = &options.server_name {
+        server = server.server_name(ServerName::new(name.as_str()).map_err(tme::Error::from)?);
+    }
+    Ok(if options.require_token { server.require_token() } else { server })
 }
 
 /// An address that others on this network can use, as well as this machine can tell.
@@ -141,6 +152,7 @@ impl Room {
             }
             Event::Interrupted { peer } => self.note(peer, "is not heard at the moment"),
             Event::Resumed { peer } => self.note(peer, "is heard again"),
+            Event::AddressChanged { peer, remote } => self.note(peer, &format!("goes on from {remote}")),
             _ => {}
         }
     }
@@ -165,7 +177,8 @@ impl Room {
                 }
             }
         }
-        OUT.line(&format!("* {name} ({}) joined from {}", info.number, info.remote));
+        let user = info.token.as_ref().map(|token| format!(" as user {}", token.user)).unwrap_or_default();
+        OUT.line(&format!("* {name} ({}) joined from {}{user}", info.number, info.remote));
         announce(server, Some(peer), &format!("* {name} joined"));
         self.guests.insert(peer, Guest { name, number: info.number });
     }
@@ -220,8 +233,10 @@ impl Room {
             format::count(all.link.bytes_out),
         ));
         for (peer, guest) in &self.guests {
-            if let Some(statistics) = server.peer_statistics(*peer) {
-                OUT.line(&format!("{:>4}  {}: {}", guest.number, guest.name, describe(&statistics)));
+            let figures = (server.peer_statistics(*peer), server.send_budget(*peer));
+            if let (Some(statistics), Some(budget)) = figures {
+                let text = describe(&statistics, &budget);
+                OUT.line(&format!("{:>4}  {}: {text}", guest.number, guest.name));
             }
         }
     }

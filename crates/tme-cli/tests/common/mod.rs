@@ -96,6 +96,19 @@ impl Running {
         }
     }
 
+    /// Waits for a line of standard error that contains this.
+    pub fn expect_error(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.errors.recv_timeout(left) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("no line with {part:?} came on standard error"),
+            }
+        }
+    }
+
     /// What Ctrl-C does.
     #[cfg(unix)]
     pub fn interrupt(&self) {

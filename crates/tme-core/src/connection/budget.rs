@@ -7,8 +7,8 @@ use crate::channel::{CHANNELS_MAX, ChannelId};
 /// What may be sent to a peer now, and how long messages would wait. An estimate: the path may change its mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendBudget {
-    /// Bytes per second, headers of packets included, that the path is believed to carry. Until something has used the
-    /// path to its limit nobody knows; then it is what may be tried.
+    /// Bytes per second, headers of packets included, that the path is believed to carry, or the connection's rate cap if
+    /// that is less. Until something has used the path to its limit nobody knows; then it is what may be tried.
     pub bytes_per_second: u64,
     /// Bytes that may be queued now and leave at once.
     pub bytes_now: u64,

@@ -1,6 +1,6 @@
 //! How a connection ends: politely, at once, or because of the other side.
 
-use super::{Connection, Event, Origin, State, Timer, Workspace};
+use super::{Connected, Connection, Event, Origin, State, Timer, Workspace};
 use crate::crypto::reset::ResetToken;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
@@ -48,6 +48,20 @@ impl Connection {
             (State::Open | State::Unconfirmed | State::Flushing(_), _) => self.begin_closing(farewell),
             _ => {}
         }
+    }
+
+    /// Ends the connection because another one takes its place. The application hears of it now and not again: whoever is
+    /// replaced has most likely stopped listening. `None` if it has nothing to hear.
+    pub fn replace(&mut self, now: Instant, farewell: Farewell) -> Option<Event> {
+        self.close(now, CloseMode::Now, farewell.clone());
+        let is_news = self.is_heard_of() && !self.has_ended();
+        self.is_end_reported |= is_news;
+        is_news.then(|| Event::disconnected(self.peer, Origin::Local, farewell))
+    }
+
+    /// Takes `Connected` back, which nobody has seen: nobody will be told of the end either.
+    pub fn withdraw(&mut self, info: Option<Box<Connected>>) {
+        self.info = info.or(self.info.take());
     }
 
     /// Goes on to CLOSE although what was to go through first has not. Gives whether it was waiting for that.
@@ -107,7 +121,7 @@ impl Connection {
             return;
         }
         let farewell = Farewell { reason: Reason::from_code(reason), code, detail: Payload::from(detail) };
-        if self.info.is_none() {
+        if self.is_heard_of() {
             workspace.events.push_back(Event::disconnected(self.peer, Origin::Remote, farewell));
         }
         self.state = State::Draining;
@@ -146,8 +160,7 @@ impl Connection {
 
     pub(super) fn end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
         // Who was never announced does not leave either, and who has left does not leave twice.
-        let was_announced = self.info.is_none();
-        if was_announced && !matches!(self.state, State::Draining | State::Closed) {
+        if self.is_heard_of() && !matches!(self.state, State::Draining | State::Closed) {
             workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
         }
         self.end_silently();

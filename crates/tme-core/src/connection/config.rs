@@ -39,6 +39,9 @@ pub struct ConnectionConfig {
     /// Largest datagram that is tried on the path: 1,452 by default, what Ethernet leaves to UDP over IPv6, to 65,527.
     /// Not above [`datagram_bytes`](Self::datagram_bytes), nothing is tried. Never more than the other side takes.
     pub datagram_bytes_max: usize,
+    /// Bytes of UDP payload that may leave in a second, at least 1,200, where the path would carry more. Acknowledgements,
+    /// probes and signs of life count but are not held back. Default none.
+    pub rate_max: Option<u64>,
     /// How the rate of sending follows what the path carries.
     pub congestion: Congestion,
     /// Undelivered unreliable messages kept for the application; more, or more than 16 MiB of them, are dropped and
@@ -68,6 +71,7 @@ impl Default for ConnectionConfig {
             linger: Duration::from_secs(3),
             datagram_bytes: DATAGRAM_BYTES_SAFE,
             datagram_bytes_max: DATAGRAM_BYTES_MAX_DEFAULT,
+            rate_max: None,
             congestion: Congestion::default(),
             unreliable_backlog_max: 65_536,
             key_limits: KeyLimits::default(),

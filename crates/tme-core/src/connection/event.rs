@@ -8,6 +8,8 @@ use crate::channel::ChannelId;
 use crate::crypto::keys::PublicKey;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
+use crate::time::UnixTime;
+use crate::token::{Token, TokenProblem, TokenUserData, UserId};
 
 /// Names a peer of an endpoint. Never 0, below 2^53 (exact in a JavaScript number), and never used again for
 /// another peer in the endpoint's life: the id of a peer that left names nobody.
@@ -83,6 +85,14 @@ pub struct Disconnected {
     pub detail: Payload,
 }
 
+impl Disconnected {
+    /// What was wrong with the connect token, if that is the reason and the server said so.
+    #[must_use]
+    pub fn token_problem(&self) -> Option<TokenProblem> {
+        if self.reason == Reason::Token { TokenProblem::from_detail(&self.detail) } else { None }
+    }
+}
+
 impl fmt::Display for Disconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)?;
@@ -114,12 +124,57 @@ pub struct Connected {
     pub is_first_use: bool,
     /// What the other side sent along, at most 512 bytes.
     pub user_data: Payload,
+    /// At a server: what the game's backend says of the player, if he came with a connect token.
+    pub token: Option<Box<TokenInfo>>,
+}
+
+/// Who asks to be let in. The connect token is valid and the address proven, but neither is the client proven to be there
+/// now nor its token used up before `Connected`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applicant {
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// Its identity key, if it uses one.
+    pub key: Option<PublicKey>,
+    /// What its game sent along, at most 512 bytes.
+    pub user_data: Payload,
+    /// What the game's backend says of the player, if he has a connect token.
+    pub token: Option<Box<TokenInfo>>,
+    /// A peer that is connected with the same key or user.
+    pub same_identity: Option<PeerId>,
+}
+
+/// What a connect token said of its player.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// Who he is.
+    pub user: UserId,
+    /// What the backend has added.
+    pub user_data: TokenUserData,
+    /// When the token expires. It is used up: nothing depends on it any more.
+    pub expires: UnixTime,
+}
+
+impl From<Token> for TokenInfo {
+    fn from(token: Token) -> Self {
+        let Token { user, user_data, expires, .. } = token;
+        Self { user, user_data, expires }
+    }
 }
 
 /// News from an endpoint.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// Somebody asks to be let in (only where the game is to decide). Answer by
+    /// [`accept`](crate::endpoint::Endpoint::accept) or [`refuse`](crate::endpoint::Endpoint::refuse), within the time
+    /// that was set; `Connected` or `Disconnected` follows in any case.
+    Admission {
+        /// Stands for the client until it is decided, and will be the peer's id.
+        peer: PeerId,
+        /// Who it is.
+        info: Box<Applicant>,
+    },
     /// A peer is connected; messages can be sent and will come.
     Connected {
         /// The peer.
@@ -182,7 +237,8 @@ impl Event {
     #[must_use]
     pub const fn peer(&self) -> PeerId {
         match self {
-            Self::Connected { peer, .. }
+            Self::Admission { peer, .. }
+            | Self::Connected { peer, .. }
             | Self::Message { peer, .. }
             | Self::Writable { peer, .. }
             | Self::Interrupted { peer }

@@ -107,7 +107,9 @@ impl Connection {
         self.last_received_at = now;
         if self.is_interrupted {
             self.is_interrupted = false;
-            workspace.events.push_back(Event::Resumed { peer: self.peer });
+            if self.is_heard_of() {
+                workspace.events.push_back(Event::Resumed { peer: self.peer });
+            }
         }
         if self.is_unconfirmed() {
             self.open(now, workspace);

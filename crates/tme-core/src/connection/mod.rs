@@ -35,7 +35,7 @@ pub use budget::{Allowance, Backlog, SendBudget};
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{SendError, SendOptions};
-pub use event::{Connected, Disconnected, Event, Origin, PeerId};
+pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use statistics::{
     ChannelStatistics, ConnectionStatistics, LossMeter, PacketDrop, PacketDrops, RateMeter,
 };
@@ -110,6 +110,9 @@ enum State {
     Closed,
 }
 
+/// The lowest cap: a datagram a second, so that a connection always makes progress.
+const RATE_MIN: u64 = 1_200;
+
 /// How long a server waits for the first packet of a client it has accepted.
 const UNCONFIRMED_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -138,6 +141,8 @@ pub struct Connection {
     reset_token: Option<ResetToken>,
     /// Taken when the connection opens.
     info: Option<Box<Connected>>,
+    /// The application was told of the end before the other side was.
+    is_end_reported: bool,
     idle_timeout: Duration,
     mtu: PathMtu,
     paths: Paths,
@@ -256,6 +261,7 @@ impl Connection {
             modes,
             reset_token: negotiated.reset_token,
             info: Some(negotiated.info),
+            is_end_reported: false,
             idle_timeout: local.shared_idle_timeout(&remote),
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
             received: ReplayWindow::new(),
@@ -375,6 +381,11 @@ impl Connection {
         matches!(self.state, State::Draining | State::Closed)
     }
 
+    /// Whether the application was told of the connection, and not yet of its end.
+    const fn is_heard_of(&self) -> bool {
+        self.info.is_none() && !self.is_end_reported
+    }
+
     /// Whether nothing will come or go any more.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
@@ -420,7 +431,7 @@ impl Connection {
             probe_timeouts: counters.probe_timeouts,
             congestion_window: self.congestion.window_bytes(),
             bytes_in_flight: self.sent.bytes_in_flight(),
-            pacing_rate: self.congestion.pacing_rate(self.rtt.smoothed()),
+            pacing_rate: self.pacing_rate(),
             datagram_bytes: self.mtu.current(),
             queued_bytes: self.channels.queued_bytes(),
             address_changes: self.paths.changes.into(),
@@ -457,12 +468,11 @@ impl Connection {
     /// What congestion control and the pacer allow at `now`.
     #[must_use]
     pub fn allowance(&self, now: Instant) -> Allowance {
-        let smoothed = self.rtt.smoothed();
-        let pace = self.congestion.pacing_rate(smoothed);
+        let pace = self.pacing_rate();
         let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
         let tokens = self.pacer.available(now, pace, self.mtu.current() as u64);
         Allowance {
-            bytes_per_second: self.congestion.estimated_rate(smoothed),
+            bytes_per_second: self.congestion.estimated_rate(self.rtt.smoothed()).min(self.rate_max()),
             pace: if self.is_probing_only() { 0 } else { pace },
             bytes: if self.is_probing_only() { window.min(tokens).min(-1) } else { window.min(tokens) },
         }
@@ -492,7 +502,27 @@ impl Connection {
         self.timers.next()
     }
 
+    /// Bytes per second that data may leave at: what the path carries, and no more than the application wants.
+    fn pacing_rate(&self) -> u64 {
+        self.congestion.pacing_rate(self.rtt.smoothed()).min(self.rate_max())
+    }
+
+    fn rate_max(&self) -> u64 {
+        self.config.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
+    }
+
+    /// Whether the application wants less than the path carries.
+    fn is_capped(&self) -> bool {
+        self.rate_max() < self.congestion.pacing_rate(self.rtt.smoothed())
+    }
+
     // ---- what the application wants ----
+
+    /// Sets how many bytes of UDP payload may leave in a second; `None` leaves it to the path. See
+    /// [`ConnectionConfig::rate_max`].
+    pub fn set_rate_max(&mut self, rate: Option<u64>) {
+        self.config.rate_max = rate;
+    }
 
     /// Queues a message. Nothing is sent before [`poll_transmit`](Self::poll_transmit).
     pub fn send(
@@ -541,7 +571,9 @@ impl Connection {
         }
         if self.timers.take_expired(Timer::Interrupted, now) {
             self.is_interrupted = true;
-            workspace.events.push_back(Event::Interrupted { peer: self.peer });
+            if self.is_heard_of() {
+                workspace.events.push_back(Event::Interrupted { peer: self.peer });
+            }
         }
         if self.timers.take_expired(Timer::Path, now) {
             self.handle_path_timeout(now);

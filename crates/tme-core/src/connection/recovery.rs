@@ -78,7 +78,7 @@ impl Connection {
     }
 
     pub(super) fn report_writable(&mut self, workspace: &mut Workspace) {
-        if self.has_ended() {
+        if self.has_ended() || !self.is_heard_of() {
             return;
         }
         while let Some(channel) = self.channels.poll_writable() {

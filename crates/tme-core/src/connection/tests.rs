@@ -75,6 +75,7 @@ impl Pair {
                     number: 2,
                     key: None,
                     is_first_use: false,
+                    token: None,
                     user_data: Payload::empty(),
                 }),
             };

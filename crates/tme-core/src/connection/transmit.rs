@@ -113,8 +113,7 @@ impl Connection {
         if !self.is_open() || is_quiet || in_flight > self.congestion.window_bytes() {
             return None;
         }
-        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
-        let may_go_at = self.pacer.poll(now, rate, bytes as u64);
+        let may_go_at = self.pacer.poll(now, self.pacing_rate(), bytes as u64);
         if may_go_at > now {
             self.timers.set(Timer::Mtu, Some(may_go_at));
             return None;
@@ -157,9 +156,12 @@ impl Connection {
         if self.is_probing_only() || self.sent.bytes_in_flight() + self.mtu.current() as u64 > window {
             return ack_only;
         }
-        let rate = self.congestion.pacing_rate(self.rtt.smoothed());
-        let may_go_at = self.pacer.poll(now, rate, self.mtu.current() as u64);
+        let may_go_at = self.pacer.poll(now, self.pacing_rate(), self.mtu.current() as u64);
         if may_go_at > now {
+            // What the cap holds back says nothing about the path.
+            if self.is_capped() {
+                self.sent.limit_by_application();
+            }
             self.timers.set(Timer::Pacer, Some(may_go_at));
             return ack_only;
         }

@@ -77,12 +77,7 @@ impl SecretKey {
     /// The key as 64 hexadecimal digits, erased when dropped. For storing it; never for a log.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
-        use fmt::Write as _;
-        let mut text = Zeroizing::new(String::with_capacity(2 * KEY_BYTES));
-        for byte in self.0.iter() {
-            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        }
-        text
+        to_hex(&self.0)
     }
 
     /// The public key that belongs to this one: one multiplication by the base point, about 17 µs.
@@ -197,7 +192,17 @@ impl fmt::Display for KeyParseError {
 
 impl std::error::Error for KeyParseError {}
 
-fn parse_hex(text: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyParseError> {
+/// The bytes of a secret as hexadecimal digits, erased when dropped.
+pub(crate) fn to_hex(bytes: &[u8; KEY_BYTES]) -> Zeroizing<String> {
+    use fmt::Write as _;
+    let mut text = Zeroizing::new(String::with_capacity(2 * KEY_BYTES));
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
+}
+
+pub(crate) fn parse_hex(text: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyParseError> {
     let text = text.trim();
     let characters = text.chars().count();
     if characters != 2 * KEY_BYTES {

@@ -18,6 +18,8 @@ use crate::time::Instant;
 pub(super) struct Connecting {
     pub(super) handshake: ClientHandshake,
     pub(super) path: Path,
+    /// Attempts with the same one are rivals: when one succeeds, the others are over.
+    race: PeerId,
 }
 
 /// Why a connection attempt could not even begin.
@@ -67,8 +69,21 @@ impl Endpoint {
         &mut self,
         now: Instant,
         remote: SocketAddr,
+        config: ClientHandshakeConfig,
+        random: &mut dyn Random,
+    ) -> Result<PeerId, StartError> {
+        self.connect_racing(now, remote, config, random, None)
+    }
+
+    /// Begins to connect as a rival of another attempt: to another address of the same server. When one of them succeeds
+    /// the others are over at once, without an event: a server must not take a client's second connection for a newer one.
+    pub fn connect_racing(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
         mut config: ClientHandshakeConfig,
         random: &mut dyn Random,
+        rival: Option<PeerId>,
     ) -> Result<PeerId, StartError> {
         // Without a vacancy the slots in use are all there can be.
         let limit = self.slots.count();
@@ -76,17 +91,33 @@ impl Endpoint {
         config.connection_id = ConnectionId::new(place.connection_id).unwrap_or(config.connection_id);
         let handshake = ClientHandshake::new(config, now, random).map_err(StartError::Config)?;
         let path = Path { remote, local: None };
-        let connecting = Connecting { handshake, path };
-        self.slots.insert(Peer {
-            state: PeerState::Connecting(Box::new(connecting)),
-            is_ready: false,
-            is_changed: false,
-            is_counted: false,
-            attempt: None,
-        });
+        let race = rival.and_then(|rival| self.race_of(rival)).unwrap_or(place.peer);
+        let connecting = Connecting { handshake, path, race };
+        self.slots.insert(Peer::new(PeerState::Connecting(Box::new(connecting))));
         self.connecting.push(place.index);
         self.make_ready(place.index);
         Ok(place.peer)
+    }
+
+    fn race_of(&self, peer: PeerId) -> Option<PeerId> {
+        match &self.slots.get(self.slots.index_of_peer(peer)?)?.state {
+            PeerState::Connecting(connecting) => Some(connecting.race),
+            _ => None,
+        }
+    }
+
+    /// One of the attempts of a race has succeeded.
+    fn end_race(&mut self, race: PeerId) {
+        let is_rival = |index: &usize| {
+            matches!(self.slots.get(*index).map(|peer| &peer.state),
+                Some(PeerState::Connecting(connecting)) if connecting.race == race)
+        };
+        let rivals: Vec<usize> = self.connecting.iter().copied().filter(is_rival).collect();
+        for index in rivals {
+            self.forget_attempt(index);
+            self.deadlines.set(index, None);
+            self.slots.remove(index);
+        }
     }
 
     /// An answer to one of our own attempts.
@@ -107,10 +138,13 @@ impl Endpoint {
             return;
         };
         let Some(event) = connecting.handshake.poll_event() else { return };
-        let path = connecting.path;
+        let (path, race) = (connecting.path, connecting.race);
         self.forget_attempt(index);
         match event {
-            ClientEvent::Established(established) => self.establish(now, index, path, *established),
+            ClientEvent::Established(established) => {
+                self.end_race(race);
+                self.establish(now, index, path, *established);
+            }
             ClientEvent::Failed(error) => self.fail_attempt(index, &error),
         }
     }
@@ -135,6 +169,7 @@ impl Endpoint {
                 key: Some(established.server_key),
                 is_first_use: established.is_first_use,
                 user_data: Payload::from(established.user_data.into_bytes()),
+                token: None,
             }),
         };
         let connection =

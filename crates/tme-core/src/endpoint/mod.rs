@@ -4,26 +4,35 @@
 //! An endpoint owns its connections. Datagrams go in by [`Endpoint::handle_datagram`], come out by
 //! [`Endpoint::poll_transmit`]; time by [`Endpoint::handle_timeout`]; news by [`Endpoint::poll_event`].
 
+mod admission;
 mod attempts;
 mod config;
 mod deadlines;
+mod identities;
+mod information;
 mod slots;
 mod statistics;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod unconfirmed;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use admission::{Applying, Awaited};
 use attempts::Connecting;
 pub use attempts::StartError;
-pub use config::{EndpointConfig, ServerSetup};
+pub use config::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
 use deadlines::Deadlines;
+use identities::{Identities, Identity};
+use information::InformationDesk;
 use slots::Slots;
 pub use statistics::EndpointStatistics;
 use strangers::{Reply, ResetBudget, ServerSide};
+use unconfirmed::Unconfirmed;
 
 use crate::channel::ChannelId;
 use crate::connection::{
@@ -31,13 +40,17 @@ use crate::connection::{
     PeerId, SendError, SendOptions, TransmitLimits, Workspace,
 };
 use crate::crypto::keys::PublicKey;
+use crate::crypto::suite::SuiteSet;
 use crate::datagram::{Ecn, Path, Transmit};
-use crate::handshake::datagram::MAGIC;
+use crate::handshake::datagram::{MAGIC, ServerDemands};
+use crate::handshake::parameters::{Detail, Refusal};
 use crate::handshake::reason::Reason;
-use crate::handshake::server::{AttemptId, ServerConfigError, ServerHandshake};
+use crate::handshake::server::{
+    AttemptId, IdentityPolicy, ServerConfigError, ServerHandshake, TokenRequirement,
+};
 use crate::payload::Payload;
 use crate::random::Random;
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 use crate::wire::header::{connection_id_of, is_data_packet};
 
 /// Slots beyond the peers that are allowed: for connections that are closing.
@@ -74,28 +87,73 @@ struct Peer {
     /// Counts against the server's limit.
     is_counted: bool,
     attempt: Option<AttemptId>,
+    /// Until the first packet (server only).
+    awaited: Option<Box<Awaited>>,
+    /// By which newcomers are known to be this peer (server only).
+    identity: Option<Box<Identity>>,
+}
+
+impl Peer {
+    const fn new(state: PeerState) -> Self {
+        Self {
+            state,
+            is_ready: false,
+            is_changed: false,
+            is_counted: false,
+            attempt: None,
+            awaited: None,
+            identity: None,
+        }
+    }
 }
 
 // Boxed, so that a slot is small while it is vacant.
 enum PeerState {
     Connecting(Box<Connecting>),
     Connected(Box<Connection>),
+    Applying(Box<Applying>),
 }
 
 impl Endpoint {
     /// An endpoint without connections.
     pub fn new(config: EndpointConfig, random: &mut dyn Random) -> Result<Self, ServerConfigError> {
         let server = match &config.server {
-            Some(setup) => Some(ServerSide {
-                table: Arc::new(setup.handshake.channels.clone()),
-                handshake: ServerHandshake::new(setup.handshake.clone(), random)?,
-                peers_max: setup.peers_max.clamp(1, PeerId::SLOTS_MAX / 2),
-                peers: 0,
-                next_number: strangers::FIRST_PEER_NUMBER,
-            }),
+            Some(setup) => {
+                let mut handshake = setup.handshake.clone();
+                // The handshake must not forget a request before the game's time is up.
+                let decision_time = setup.admission.decision_time + Duration::from_secs(1);
+                handshake.busy.decision_time_max = handshake.busy.decision_time_max.max(decision_time);
+                let demands = ServerDemands {
+                    identity: handshake.identity == IdentityPolicy::Required,
+                    token: handshake.tokens.requirement == TokenRequirement::Required,
+                    plaintext: handshake.suites.choose(SuiteSet::ENCRYPTED).is_none(),
+                };
+                let desk = InformationDesk {
+                    rate: information::rate_of(setup.queries_per_second),
+                    information: setup.information.clone(),
+                    versions: handshake.versions,
+                    application_id: handshake.application_id,
+                    demands,
+                };
+                Some(ServerSide {
+                    desk,
+                    table: Arc::new(handshake.channels.clone()),
+                    handshake: ServerHandshake::new(handshake, random)?,
+                    peers_max: setup.peers_max.clamp(1, PeerId::SLOTS_MAX / 2),
+                    admission: setup.admission,
+                    peers: 0,
+                    unconfirmed: Unconfirmed::default(),
+                    applicants: BTreeMap::new(),
+                    identities: Identities::default(),
+                    next_number: strangers::FIRST_PEER_NUMBER,
+                    spare_numbers: Vec::new(),
+                })
+            }
             None => None,
         };
-        let slots_max = server.as_ref().map_or(CLIENT_SLOTS, |server| 2 * server.peers_max + SPARE_SLOTS);
+        let slots_max = server.as_ref().map_or(CLIENT_SLOTS, |server| {
+            2 * server.peers_max + SPARE_SLOTS + server.admission.applicant_slots()
+        });
         let generation_offset = random.next_u64() as u32;
         Ok(Self {
             slots: Slots::new(slots_max, config.shard, generation_offset),
@@ -141,7 +199,7 @@ impl Endpoint {
     pub fn connection(&self, peer: PeerId) -> Option<&Connection> {
         match &self.slots.get(self.slots.index_of_peer(peer)?)?.state {
             PeerState::Connected(connection) => Some(connection),
-            PeerState::Connecting(_) => None,
+            PeerState::Connecting(_) | PeerState::Applying(_) => None,
         }
     }
 
@@ -151,7 +209,7 @@ impl Endpoint {
         let id = connection_id_of(datagram).filter(|_| is_data_packet(datagram))?;
         match &self.slots.get(self.slots.index_of_connection(id)?)?.state {
             PeerState::Connected(connection) => Some(connection.path().remote),
-            PeerState::Connecting(_) => None,
+            PeerState::Connecting(_) | PeerState::Applying(_) => None,
         }
     }
 
@@ -175,6 +233,8 @@ impl Endpoint {
             statistics.handshake = server.handshake.statistics();
             statistics.handshake.drops.merge(&self.statistics.handshake.drops);
             statistics.peers = server.peers;
+            statistics.unconfirmed = server.unconfirmed.count();
+            statistics.applicants = server.applicants.values().sum();
         } else {
             statistics.peers = self.slots.count() - self.connecting.len();
         }
@@ -191,6 +251,12 @@ impl Endpoint {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let handshake = self.server.as_ref().and_then(|server| server.handshake.poll_timeout());
         [self.deadlines.next(), handshake].into_iter().flatten().min()
+    }
+
+    /// Whether [`handle_unix_time`](Self::handle_unix_time) is of any use here: this is a server that takes connect tokens.
+    #[must_use]
+    pub fn wants_unix_time(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.handshake.wants_unix_time())
     }
 
     // ---- what the application wants ----
@@ -234,6 +300,10 @@ impl Endpoint {
                 let farewell = Farewell { reason: Reason::Aborted, ..farewell };
                 self.end_attempt(index, peer, Origin::Local, farewell);
             }
+            Some(PeerState::Applying(_)) => {
+                let detail = Detail::new(&farewell.detail[..]).unwrap_or_default();
+                return self.refuse(now, peer, Refusal { reason: Reason::Denied, detail });
+            }
             None => return false,
         }
         self.make_ready(index);
@@ -249,6 +319,16 @@ impl Endpoint {
                 self.make_ready(index);
             }
         }
+    }
+
+    /// Sets how many bytes may leave for a peer in a second; see
+    /// [`ConnectionConfig::rate_max`](crate::connection::ConnectionConfig::rate_max). `false`: nobody has this id.
+    pub fn set_rate_max(&mut self, peer: PeerId, rate: Option<u64>) -> bool {
+        let Some(index) = self.slots.index_of_peer(peer) else { return false };
+        let Some(connection) = self.connection_mut(index) else { return false };
+        connection.set_rate_max(rate);
+        self.make_ready(index);
+        true
     }
 
     /// Waits no longer for the other sides of connections that are closing: each that was announced ends with its
@@ -283,6 +363,14 @@ impl Endpoint {
     }
 
     // ---- what came from outside ----
+
+    /// Learns what the wall clock says. A server that takes connect tokens wants to know it before each batch of datagrams,
+    /// and refuses all tokens until it is told; the first time also tells when the server started.
+    pub fn handle_unix_time(&mut self, now: UnixTime) {
+        if let Some(server) = &mut self.server {
+            server.handshake.handle_unix_time(now);
+        }
+    }
 
     /// Takes one datagram. It is decrypted in place.
     pub fn handle_datagram(
@@ -319,7 +407,7 @@ impl Endpoint {
         let index = self.slots.index_of_connection(id);
         let connection = index.and_then(|index| match &mut self.slots.get_mut(index)?.state {
             PeerState::Connected(connection) => Some(connection),
-            PeerState::Connecting(_) => None,
+            PeerState::Connecting(_) | PeerState::Applying(_) => None,
         });
         let (Some(index), Some(connection)) = (index, connection) else {
             self.statistics.drops.add(PacketDrop::UnknownConnection);
@@ -328,6 +416,7 @@ impl Endpoint {
         };
         let was_unconfirmed = connection.is_unconfirmed();
         let former = connection.path().remote;
+        let first_event = self.workspace.events.len();
         let result = connection.handle_datagram(now, path, ecn, datagram, &mut self.workspace);
         let is_confirmed = was_unconfirmed && !connection.is_unconfirmed();
         let is_closing = connection.is_closing();
@@ -349,17 +438,9 @@ impl Endpoint {
             connection.renew_reset_token(server.handshake.reset_token(id, remote.ip()));
         }
         if is_confirmed {
-            self.confirm(index);
+            self.confirm(now, index, first_event);
         }
         self.make_ready(index);
-    }
-
-    /// The client's first packet has opened: its ACCEPT need not be repeated any more.
-    fn confirm(&mut self, index: usize) {
-        let attempt = self.slots.get(index).and_then(|peer| peer.attempt);
-        if let (Some(server), Some(attempt)) = (&mut self.server, attempt) {
-            server.handshake.confirm(&attempt);
-        }
     }
 
     // ---- time ----
@@ -376,6 +457,10 @@ impl Endpoint {
                 Some(PeerState::Connecting(connecting)) => {
                     connecting.handshake.handle_timeout(now);
                     self.advance_attempt(now, index);
+                }
+                Some(PeerState::Applying(_)) => {
+                    self.handle_undecided(now, index);
+                    continue;
                 }
                 None => continue,
             }
@@ -433,6 +518,7 @@ impl Endpoint {
                     connection.poll_transmit(now, limits, buffer, &mut self.workspace)
                 }
                 PeerState::Connecting(connecting) => connecting.poll_transmit(now, buffer),
+                PeerState::Applying(_) => None,
             };
             if transmit.is_some() {
                 self.ready.push_back(index as u32);
@@ -452,6 +538,7 @@ impl Endpoint {
                 (connection.is_closed(), connection.is_closing(), connection.poll_timeout())
             }
             PeerState::Connecting(connecting) => (false, false, connecting.handshake.poll_timeout()),
+            PeerState::Applying(applying) => (false, false, Some(applying.deadline)),
         };
         if is_leaving {
             self.uncount(index);
@@ -465,26 +552,40 @@ impl Endpoint {
             return;
         }
         self.deadlines.set(index, None);
-        let attempt = self.slots.remove(index).and_then(|peer| peer.attempt);
-        if let (Some(server), Some(attempt)) = (&mut self.server, attempt) {
+        self.clear_away(now, index);
+    }
+
+    /// Frees the slot of a connection that is over.
+    fn clear_away(&mut self, now: Instant, index: usize) {
+        let place = self.slots.place_of(index);
+        let (Some(place), Some(peer)) = (place, self.slots.remove(index)) else { return };
+        if let (Some(server), Some(attempt)) = (&mut self.server, peer.attempt) {
             server.handshake.forget(now, &attempt);
+        }
+        if let Some(awaited) = peer.awaited {
+            self.forget_awaited(place.peer, &awaited);
         }
     }
 
     /// A connection that is closing makes room for another player at once.
     fn uncount(&mut self, index: usize) {
-        let Some(peer) = self.slots.get_mut(index) else { return };
-        if std::mem::take(&mut peer.is_counted)
-            && let Some(server) = &mut self.server
-        {
-            server.peers -= 1;
+        let (Some(peer), Some(server)) = (self.slots.get_mut(index), &mut self.server) else { return };
+        if !std::mem::take(&mut peer.is_counted) {
+            return;
+        }
+        server.peers -= 1;
+        if let Some(identity) = peer.identity.take() {
+            server.identities.remove(&identity, index);
+        }
+        if let Some(awaited) = &peer.awaited {
+            server.unconfirmed.remove(awaited.since, index, awaited.network);
         }
     }
 
     fn connection_mut(&mut self, index: usize) -> Option<&mut Connection> {
         match &mut self.slots.get_mut(index)?.state {
             PeerState::Connected(connection) => Some(connection),
-            PeerState::Connecting(_) => None,
+            PeerState::Connecting(_) | PeerState::Applying(_) => None,
         }
     }
 

@@ -9,6 +9,16 @@ use crate::handshake::server::HandshakeStatistics;
 pub struct EndpointStatistics {
     /// Peers connected (or accepted and about to be).
     pub peers: usize,
+    /// Of these, accepted and not heard of since.
+    pub unconfirmed: usize,
+    /// Clients about whom the game is being asked.
+    pub applicants: usize,
+    /// Peers accepted that gave way to others at a full server, because they had not been heard of.
+    pub unconfirmed_evicted: u64,
+    /// Peers that a newer connection of the same identity has replaced.
+    pub peers_replaced: u64,
+    /// Clients refused because the game did not decide in time.
+    pub undecided: u64,
     /// Datagrams taken in, whatever became of them.
     pub datagrams_received: u64,
     /// Their bytes of UDP payload.
@@ -19,7 +29,10 @@ pub struct EndpointStatistics {
     pub bytes_sent: u64,
     /// RESETs sent to peers of an earlier run.
     pub resets_sent: u64,
-    /// Answers to handshakes dropped because too many waited.
+    /// Queries for server information, well-formed and within the limit; all are answered but those counted in
+    /// `replies_dropped`.
+    pub info_queries: u64,
+    /// Answers to handshakes and queries dropped because too many waited.
     pub replies_dropped: u64,
     /// Data packets dropped, by reason; those of single connections are counted here too.
     pub drops: PacketDrops,

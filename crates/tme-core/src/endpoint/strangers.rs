@@ -1,18 +1,21 @@
 //! Datagrams of those who are no peers: handshakes at a server, resets, and what is answered to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::config::AdmissionPolicy;
+use super::identities::Identities;
+use super::information::InformationDesk;
+use super::unconfirmed::{Network, Unconfirmed};
 use super::{Endpoint, Peer, PeerState};
 use crate::channel::ChannelTable;
-use crate::connection::{Connected, Connection, Negotiated, PacketDrop, Side};
+use crate::connection::PacketDrop;
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
-use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset};
-use crate::handshake::parameters::{ConnectionId, Detail, PeerNumber, Refusal, UserData};
-use crate::handshake::reason::Reason;
-use crate::handshake::server::{AcceptInfo, AnswerDatagrams, ConnectRequest, Outcome, ServerHandshake};
-use crate::payload::Payload;
+use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset, is_info_query};
+use crate::handshake::parameters::PeerNumber;
+use crate::handshake::server::{AnswerDatagrams, Outcome, ServerHandshake};
 use crate::random::Random;
 use crate::time::Instant;
 
@@ -28,13 +31,25 @@ pub(super) const RESETS_PER_SECOND: u32 = 100;
 /// First number given to a client; 1 is the server.
 pub(super) const FIRST_PEER_NUMBER: u32 = 2;
 
+/// Numbers of clients that never came, kept for others; beyond it they are spent.
+pub(super) const SPARE_NUMBERS_MAX: usize = 1_024;
+
 pub(super) struct ServerSide {
     pub(super) handshake: ServerHandshake,
     pub(super) table: Arc<ChannelTable>,
     pub(super) peers_max: usize,
     /// Peers that count against the limit: accepted and not closing.
     pub(super) peers: usize,
+    pub(super) desk: InformationDesk,
+    pub(super) admission: AdmissionPolicy,
+    pub(super) unconfirmed: Unconfirmed,
+    /// Clients about whom the game is being asked.
+    pub(super) applicants: BTreeMap<Network, usize>,
+    /// Peers that are connected, by what they have proven.
+    pub(super) identities: Identities,
     pub(super) next_number: u32,
+    /// Numbers given to clients that never came.
+    pub(super) spare_numbers: Vec<PeerNumber>,
 }
 
 pub(super) struct Reply {
@@ -61,7 +76,7 @@ impl ResetBudget {
 }
 
 /// An empty buffer with room for any answer but a long ACCEPT: a stranger's question must not make it grow in steps.
-fn spare_buffer(spare: &mut Vec<Vec<u8>>) -> Vec<u8> {
+pub(super) fn spare_buffer(spare: &mut Vec<Vec<u8>>) -> Vec<u8> {
     let mut buffer = spare.pop().unwrap_or_else(|| Vec::with_capacity(REPLY_BYTES));
     buffer.clear();
     buffer
@@ -99,6 +114,9 @@ impl Endpoint {
         datagram: &[u8],
         random: &mut dyn Random,
     ) {
+        if is_info_query(datagram) && self.server.is_some() {
+            return self.handle_info_query(now, path, datagram);
+        }
         // All the others are parsed where they are handled; a flood of HELLOs should not cost it twice.
         if datagram.len() == RESET_BYTES
             && let Ok(HandshakeDatagram::Reset(reset)) = HandshakeDatagram::parse(datagram)
@@ -162,65 +180,6 @@ impl Endpoint {
             bytes.extend_from_slice(datagram);
             self.queue_reply(path, bytes);
         }
-    }
-
-    /// Accepts a client whose address is proven, or says why not.
-    pub(super) fn admit(&mut self, now: Instant, path: Path, request: Box<ConnectRequest>) {
-        let Some(server) = &mut self.server else { return };
-        let is_full = server.peers >= server.peers_max || !self.is_admitting;
-        let refusal = is_full.then(|| Refusal {
-            reason: Reason::Full,
-            detail: Detail::from_text(&format!("{} of {} players", server.peers, server.peers_max)),
-        });
-        let vacancy = self.slots.vacancy();
-        let number = PeerNumber::new(server.next_number);
-        let (Some(place), Some(number), None) = (vacancy, number, &refusal) else {
-            let refusal =
-                refusal.unwrap_or_else(|| Refusal { reason: Reason::Full, detail: Detail::default() });
-            if let Ok(answer) = server.handshake.refuse(now, request, refusal) {
-                self.queue_answer(path, &answer);
-            }
-            return;
-        };
-        let Some(connection_id) = ConnectionId::new(place.connection_id) else { return };
-        let info = AcceptInfo { connection_id, peer_number: number, user_data: UserData::default() };
-        let accepted = match server.handshake.accept(request, info) {
-            Ok(accepted) => accepted,
-            Err(error) => return log::debug!("{}: {error}", path.remote),
-        };
-        server.next_number += 1;
-        server.peers += 1;
-        let negotiated = Negotiated {
-            side: Side::Server,
-            path,
-            local_id: place.connection_id,
-            remote_id: accepted.remote_connection_id.get(),
-            suite: accepted.suite,
-            secrets: accepted.secrets,
-            local_limits: accepted.local_limits,
-            remote_limits: accepted.remote_limits,
-            table: Arc::clone(&server.table),
-            reset_token: None,
-            rtt: None,
-            info: Box::new(Connected {
-                remote: path.remote,
-                number: number.get(),
-                key: accepted.identity,
-                is_first_use: false,
-                user_data: Payload::from(accepted.user_data.into_bytes()),
-            }),
-        };
-        let connection =
-            Connection::new(now, place.peer, self.config.connection, negotiated, &mut self.workspace);
-        self.slots.insert(Peer {
-            state: PeerState::Connected(Box::new(connection)),
-            is_ready: false,
-            is_changed: false,
-            is_counted: true,
-            attempt: Some(accepted.id),
-        });
-        self.queue_answer(path, &accepted.datagrams);
-        self.make_ready(place.index);
     }
 
     pub(super) fn poll_reply(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {

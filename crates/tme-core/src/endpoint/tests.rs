@@ -1,5 +1,8 @@
 //! A server's endpoint and clients' endpoints, wired by hand on a virtual clock.
 
+mod admission;
+mod information;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -82,6 +85,8 @@ impl Net {
     fn run_for(&mut self, duration: Duration) {
         let until = self.now + duration;
         while self.now < until {
+            let unix_time = self.unix_time();
+            self.nodes.iter_mut().for_each(|node| node.endpoint.handle_unix_time(unix_time));
             self.deliver();
             for node in &mut self.nodes {
                 if node.endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -113,6 +118,22 @@ impl Net {
             let next = self.nodes.iter().filter_map(|node| node.endpoint.poll_timeout());
             let next = next.chain(self.flying.front().map(|flying| flying.0)).min().unwrap_or(until);
             self.now = next.clamp(self.now + Duration::from_micros(1), until);
+        }
+    }
+
+    /// What the wall clocks of all nodes say.
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::from_secs(1_700_000_000) + self.now.saturating_since(Instant::ZERO)
+    }
+
+    /// Lets a client send something with its first packet.
+    fn send_when_connected(&mut self, client: usize) {
+        while self.nodes[client].connected().is_empty() && self.nodes[client].disconnected().is_empty() {
+            self.run_for(Duration::from_micros(500));
+        }
+        for peer in self.nodes[client].connected() {
+            // The other one may have been closed meanwhile.
+            let _ = self.send(client, peer, "hello");
         }
     }
 
@@ -347,4 +368,50 @@ fn stale_ids_are_errors_and_never_somebody_else() {
     assert_eq!(net.send(1, peer, "hello"), Err(SendError::NotConnected));
     assert!(!net.nodes[1].endpoint.disconnect(net.now, peer, CloseMode::Now, Farewell::new(Reason::Closed)));
     assert_eq!(net.send(1, PeerId::from_u64(0), "hello"), Err(SendError::NotConnected));
+}
+
+#[test]
+fn a_peer_gets_no_more_in_a_second_than_was_set() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    net.connect(1);
+    net.run_for(ms(100));
+    let peer = net.nodes[0].connected()[0];
+    let big = Payload::from(vec![0xA5; 1 << 20]);
+    let now = net.now;
+    net.nodes[0].endpoint.send(now, peer, ChannelId(0), big, SendOptions::default()).unwrap();
+    let sent = |rate: u64, net: &mut Net| {
+        assert!(net.nodes[0].endpoint.set_rate_max(peer, Some(rate)));
+        let before = net.nodes[0].bytes_sent;
+        net.run_for(ms(2_000));
+        (net.nodes[0].bytes_sent - before) as u64
+    };
+    for rate in [50_000, 150_000] {
+        let bytes = sent(rate, &mut net);
+        assert!((rate * 18 / 10..rate * 22 / 10).contains(&bytes), "{bytes} bytes in 2 s at {rate} a second");
+    }
+    assert!(sent(0, &mut net) > 0, "a datagram a second is the least");
+    assert!(net.nodes[0].endpoint.set_rate_max(peer, None));
+    net.run_for(ms(3_000));
+    assert_eq!(net.nodes[1].messages().len(), 1);
+    assert!(!net.nodes[0].endpoint.set_rate_max(PeerId::from_u64(0), None));
+}
+
+#[test]
+fn of_attempts_that_race_one_arrives_and_replaces_nobody() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    let identity = KeyPair::generate(&mut SeededRandom::new(7));
+    let mut first = None;
+    for _ in 0..3 {
+        let mut config = ClientHandshakeConfig::new(Trust::Unverified, ConnectionId::new(1).unwrap());
+        config.identity = Some(identity.clone());
+        let now = net.now;
+        let node = &mut net.nodes[1];
+        let server = SERVER_ADDRESS.parse().unwrap();
+        let attempt = node.endpoint.connect_racing(now, server, config, &mut node.random, first).unwrap();
+        first = first.or(Some(attempt));
+    }
+    net.run_for(Duration::from_secs(12));
+    assert_eq!((net.nodes[1].connected().len(), net.nodes[0].connected().len()), (1, 1));
+    assert!(net.nodes[0].disconnected().is_empty() && net.nodes[1].disconnected().is_empty());
+    assert_eq!((net.nodes[1].endpoint.slots.count(), net.nodes[0].endpoint.slots.count()), (1, 1));
 }

@@ -25,6 +25,10 @@ impl AttemptId {
         Self { address: address_bytes(client.ip()), port: client.port(), client_ephemeral }
     }
 
+    pub(super) const fn client_ephemeral(&self) -> PublicKey {
+        self.client_ephemeral
+    }
+
     /// The network somebody with one line has to himself: an IPv4 address, or an IPv6 /64.
     fn network(&self) -> [u8; 16] {
         let mut network = self.address;

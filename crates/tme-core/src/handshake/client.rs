@@ -140,10 +140,10 @@ impl ClientHandshake {
             Ok(HandshakeDatagram::Cookie(cookie)) => self.handle_cookie(now, &cookie),
             Ok(HandshakeDatagram::Accept(accept)) => self.handle_accept(&accept),
             Ok(HandshakeDatagram::Refuse(refuse)) => self.handle_refuse(&refuse),
-            Ok(HandshakeDatagram::Reset(_)) => Err(DropReason::Unexpected),
-            Ok(HandshakeDatagram::Hello(_) | HandshakeDatagram::Connect(_)) => {
-                Err(DropReason::WrongDirection)
-            }
+            Ok(HandshakeDatagram::Reset(_) | HandshakeDatagram::InfoAnswer(_)) => Err(DropReason::Unexpected),
+            Ok(
+                HandshakeDatagram::Hello(_) | HandshakeDatagram::Connect(_) | HandshakeDatagram::InfoQuery(_),
+            ) => Err(DropReason::WrongDirection),
         };
         let dropped = result.err();
         if let Some(reason) = dropped {
@@ -256,6 +256,7 @@ impl ClientHandshake {
         let parameters = ClientParameters {
             connection_id: self.config.connection_id,
             limits: self.config.limits,
+            token: self.config.token.clone(),
             user_data: self.config.user_data.clone(),
             schema_hashes: self.config.schema_hashes.clone(),
         };

@@ -24,11 +24,13 @@ pub enum DropReason {
     Unauthentic,
     /// Too many Noise messages of this attempt did not verify; no further one is tried.
     TooManyFailures,
+    /// A query for server information beyond those that are answered in a second.
+    Limited,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::WrongDirection,
         Self::WrongNonce,
@@ -38,6 +40,7 @@ impl DropReason {
         Self::Repeated,
         Self::Unauthentic,
         Self::TooManyFailures,
+        Self::Limited,
     ];
 }
 
@@ -53,6 +56,7 @@ impl fmt::Display for DropReason {
             Self::Repeated => "repeated",
             Self::Unauthentic => "unauthentic",
             Self::TooManyFailures => "too many failures",
+            Self::Limited => "above the limit",
         })
     }
 }

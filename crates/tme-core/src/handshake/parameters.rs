@@ -9,6 +9,7 @@ use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::Suite;
 use crate::handshake::reason::Reason;
 use crate::time::Duration;
+use crate::token::SealedToken;
 
 /// Most bytes of user data either side can put into the handshake.
 pub const USER_DATA_BYTES_MAX: usize = 512;
@@ -19,12 +20,13 @@ pub const SCHEMA_HASHES_MAX: usize = 8;
 /// Most extensions in one message.
 pub const EXTENSIONS_MAX: u64 = 16;
 
+const EXTENSION_TOKEN: u64 = 1;
 const EXTENSION_USER_DATA: u64 = 2;
 const EXTENSION_SCHEMA_HASHES: u64 = 5;
 const SCHEMA_HASH_BYTES: usize = 12;
 
 /// At most `MAX` bytes.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BoundedBytes<const MAX: usize>(Vec<u8>);
 
 /// Bytes the game adds to its side of the handshake; the protocol does not look at them.
@@ -280,15 +282,26 @@ enum Sender {
 /// The extensions in use; others are skipped (even types) or refused (odd types).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Extensions {
+    token: Option<SealedToken>,
     user_data: UserData,
     schema_hashes: SchemaHashes,
 }
 
 impl Extensions {
-    fn encode(user_data: &UserData, schema_hashes: &SchemaHashes, out: &mut Vec<u8>) {
+    fn encode(
+        token: Option<&SealedToken>,
+        user_data: &UserData,
+        schema_hashes: &SchemaHashes,
+        out: &mut Vec<u8>,
+    ) {
         let has_user_data = !user_data.0.is_empty();
         let has_schemas = !schema_hashes.0.is_empty();
-        out.put_varint(u64::from(has_user_data) + u64::from(has_schemas));
+        out.put_varint(u64::from(token.is_some()) + u64::from(has_user_data) + u64::from(has_schemas));
+        if let Some(token) = token {
+            out.put_varint(EXTENSION_TOKEN);
+            out.put_varint(token.as_bytes().len() as u64);
+            out.put_bytes(token.as_bytes());
+        }
         if has_user_data {
             out.put_varint(EXTENSION_USER_DATA);
             out.put_varint(user_data.0.len() as u64);
@@ -317,6 +330,10 @@ impl Extensions {
             let bytes = usize::try_from(reader.varint()?).map_err(|_| DecodeError::UnexpectedEnd)?;
             let content = reader.bytes(bytes)?;
             match extension {
+                EXTENSION_TOKEN if sender == Sender::Client => {
+                    let token = SealedToken::from_bytes(content);
+                    extensions.token = Some(token.ok_or(DecodeError::OutOfRange)?);
+                }
                 EXTENSION_USER_DATA => {
                     extensions.user_data = UserData::new(content).map_err(|_| DecodeError::OutOfRange)?;
                 }
@@ -405,6 +422,8 @@ pub struct ClientParameters {
     pub connection_id: ConnectionId,
     /// What the client is willing to receive.
     pub limits: Limits,
+    /// The client's connect token.
+    pub token: Option<SealedToken>,
     /// Bytes for the game.
     pub user_data: UserData,
     /// The client's message schemas.
@@ -416,7 +435,7 @@ impl ClientParameters {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32(self.connection_id.get());
         self.limits.encode(out);
-        Extensions::encode(&self.user_data, &self.schema_hashes, out);
+        Extensions::encode(self.token.as_ref(), &self.user_data, &self.schema_hashes, out);
     }
 
     /// Parses the payload.
@@ -429,8 +448,8 @@ impl ClientParameters {
         if !matches!(extensions, Err(ParameterError::Malformed(_))) {
             reader.finish()?;
         }
-        let Extensions { user_data, schema_hashes } = extensions?;
-        Ok(Self { connection_id, limits, user_data, schema_hashes })
+        let Extensions { token, user_data, schema_hashes } = extensions?;
+        Ok(Self { connection_id, limits, token, user_data, schema_hashes })
     }
 }
 
@@ -483,7 +502,7 @@ impl ServerAnswer {
                 out.put_bytes(acceptance.reset_token.as_bytes());
                 acceptance.limits.encode(out);
                 encode_channels(acceptance.channels.as_ref(), out);
-                Extensions::encode(&acceptance.user_data, &SchemaHashes::default(), out);
+                Extensions::encode(None, &acceptance.user_data, &SchemaHashes::default(), out);
             }
             Self::Refused(refusal) => {
                 out.put_u8(1);

@@ -9,6 +9,7 @@
 //! | attempts that are no connections (parts, requests, refusals, 6 s after a connection ended) | [`BusyLimits::attempts_max`] of at most 3.6 KB, usually 0.3 KB | REFUSE, reason 3 |
 //! | the same from one IPv4 address or IPv6 /64 | [`BusyLimits::attempts_per_network_max`] | REFUSE, reason 3 |
 //! | connections | the owner's; 0.3 KB each until [`ServerHandshake::confirm`], 0.1 KB after | the owner refuses, reason 7 |
+//! | used connect tokens | [`TokenPolicy::used_max`] of 0.15 KB | the oldest is forgotten, and none as old taken any more |
 //!
 //! Connections that end within the 6 s in which a cookie lives count as attempts, so these can exceed their
 //! bound by as many connections as the rate of key exchanges allows in that time.
@@ -16,12 +17,16 @@
 mod config;
 mod request;
 mod statistics;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 pub use super::attempts::{AnswerDatagrams, AttemptId};
-pub use config::{BusyLimits, IdentityPolicy, ServerConfigError, ServerHandshakeConfig};
+pub use config::{
+    BusyLimits, IdentityPolicy, ServerConfigError, ServerHandshakeConfig, TOKEN_KEYS_MAX, TokenPolicy,
+    TokenRequirement,
+};
 pub use request::{AcceptError, AcceptInfo, Accepted, ConnectRequest};
 pub use statistics::HandshakeStatistics;
 
@@ -37,7 +42,10 @@ use crate::crypto::noise::{CurveCounter, Noise};
 use crate::crypto::reset::{ResetKey, ResetToken};
 use crate::crypto::suite::Suite;
 use crate::random::Random;
-use crate::time::{Duration, Instant};
+use crate::rate::SteadyRate;
+use crate::time::{Instant, UnixTime};
+use crate::token::TokenProblem;
+use tokens::{Objection, Presented, Ticket, TokenGate, Valid};
 
 /// Messages of one attempt that may fail to verify before no further one is tried. One would do for honest
 /// clients; more keep somebody who saw the cookie from ruining an attempt with a single datagram.
@@ -64,11 +72,34 @@ pub struct ServerHandshake {
     cookie_key: CookieKey,
     reset_key: ResetKey,
     attempts: AttemptStore,
-    connections: BTreeMap<AttemptId, Option<AnswerDatagrams>>,
-    exchanges: ExchangeRate,
+    connections: BTreeMap<AttemptId, Live>,
+    tokens: TokenGate,
+    exchanges: SteadyRate,
     serial: u64,
     counter: CurveCounter,
     statistics: HandshakeStatistics,
+}
+
+/// What is kept of a connection.
+#[derive(Debug)]
+struct Live {
+    /// Until the client's first data packet.
+    answer: Option<AnswerDatagrams>,
+    /// The token that packet uses up.
+    ticket: Option<Ticket>,
+}
+
+/// What a client's parameters come to that need no decision of the owner.
+enum Judgement {
+    Refuse(Refusal),
+    /// The client has been a peer with this very request.
+    Repetition,
+}
+
+impl From<Refusal> for Judgement {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
 }
 
 impl std::fmt::Debug for ServerHandshake {
@@ -110,7 +141,8 @@ impl ServerHandshake {
         config.check()?;
         Ok(Self {
             reset_key: ResetKey::new(config.key.secret()),
-            exchanges: ExchangeRate::new(&config.busy),
+            exchanges: SteadyRate::new(config.busy.exchanges_per_second, config.busy.exchanges_burst),
+            tokens: TokenGate::new(config.tokens.clone()),
             config,
             cookie_key,
             attempts: AttemptStore::default(),
@@ -141,6 +173,7 @@ impl ServerHandshake {
         statistics.shared_secrets = self.counter.shared_secrets();
         statistics.attempts = self.attempts.count();
         statistics.connections = self.connections.len();
+        statistics.tokens_remembered = self.tokens.count();
         statistics
     }
 
@@ -174,6 +207,18 @@ impl ServerHandshake {
         outcome
     }
 
+    /// Whether [`handle_unix_time`](Self::handle_unix_time) is of any use here.
+    #[must_use]
+    pub const fn wants_unix_time(&self) -> bool {
+        self.tokens.wants_time()
+    }
+
+    /// Learns what the wall clock says; for connect tokens, which are refused before the first time. The first time also
+    /// tells when the server started.
+    pub fn handle_unix_time(&mut self, now: UnixTime) {
+        self.tokens.handle_unix_time(now);
+    }
+
     /// Forgets what has expired. Optional: the same happens with every datagram.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.attempts.expire(now);
@@ -196,8 +241,9 @@ impl ServerHandshake {
         info: AcceptInfo,
     ) -> Result<Accepted, AcceptError> {
         self.take_waiting(&request)?;
-        let ConnectRequest { id, remote, offer, version, suite, parameters, identity, mut noise, .. } =
-            *request;
+        let ConnectRequest {
+            id, remote, offer, version, suite, parameters, identity, token, mut noise, ..
+        } = *request;
         let reset_token = self.reset_key.token(info.connection_id.get(), remote.ip());
         let answer = ServerAnswer::Accepted(Box::new(Acceptance {
             connection_id: info.connection_id,
@@ -210,7 +256,8 @@ impl ServerHandshake {
         }));
         let datagrams = write_answer(&mut noise, &offer, &answer).ok_or(AcceptError::Failed)?;
         let secrets = noise.into_secrets().map_err(|_| AcceptError::Failed)?;
-        self.connections.insert(id, Some(datagrams.clone()));
+        let ticket = token.as_ref().map(|valid| valid.ticket);
+        self.connections.insert(id, Live { answer: Some(datagrams.clone()), ticket });
         self.statistics.accepted += 1;
         Ok(Accepted {
             id,
@@ -226,6 +273,7 @@ impl ServerHandshake {
             local_limits: self.config.limits,
             remote_limits: parameters.limits,
             identity,
+            token: token.map(|valid| valid.token),
             user_data: parameters.user_data,
         })
     }
@@ -242,18 +290,27 @@ impl ServerHandshake {
         self.answer_refusal(now, id, &offer, &mut noise, refusal).ok_or(AcceptError::Failed)
     }
 
-    /// Frees the cached answer of a connection: its client has it, as its first data packet proved.
-    pub fn confirm(&mut self, id: &AttemptId) {
-        if let Some(answer) = self.connections.get_mut(id) {
-            *answer = None;
+    /// Learns that the first data packet of a connection's client has opened: its answer need not be repeated any more,
+    /// and its token is used up.
+    ///
+    /// # Errors
+    /// Somebody else has used the token up in the meantime: the connection must not be.
+    pub fn confirm(&mut self, id: &AttemptId) -> Result<(), TokenProblem> {
+        let Some(live) = self.connections.get_mut(id) else { return Ok(()) };
+        live.answer = None;
+        let Some(ticket) = live.ticket.take() else { return Ok(()) };
+        let result = self.tokens.consume(&ticket, id.client_ephemeral());
+        if let Err(problem) = result {
+            self.statistics.count_token_problem(problem);
         }
+        result
     }
 
     /// Learns that a connection ended. Its attempt is remembered until no cookie for it can be valid any
     /// more.
     pub fn forget(&mut self, now: Instant, id: &AttemptId) {
-        if let Some(answer) = self.connections.remove(id) {
-            self.attempts.put(*id, Attempt::Answered(answer), now + COOKIE_LIFETIME);
+        if let Some(live) = self.connections.remove(id) {
+            self.attempts.put(*id, Attempt::Answered(live.answer), now + COOKIE_LIFETIME);
         }
     }
 
@@ -322,7 +379,7 @@ impl ServerHandshake {
     /// What is to be done with a CONNECT of an attempt that needs no further thought.
     fn find_known(&self, id: &AttemptId, part: usize) -> Option<Outcome> {
         let answer = match (self.connections.get(id), self.attempts.find(id)) {
-            (Some(answer), _) | (None, Some(Attempt::Answered(answer))) => answer.as_ref(),
+            (Some(Live { answer, .. }), _) | (None, Some(Attempt::Answered(answer))) => answer.as_ref(),
             (None, Some(Attempt::Waiting { .. })) => None,
             (None, Some(Attempt::Opening { failures, .. })) if *failures >= FAILURES_MAX => {
                 return Some(Outcome::Drop(DropReason::TooManyFailures));
@@ -372,9 +429,13 @@ impl ServerHandshake {
             self.note_failure(now, id);
             return Outcome::Drop(DropReason::Unauthentic);
         };
-        let parameters = match self.judge(offer, &payload) {
-            Ok(parameters) => parameters,
-            Err(refusal) => {
+        let (parameters, token) = match self.judge(offer, agreement.suite, &payload) {
+            Ok(judged) => judged,
+            Err(Judgement::Repetition) => {
+                self.attempts.put(id, Attempt::Answered(None), now + COOKIE_LIFETIME);
+                return Outcome::Drop(DropReason::Repeated);
+            }
+            Err(Judgement::Refuse(refusal)) => {
                 let Some(answer) = self.answer_refusal(now, id, offer, &mut noise, refusal) else {
                     return Outcome::Drop(DropReason::Unauthentic);
                 };
@@ -393,6 +454,7 @@ impl ServerHandshake {
             version: agreement.version,
             suite: agreement.suite,
             parameters,
+            token,
             identity: noise.remote_static(),
             noise,
         }))
@@ -431,8 +493,14 @@ impl ServerHandshake {
         }
     }
 
-    /// Refusals that are ours to decide, now that they can be encrypted.
-    fn judge(&self, offer: &Offer, payload: &[u8]) -> Result<ClientParameters, Refusal> {
+    /// Refusals that are ours to decide, now that they can be encrypted. The token comes last: it is worth nothing to a
+    /// client that cannot connect.
+    fn judge(
+        &mut self,
+        offer: &Offer,
+        suite: Suite,
+        payload: &[u8],
+    ) -> Result<(ClientParameters, Option<Box<Valid>>), Judgement> {
         let refusal = |reason, text: &str| Refusal { reason, detail: Detail::from_text(text) };
         let parameters =
             ClientParameters::decode(payload).map_err(|error| refusal(error.reason(), &error.to_string()))?;
@@ -441,12 +509,25 @@ impl ServerHandshake {
             && theirs.get() != ours
         {
             let text = format!("channel table {theirs:016x}, the server's is {ours:016x}");
-            return Err(refusal(Reason::ChannelTable, &text));
+            return Err(refusal(Reason::ChannelTable, &text).into());
         }
         if let Some(tag) = self.config.schema_hashes.difference(&parameters.schema_hashes) {
-            return Err(refusal(Reason::Schema, &format!("schema {tag:#010x} differs")));
+            return Err(refusal(Reason::Schema, &format!("schema {tag:#010x} differs")).into());
         }
-        Ok(parameters)
+        let presented = Presented {
+            suite,
+            client_ephemeral: offer.client_ephemeral,
+            server_key: self.config.key.public(),
+        };
+        match self.tokens.judge(parameters.token.as_ref(), &presented) {
+            Ok(valid) => Ok((parameters, valid.map(Box::new))),
+            Err(Objection::Repetition) => Err(Judgement::Repetition),
+            Err(Objection::Refuse(problem, text)) => {
+                self.statistics.count_token_problem(problem);
+                let colon = if text.is_empty() { "" } else { ": " };
+                Err(refusal(Reason::Token, &format!("{problem}{colon}{text}")).into())
+            }
+        }
     }
 
     /// What can be decided from the offer alone.
@@ -525,30 +606,4 @@ fn write_answer(noise: &mut Noise, offer: &Offer, answer: &ServerAnswer) -> Opti
     answer.encode(&mut payload);
     noise.write(&payload, &mut message).ok()?;
     Some(AnswerDatagrams::new(offer.client_nonce, &message))
-}
-
-/// Admits key exchanges at a steady rate with a burst: the generic cell rate algorithm, which needs one
-/// number.
-#[derive(Debug)]
-struct ExchangeRate {
-    interval: Duration,
-    burst: Duration,
-    /// When the exchanges admitted so far would have been due at the steady rate.
-    due: Instant,
-}
-
-impl ExchangeRate {
-    fn new(busy: &BusyLimits) -> Self {
-        let interval = Duration::from_secs(1) / busy.exchanges_per_second.max(1);
-        Self { interval, burst: interval * busy.exchanges_burst.max(1), due: Instant::ZERO }
-    }
-
-    fn admit(&mut self, now: Instant) -> bool {
-        let due = self.due.max(now);
-        if due.saturating_since(now) + self.interval > self.burst {
-            return false;
-        }
-        self.due = due + self.interval;
-        true
-    }
 }

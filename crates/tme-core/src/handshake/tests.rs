@@ -5,6 +5,7 @@ mod datagrams;
 mod exchange;
 mod payloads;
 mod refusals;
+mod tokens;
 
 use std::net::SocketAddr;
 

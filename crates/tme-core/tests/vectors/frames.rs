@@ -167,6 +167,7 @@ impl End {
                 key: None,
                 is_first_use: false,
                 user_data: Payload::empty(),
+                token: None,
             }),
         };
         let start = StartNumbers { sequence: first_sequence, ..StartNumbers::default() };

@@ -22,7 +22,8 @@ use tme_core::handshake::server::{
     AcceptInfo, ConnectRequest, Outcome, ServerHandshake, ServerHandshakeConfig,
 };
 use tme_core::random::Random;
-use tme_core::time::{Duration, Instant};
+use tme_core::time::{Duration, Instant, UnixTime};
+use tme_core::token::{Audience, SealedToken, ServerName, Token, TokenKey, TokenUserData, UserId};
 
 use super::encodings::table_json;
 use super::{Checked, Entry, for_each, hex, refused, require, unhex};
@@ -70,6 +71,19 @@ fn datagram_json(datagram: &HandshakeDatagram<'_>) -> Value {
         HandshakeDatagram::Reset(reset) => {
             json!({"datagram": "reset", "token": hex(reset.token.as_bytes())})
         }
+        HandshakeDatagram::InfoQuery(query) => json!({"datagram": "info_query", "nonce": query.nonce}),
+        HandshakeDatagram::InfoAnswer(answer) => json!({
+            "datagram": "info_answer",
+            "nonce": answer.nonce,
+            "versions": answer.versions.as_slice(),
+            "application_id": answer.application_id,
+            "peers": answer.peers,
+            "peers_max": answer.peers_max,
+            "flags": u8::from(answer.demands.identity)
+                | u8::from(answer.demands.token) << 1
+                | u8::from(answer.demands.plaintext) << 2,
+            "information": hex(answer.information),
+        }),
     }
 }
 
@@ -138,9 +152,15 @@ fn user_data(decoded: Entry<'_>) -> UserData {
     UserData::new(content.map_or_else(Vec::new, |(_, content)| content)).expect("at most 512 bytes")
 }
 
+/// Content of the token extension.
+fn token(decoded: Entry<'_>) -> Option<SealedToken> {
+    let content = extensions(decoded).into_iter().find(|(kind, _)| *kind == 1);
+    content.map(|(_, content)| SealedToken::from_bytes(content).expect("1 to 700 bytes"))
+}
+
 /// Whether we write these extensions too: unknown and empty ones we do not.
 fn are_ours(decoded: Entry<'_>) -> bool {
-    extensions(decoded).iter().all(|(kind, content)| [2, 5].contains(kind) && !content.is_empty())
+    extensions(decoded).iter().all(|(kind, content)| [1, 2, 5].contains(kind) && !content.is_empty())
 }
 
 fn check_client_parameters(entry: Entry<'_>) -> Checked {
@@ -152,6 +172,7 @@ fn check_client_parameters(entry: Entry<'_>) -> Checked {
     let decoded = Entry(entry.field("decoded"));
     assert_eq!(u64::from(parameters.connection_id.get()), decoded.number("connection_id"), "{entry}");
     assert_eq!(limits_json(&parameters.limits), *decoded.field("limits"), "{entry}");
+    assert_eq!(parameters.token, token(decoded), "{entry}");
     assert_eq!(parameters.user_data, user_data(decoded), "{entry}");
     let schemas = parameters.schema_hashes.as_slice().iter().map(|schema| json!([schema.tag, schema.hash]));
     assert_eq!(schemas.collect::<Value>(), *decoded.field("schemas"), "{entry}");
@@ -286,6 +307,7 @@ impl<'a> Story<'a> {
             declared_table()
         });
         config.limits = limits_of(Entry(self.parameters.field("limits")));
+        config.token = token(self.parameters);
         config.user_data = user_data(self.parameters);
         let schemas = self.parameters.list("schemas");
         let schemas = schemas.iter().map(|pair| SchemaHash {
@@ -319,8 +341,18 @@ impl<'a> Story<'a> {
                 config.channels = ChannelTable::new(channels.iter().map(channel)).expect("a good table");
             }
         }
+        let token_key = self.entry.0.get("token_key").is_some();
+        if token_key {
+            config.tokens.keys.push(TokenKey::from_bytes(self.entry.array("token_key")));
+            // The server has run for an hour.
+            config.tokens.issued_before_start = Duration::from_secs(3_600);
+        }
         let cookie_key = CookieKey::from_bytes(&self.entry.array("cookie_key"));
-        ServerHandshake::with_cookie_key(config, cookie_key).expect("a good configuration")
+        let mut server = ServerHandshake::with_cookie_key(config, cookie_key).expect("a good configuration");
+        if token_key {
+            server.handle_unix_time(UnixTime::from_secs(self.entry.number("unix_time")));
+        }
+        server
     }
 
     /// Hands the vector's datagrams to the client; gives how it ended, if it did.
@@ -424,6 +456,43 @@ impl<'a> Story<'a> {
     }
 }
 
+fn audience_of(entry: Entry<'_>) -> Audience {
+    match entry.number("kind") {
+        0 => Audience::Any,
+        1 => Audience::Name(ServerName::new(entry.bytes("name")).expect("a good name")),
+        _ => Audience::Key(PublicKey::from_bytes(entry.array("key"))),
+    }
+}
+
+fn hint_of(pair: &Entry<'_>) -> SocketAddr {
+    let address: IpAddr = pair.0[0].as_str().expect("a string").parse().expect("an address");
+    SocketAddr::new(address, pair.0[1].as_u64().expect("a number") as u16)
+}
+
+#[test]
+fn connect_tokens_are_opened_and_sealed() {
+    for_each("connect_tokens.json", |entry| {
+        let key = TokenKey::from_bytes(entry.array("key"));
+        let sealed = SealedToken::from_bytes(entry.bytes("bytes")).ok_or("not 1 to 700 bytes")?;
+        let opened = key.open(&sealed).ok_or("it does not open")?;
+        let form = Entry(entry.field("token"));
+        let token = Token {
+            user: UserId::new(form.bytes("user")).expect("a good id"),
+            user_data: TokenUserData::new(form.bytes("user_data")).expect("at most 256 bytes"),
+            audience: audience_of(Entry(form.field("audience"))),
+            issued: UnixTime::from_secs(form.number("issued")),
+            expires: UnixTime::from_secs(form.number("expires")),
+            hints: form.list("hints").iter().map(hint_of).collect(),
+        };
+        assert_eq!(opened, token, "{entry}");
+        assert_eq!(u64::from(key.id()), entry.number("key_id"), "{entry}");
+        assert_eq!(sealed.id().expect("a token").as_bytes().to_vec(), entry.bytes("nonce"), "{entry}");
+        assert_eq!(key.seal_with_nonce(&token, entry.array("nonce")), Ok(sealed.clone()), "{entry}");
+        assert_eq!(sealed.to_string(), entry.text("text"), "{entry}");
+        Ok(())
+    });
+}
+
 #[test]
 fn whole_handshakes_are_written_byte_by_byte() {
     for_each("handshake_noise.json", |entry| {
@@ -433,7 +502,7 @@ fn whole_handshakes_are_written_byte_by_byte() {
         if !entry.is_error() {
             story.answer(&mut server, request);
         }
-        if extensions(story.parameters).iter().any(|(kind, _)| ![2, 5].contains(kind)) {
+        if extensions(story.parameters).iter().any(|(kind, _)| ![1, 2, 5].contains(kind)) {
             // Our client does not write extensions it does not know, so this message 1 is not its own.
             return Ok(());
         }

@@ -143,6 +143,8 @@ pub struct EndFacts {
     pub other_parting: Option<Parting>,
     /// The other end is gone, or on its way there.
     pub other_is_gone: bool,
+    /// The client has opened a later connection with the same identity.
+    pub has_successor: bool,
     /// How long nothing authentic was heard here, if that is known.
     pub silence: Option<Duration>,
     /// Since the last sign of life something kept the two from hearing each other: a partition, a lost or damaged
@@ -201,6 +203,12 @@ pub fn judge_end(facts: &EndFacts, end: &Disconnected) -> Result<(), Breach> {
                 return Ok(());
             }
             breach("no reset: the server has the connection".into())
+        }
+        (Origin::Local, Reason::Replaced) if facts.was_open && !facts.is_client => {
+            if facts.has_successor {
+                return Ok(());
+            }
+            breach("the connection: its client has no newer one".into())
         }
         (Origin::Remote, Reason::Full) if !facts.was_open && facts.is_client => {
             if facts.was_full {

@@ -252,7 +252,12 @@ impl World {
             .and_then(|peer| self.nodes[other_node].endpoint.connection(peer))
             .is_some_and(|connection| !connection.is_closing());
         let pipes = [up(session.client), down(session.client)];
+        let has_successor = self.config.clients[session.client].has_identity
+            && self.sessions[index + 1..].iter().any(|later| {
+                later.client == session.client && later.end(Side::Client).oracle.opened_at().is_some()
+            });
         EndFacts {
+            has_successor,
             was_open: this.oracle.is_open(),
             is_client: side == Side::Client,
             parting: this.parting.clone(),

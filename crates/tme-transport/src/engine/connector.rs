@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tme_core::connection::{CloseMode, Farewell};
 use tme_core::connection::{Disconnected, Event, Origin, PeerId};
 use tme_core::endpoint::Endpoint;
 use tme_core::handshake::client::ClientHandshakeConfig;
@@ -68,7 +67,9 @@ impl Connector {
             *next += 1;
             let Some(address) = address.filter(|&address| can_reach(address)) else { continue };
             *next_at = now + ATTEMPT_DELAY;
-            match endpoint.connect(now, address, self.config.clone(), random) {
+            // They race inside the endpoint: of two that succeed at once the server must see one alone.
+            let rival = attempts.first().copied();
+            match endpoint.connect_racing(now, address, self.config.clone(), random, rival) {
                 Ok(peer) => attempts.push(peer),
                 Err(error) => {
                     self.state = State::Done;
@@ -91,16 +92,13 @@ impl Connector {
         }
     }
 
-    /// Looks at an event of the endpoint before the game sees it. `false`: it concerns an attempt that others have
-    /// overtaken, or that others may still make good.
-    pub fn filter(&mut self, now: Instant, event: &Event, endpoint: &mut Endpoint) -> bool {
+    /// Looks at an event of the endpoint before the game sees it. `false`: it concerns an attempt that others may still make
+    /// good. Of attempts that were overtaken the endpoint says nothing.
+    pub fn filter(&mut self, now: Instant, event: &Event) -> bool {
         let State::Trying { addresses, next, next_at, attempts } = &mut self.state else { return true };
         match event {
             Event::Connected { peer, .. } => {
-                for &other in attempts.iter().filter(|other| *other != peer) {
-                    endpoint.disconnect(now, other, CloseMode::Now, Farewell::new(Reason::Aborted));
-                }
-                attempts.retain(|attempt| attempt != peer);
+                debug_assert!(attempts.contains(peer), "nobody else connects this endpoint");
                 self.state = State::Done;
                 true
             }

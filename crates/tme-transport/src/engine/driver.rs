@@ -10,6 +10,7 @@ use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId, SendOptions, TransmitLimits};
 use tme_core::datagram::{Path, Transmit};
 use tme_core::endpoint::Endpoint;
+use tme_core::handshake::reason::Reason;
 use tme_core::payload::Payload;
 use tme_core::random::Random;
 use tme_core::time::Instant;
@@ -18,7 +19,7 @@ use super::EngineError;
 use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
-use super::outbox::{Batch, Body, Change, Command, Direction, Ending};
+use super::outbox::{Batch, Body, Change, Command, Direction, Ending, Judged, RateCap, Verdict};
 use super::rebind::Trouble;
 use super::shared::Shared;
 use crate::clock::Clock;
@@ -104,7 +105,7 @@ impl Driver {
         let DriverParts { endpoint, mut link, poller, clock, random, resolver, connector, shared, gathering } =
             parts;
         link.register(&poller, SOCKET)?;
-        Ok(Self {
+        let mut driver = Self {
             endpoint,
             link,
             poller,
@@ -127,7 +128,16 @@ impl Driver {
             trouble: Trouble::default(),
             gathering,
             published: Default::default(),
-        })
+        };
+        // A server that takes tokens takes none that were issued before now.
+        driver.tell_unix_time();
+        Ok(driver)
+    }
+
+    fn tell_unix_time(&mut self) {
+        if self.endpoint.wants_unix_time() {
+            self.endpoint.handle_unix_time(self.clock.unix_time());
+        }
     }
 
     /// Whether datagrams were left in the socket when the last turn ended.
@@ -167,6 +177,7 @@ impl Driver {
         if is_writable && self.blocked.is_some() {
             self.retry_blocked()?;
         }
+        self.tell_unix_time();
         self.receive(now)?;
         self.take_commands(now);
         self.handle_due(now)?;
@@ -228,6 +239,19 @@ impl Driver {
         self.touched.clear();
         for change in batch.changes.drain(..) {
             self.change_conditions(now, change);
+        }
+        if let Some(information) = batch.information.take() {
+            self.endpoint.set_information(information);
+        }
+        for RateCap { peer, rate } in batch.caps.drain(..) {
+            self.endpoint.set_rate_max(peer, rate);
+        }
+        for Judged { peer, verdict } in batch.judged.drain(..) {
+            // Its time may be up in the meantime; then `Disconnected` is on its way to the game.
+            let _ = match verdict {
+                Verdict::Accept(user_data) => self.endpoint.accept(now, peer, user_data),
+                Verdict::Refuse(refusal) => self.endpoint.refuse(now, peer, refusal),
+            };
         }
         for command in batch.commands.drain(..) {
             self.obey(now, command, &batch.targets, &batch.arenas);
@@ -489,11 +513,12 @@ impl Driver {
         let outbox: &Mutex<_> = &self.shared.outbox;
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(connector) = &mut self.connector
-                && !connector.filter(now, &event, &mut self.endpoint)
+                && !connector.filter(now, &event)
             {
                 continue;
             }
             match &event {
+                Event::Admission { peer, .. } => outbox.lock().insert_applicant(*peer),
                 Event::Connected { peer, info } => {
                     log::info!("{peer} connected from {} as number {}", info.remote, info.number);
                     if let Some(connection) = self.endpoint.connection(*peer) {
@@ -593,6 +618,8 @@ impl Driver {
         for peer in peers {
             self.endpoint.disconnect(now, peer, mode, farewell.clone());
         }
+        self.endpoint.refuse_applicants(now, Reason::Shutdown);
+        self.endpoint.abandon_unconfirmed(now);
         self.endpoint.set_admitting(false);
         self.flush(now)
     }

@@ -29,6 +29,8 @@ use tme_core::crypto::keys::PublicKey;
 use tme_core::crypto::suite::Suite;
 use tme_core::endpoint::{Endpoint, EndpointConfig};
 use tme_core::handshake::client::ClientHandshakeConfig;
+use tme_core::handshake::datagram::Information;
+use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
 use crate::clock::Clock;
@@ -43,7 +45,7 @@ use driver::{Driver, DriverParts};
 pub use echo::Echo;
 pub use message::MessageBytes;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
-use outbox::{Change, Ending};
+use outbox::{Change, Ending, Judged, RateCap, Verdict};
 use rebind::Socket;
 pub use shared::EngineStatistics;
 use shared::{Shared, StopRequest, Taken};
@@ -538,6 +540,43 @@ impl Handle {
             self.shared.handle_command();
         }
         is_known
+    }
+
+    /// Sets how many bytes of UDP payload may leave for a peer in a second, at least 1,200; `None` leaves it to the path.
+    /// `false`: nobody has this id (any more).
+    pub fn set_rate_cap(&self, peer: PeerId, rate: Option<u64>) -> bool {
+        let is_known = self.shared.outbox.lock().set_rate_cap(RateCap { peer, rate });
+        if is_known {
+            self.shared.handle_command();
+        }
+        is_known
+    }
+
+    /// Changes what those are told who only ask what this server is.
+    pub fn set_information(&self, information: Information) {
+        self.shared.outbox.lock().set_information(information);
+        self.shared.handle_command();
+    }
+
+    /// Lets a client in that [`Event::Admission`] has asked about; `user_data` reaches its game. `false`: nobody asks under
+    /// this id (any more).
+    pub fn accept(&self, peer: PeerId, user_data: UserData) -> bool {
+        self.judge(peer, Verdict::Accept(user_data))
+    }
+
+    /// Turns a client away that [`Event::Admission`] has asked about. `false`: nobody asks under this id (any more).
+    pub fn refuse(&self, peer: PeerId, refusal: Refusal) -> bool {
+        self.judge(peer, Verdict::Refuse(refusal))
+    }
+
+    fn judge(&self, peer: PeerId, verdict: Verdict) -> bool {
+        let is_asked = self.shared.outbox.lock().judge(Judged { peer, verdict });
+        if is_asked {
+            // Somebody waits for it: it does not gather with messages.
+            self.shared.handle_command();
+            self.shared.ask_flush();
+        }
+        is_asked
     }
 
     /// Switches modelled network conditions towards a peer on, changes them, or (`None`) off.

@@ -12,6 +12,8 @@ use tme_core::connection::{
     SendBudget, SendError, SendOptions,
 };
 use tme_core::crypto::keys::PublicKey;
+use tme_core::handshake::datagram::Information;
+use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
@@ -51,6 +53,27 @@ pub(super) struct Ending {
     pub farewell: Farewell,
 }
 
+/// What the game says of somebody who asks to be let in.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Accept(UserData),
+    Refuse(Refusal),
+}
+
+/// A decision about an applicant.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub peer: PeerId,
+    pub verdict: Verdict,
+}
+
+/// How much may leave for a peer in a second.
+#[derive(Debug)]
+pub(super) struct RateCap {
+    pub peer: PeerId,
+    pub rate: Option<u64>,
+}
+
 /// A change of the modelled network towards a peer.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -77,6 +100,12 @@ pub(super) struct Batch {
     pub endings: Vec<Ending>,
     /// Obeyed before the messages; the newest per peer and direction.
     pub changes: Vec<Change>,
+    /// Obeyed before the messages; the newest per peer.
+    pub caps: Vec<RateCap>,
+    /// Obeyed before the messages; the newest.
+    pub information: Option<Information>,
+    /// Obeyed before the messages; one per applicant.
+    pub judged: Vec<Judged>,
     pub targets: Vec<PeerId>,
     /// Bytes of copied messages. Each is unshared while it stands here.
     pub arenas: Vec<Arc<Vec<u8>>>,
@@ -159,6 +188,8 @@ pub(super) struct Outbox {
     /// By slot.
     peers: Vec<Option<PeerEntry>>,
     by_number: BTreeMap<u32, PeerId>,
+    /// Clients about whom the game has been asked and has not answered.
+    applicants: BTreeSet<PeerId>,
     pub pending: Batch,
     arenas: Arenas,
     /// Peers refused only because the outbox was full: nothing about them need change when it is emptied.
@@ -354,6 +385,32 @@ impl Outbox {
         true
     }
 
+    /// Decides about an applicant. `false`: nobody asks under this id (any more).
+    pub fn judge(&mut self, judged: Judged) -> bool {
+        let is_asked = self.applicants.remove(&judged.peer);
+        if is_asked {
+            self.pending.judged.push(judged);
+        }
+        is_asked
+    }
+
+    /// Limits what leaves for a peer; replaces what was asked for before. `false`: nobody has this id.
+    pub fn set_rate_cap(&mut self, cap: RateCap) -> bool {
+        if self.entry(cap.peer).is_none() {
+            return false;
+        }
+        match self.pending.caps.iter_mut().find(|pending| pending.peer == cap.peer) {
+            Some(pending) => *pending = cap,
+            None => self.pending.caps.push(cap),
+        }
+        true
+    }
+
+    /// Changes what queries are answered with.
+    pub fn set_information(&mut self, information: Information) {
+        self.pending.information = Some(information);
+    }
+
     /// Asks for other network conditions; replaces what was asked for before.
     pub fn set_conditions(&mut self, change: Change) {
         if self.entry(change.peer).is_none() {
@@ -452,6 +509,7 @@ impl Outbox {
     pub fn clear_peers(&mut self) {
         self.peers.clear();
         self.by_number.clear();
+        self.applicants.clear();
     }
 
     /// Gives a batch's arenas back for the next one.
@@ -496,7 +554,13 @@ impl Outbox {
         }
     }
 
+    /// The game is being asked about a client.
+    pub fn insert_applicant(&mut self, peer: PeerId) {
+        self.applicants.insert(peer);
+    }
+
     pub fn remove_peer(&mut self, peer: PeerId) -> Option<SocketAddr> {
+        self.applicants.remove(&peer);
         let entry = self.peers.get_mut(peer.slot())?.take_if(|entry| entry.peer == peer)?;
         self.by_number.remove(&entry.number);
         Some(entry.remote)

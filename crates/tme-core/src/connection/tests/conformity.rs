@@ -42,6 +42,7 @@ impl Victim {
                 number: 2,
                 key: None,
                 is_first_use: false,
+                token: None,
                 user_data: Payload::empty(),
             }),
         };

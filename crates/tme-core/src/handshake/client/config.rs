@@ -8,6 +8,7 @@ use crate::crypto::suite::SuiteSet;
 use crate::handshake::datagram::Versions;
 use crate::handshake::parameters::{ConnectionId, LimitError, Limits, SchemaHashes, UserData};
 use crate::time::Duration;
+use crate::token::SealedToken;
 
 /// Time before a datagram of the handshake is first repeated, unless set otherwise.
 pub const RESEND_AFTER: Duration = Duration::from_millis(250);
@@ -53,6 +54,8 @@ pub struct ClientHandshakeConfig {
     pub suites: SuiteSet,
     /// What this side is willing to receive.
     pub limits: Limits,
+    /// What the game's backend gave the player to connect with. Default none.
+    pub token: Option<SealedToken>,
     /// Bytes for the server's game. Default none.
     pub user_data: UserData,
     /// Message schemas to compare. Default none.
@@ -77,6 +80,7 @@ impl ClientHandshakeConfig {
             channels: None,
             suites: SuiteSet::default(),
             limits: Limits::default(),
+            token: None,
             user_data: UserData::default(),
             schema_hashes: SchemaHashes::default(),
             connection_id,
@@ -92,6 +96,9 @@ impl ClientHandshakeConfig {
         }
         if self.suites.is_plaintext() && self.identity.is_some() {
             return Err(ClientConfigError::IdentityOverPlaintext);
+        }
+        if self.suites.is_plaintext() && self.token.is_some() {
+            return Err(ClientConfigError::TokenOverPlaintext);
         }
         if self.resend_after.is_zero() {
             return Err(ClientConfigError::NoResendTime);
@@ -109,6 +116,8 @@ pub enum ClientConfigError {
     NothingPinned,
     /// Packets that anybody can write prove no identity.
     IdentityOverPlaintext,
+    /// No server takes a token in plaintext.
+    TokenOverPlaintext,
     /// Repeating without waiting would flood the network.
     NoResendTime,
 }
@@ -121,6 +130,9 @@ impl fmt::Display for ClientConfigError {
             Self::IdentityOverPlaintext => f.write_str(
                 "an identity cannot be used in plaintext; offer a cipher or leave the identity out",
             ),
+            Self::TokenOverPlaintext => {
+                f.write_str("a token cannot be used in plaintext; offer a cipher or leave the token out")
+            }
             Self::NoResendTime => f.write_str("the time before a repetition must not be zero"),
         }
     }

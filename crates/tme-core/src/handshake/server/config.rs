@@ -8,6 +8,7 @@ use crate::crypto::suite::{Suite, SuitePreference, SuiteSet};
 use crate::handshake::datagram::Versions;
 use crate::handshake::parameters::{LimitError, Limits, SchemaHashes};
 use crate::time::Duration;
+use crate::token::{ServerName, TokenKey};
 
 /// Whether clients must prove an identity key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,51 @@ pub enum IdentityPolicy {
     Optional,
     /// Clients without one are refused (reason 5).
     Required,
+}
+
+/// Most token keys of one server.
+pub const TOKEN_KEYS_MAX: usize = 16;
+
+/// Whether clients must have a connect token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenRequirement {
+    /// Clients may have one.
+    #[default]
+    Optional,
+    /// Clients without one are refused (reason 10).
+    Required,
+}
+
+/// Which connect tokens a server takes. By default it holds no key and takes none.
+#[derive(Clone, Debug)]
+pub struct TokenPolicy {
+    /// The keys that seal tokens: at most 16, and two while one is being replaced.
+    pub keys: Vec<TokenKey>,
+    /// Whether clients must have a token. Default optional.
+    pub requirement: TokenRequirement,
+    /// What the server is called in tokens for it alone. Default nothing.
+    pub server_name: Option<ServerName>,
+    /// How much later than now a token may say that it was issued, because clocks differ. Default 5 s.
+    pub clock_tolerance: Duration,
+    /// Tokens issued so long before the server started are taken, too. A token used in an earlier run can then be used
+    /// again, unless the earlier run ended before that time. Default zero.
+    pub issued_before_start: Duration,
+    /// Used tokens remembered. Beyond it the one issued first is forgotten, and none issued as early is taken any more.
+    /// Default 65,536, about 10 MB.
+    pub used_max: usize,
+}
+
+impl Default for TokenPolicy {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            requirement: TokenRequirement::default(),
+            server_name: None,
+            clock_tolerance: Duration::from_secs(5),
+            issued_before_start: Duration::ZERO,
+            used_max: 65_536,
+        }
+    }
 }
 
 /// Where a server says that it is too busy (reason 3).
@@ -62,6 +108,8 @@ pub struct ServerHandshakeConfig {
     pub suites: SuitePreference,
     /// Whether clients must prove an identity. Default optional.
     pub identity: IdentityPolicy,
+    /// Which connect tokens are taken. Default none.
+    pub tokens: TokenPolicy,
     /// Message schemas to compare. Default none.
     pub schema_hashes: SchemaHashes,
     /// What this side is willing to receive.
@@ -81,6 +129,7 @@ impl ServerHandshakeConfig {
             channels,
             suites: SuitePreference::default(),
             identity: IdentityPolicy::default(),
+            tokens: TokenPolicy::default(),
             schema_hashes: SchemaHashes::default(),
             limits: Limits::default(),
             busy: BusyLimits::default(),
@@ -94,6 +143,13 @@ impl ServerHandshakeConfig {
             debug_assert_eq!(self.suites.choose(SuiteSet::PLAINTEXT), Some(Suite::Plaintext));
             return Err(ServerConfigError::IdentityOverPlaintext);
         }
+        let is_token_required = self.tokens.requirement == TokenRequirement::Required;
+        match self.tokens.keys.len() {
+            0 if is_token_required => return Err(ServerConfigError::NoTokenKey),
+            count if count > TOKEN_KEYS_MAX => return Err(ServerConfigError::TooManyTokenKeys { count }),
+            count if count > 0 && is_plaintext_only => return Err(ServerConfigError::TokenOverPlaintext),
+            _ => {}
+        }
         Ok(())
     }
 }
@@ -105,6 +161,15 @@ pub enum ServerConfigError {
     Limit(LimitError),
     /// Packets that anybody can write prove no identity.
     IdentityOverPlaintext,
+    /// Tokens are required, and no key could open one.
+    NoTokenKey,
+    /// More keys than a server tries.
+    TooManyTokenKeys {
+        /// How many.
+        count: usize,
+    },
+    /// What anybody can read and write along is no place for tokens.
+    TokenOverPlaintext,
 }
 
 impl fmt::Display for ServerConfigError {
@@ -113,6 +178,13 @@ impl fmt::Display for ServerConfigError {
             Self::Limit(error) => error.fmt(f),
             Self::IdentityOverPlaintext => {
                 f.write_str("an identity cannot be required in plaintext; allow a cipher or make it optional")
+            }
+            Self::NoTokenKey => f.write_str("tokens are required, but there is no key to open them with"),
+            Self::TooManyTokenKeys { count } => {
+                write!(f, "{count} token keys exceed the limit of {TOKEN_KEYS_MAX}")
+            }
+            Self::TokenOverPlaintext => {
+                f.write_str("tokens are not taken in plaintext; allow a cipher or leave the token keys out")
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::tokens::Valid;
 use super::{AnswerDatagrams, AttemptId};
 use crate::crypto::SessionSecrets;
 use crate::crypto::keys::PublicKey;
@@ -11,6 +12,7 @@ use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::Suite;
 use crate::handshake::datagram::Offer;
 use crate::handshake::parameters::{ClientParameters, ConnectionId, Limits, PeerNumber, UserData};
+use crate::token::Token;
 
 /// Somebody whose address is proven asks to connect. To be handed to
 /// [`ServerHandshake::accept`](super::ServerHandshake::accept) or
@@ -24,6 +26,7 @@ pub struct ConnectRequest {
     pub(super) version: u16,
     pub(super) suite: Suite,
     pub(super) parameters: ClientParameters,
+    pub(super) token: Option<Box<Valid>>,
     pub(super) identity: Option<PublicKey>,
     pub(super) noise: Noise,
 }
@@ -45,6 +48,12 @@ impl ConnectRequest {
     #[must_use]
     pub const fn identity(&self) -> Option<PublicKey> {
         self.identity
+    }
+
+    /// The client's connect token, if it has one. It can be used, and is used up by the client's first data packet.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref().map(|valid| &valid.token)
     }
 
     /// Bytes from the client's game.
@@ -113,6 +122,8 @@ pub struct Accepted {
     pub remote_limits: Limits,
     /// The client's identity key, if it uses one.
     pub identity: Option<PublicKey>,
+    /// The client's connect token, if it has one.
+    pub token: Option<Token>,
     /// Bytes from the client's game.
     pub user_data: UserData,
 }

@@ -2,11 +2,12 @@
 
 use crate::handshake::drops::DropCounts;
 use crate::handshake::reason::Reason;
+use crate::token::TokenProblem;
 
 /// Highest reason of a refusal; closings begin at 100.
 const REFUSAL_REASON_MAX: usize = 13;
 
-/// Counts since the server began; the last two are of the moment.
+/// Counts since the server began; some are of the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandshakeStatistics {
     /// Well-formed HELLOs received.
@@ -33,6 +34,9 @@ pub struct HandshakeStatistics {
     pub attempts: usize,
     /// Connections not yet forgotten.
     pub connections: usize,
+    /// Used connect tokens remembered.
+    pub tokens_remembered: usize,
+    token_problems: [u64; TokenProblem::ALL.len()],
     refusals: [u64; REFUSAL_REASON_MAX + 1],
 }
 
@@ -42,6 +46,16 @@ impl HandshakeStatistics {
     #[must_use]
     pub fn refused(&self, reason: Reason) -> u64 {
         self.refusals[Self::slot(reason)]
+    }
+
+    /// Clients turned away because of their token, when they asked or when they were about to be connected.
+    #[must_use]
+    pub const fn token_problems(&self, problem: TokenProblem) -> u64 {
+        self.token_problems[problem as usize]
+    }
+
+    pub(super) fn count_token_problem(&mut self, problem: TokenProblem) {
+        self.token_problems[problem as usize] += 1;
     }
 
     /// All refusals.

@@ -21,7 +21,7 @@ fn repeated_and_replayed_connects_cost_no_second_key_exchange() {
     }
     assert_eq!(world.accepted.len(), 1);
     let id = world.accepted[0].id;
-    world.server.confirm(&id);
+    world.server.confirm(&id).unwrap();
     assert!(world.deliver_to_server(&connect).is_empty(), "a client that is connected has its answer");
     world.server.forget(world.now, &id);
     assert!(world.deliver_to_server(&connect).is_empty(), "not even after the connection ended");

@@ -144,6 +144,7 @@ fn parameters_with(extension: u64, bytes: usize) -> Vec<u8> {
     let parameters = ClientParameters {
         connection_id: ConnectionId::new(7).unwrap(),
         limits: Limits::default(),
+        token: None,
         user_data: UserData::default(),
         schema_hashes: SchemaHashes::default(),
     };
@@ -188,7 +189,9 @@ fn parameters_that_cannot_be_used_are_refused_encrypted() {
     long.push(0);
     let cases = [
         (parameters_with(1_001, 3), Reason::Extension, "extension 1001"),
-        (parameters_with(1, 3), Reason::Extension, "extension 1 "),
+        (parameters_with(3, 3), Reason::Extension, "extension 3 "),
+        (parameters_with(1, 3), Reason::Token, "invalid"),
+        (parameters_with(1, 701), Reason::Parameters, "parameters"),
         (parameters_with(2, 513), Reason::Parameters, "parameters"),
         (parameters_with(5, 13), Reason::Parameters, "parameters"),
         (small, Reason::Parameters, "largest reliable message in bytes of 1 "),

@@ -8,11 +8,13 @@ use crate::crypto::suite::Suite;
 use crate::handshake::parameters::*;
 use crate::handshake::reason::Reason;
 use crate::random::Random;
+use crate::token::SealedToken;
 
 fn client_parameters() -> ClientParameters {
     ClientParameters {
         connection_id: ConnectionId::new(u32::MAX).unwrap(),
         limits: Limits::default(),
+        token: SealedToken::from_bytes([2; 700]),
         user_data: UserData::new(vec![1; 512]).unwrap(),
         schema_hashes: SchemaHashes::new((0..8).map(|tag| SchemaHash { tag, hash: 9 }).collect()).unwrap(),
     }
@@ -150,6 +152,7 @@ fn put_extensions(payload: &mut Vec<u8>, extensions: &[(u64, &[u8])]) {
 fn encoded_with_extensions(extensions: &[(u64, &[u8])]) -> Vec<u8> {
     let mut encoded = Vec::new();
     let plain = ClientParameters {
+        token: None,
         user_data: UserData::default(),
         schema_hashes: SchemaHashes::default(),
         ..client_parameters()
@@ -173,13 +176,13 @@ fn what_cannot_be_parsed_is_refused_as_such_even_behind_an_unknown_extension() {
 }
 
 #[test]
-fn schema_hashes_from_a_server_are_an_unknown_extension() {
-    for content in [&[][..], &[1; 12], &[1; 11]] {
+fn what_only_clients_send_is_an_unknown_extension_from_a_server() {
+    for (extension, content) in [(1, &[1; 40][..]), (5, &[]), (5, &[1; 12]), (5, &[1; 11])] {
         let mut encoded = Vec::new();
         answers()[0].encode(&mut encoded);
-        put_extensions(&mut encoded, &[(5, content)]);
+        put_extensions(&mut encoded, &[(extension, content)]);
         let refused = ServerAnswer::decode(&encoded).unwrap_err();
-        assert_eq!(refused, ParameterError::UnknownCritical { extension: 5 }, "{content:?}");
+        assert_eq!(refused, ParameterError::UnknownCritical { extension }, "{content:?}");
     }
 }
 
@@ -187,12 +190,14 @@ fn schema_hashes_from_a_server_are_an_unknown_extension() {
 fn unknown_extensions_are_skipped_if_even_and_refused_if_odd() {
     let known = with_extensions(&[(0, b"x"), (2, b"user"), (4, b""), (u64::MAX - 1, b"far")]).unwrap();
     assert_eq!(known.user_data.as_bytes(), b"user");
-    for extension in [1, 3, 7, u64::MAX] {
+    for extension in [3, 7, u64::MAX] {
         let result = with_extensions(&[(0, b""), (extension, b"what")]);
         assert_eq!(result, Err(ParameterError::UnknownCritical { extension }));
     }
     let malformed = Err(ParameterError::Malformed(DecodeError::OutOfRange));
-    let cases: [&[(u64, &[u8])]; 6] = [
+    let cases: [&[(u64, &[u8])]; 8] = [
+        &[(1, b"")],
+        &[(1, &[0; 701])],
         &[(2, b""), (2, b"")],
         &[(4, b""), (2, b"")],
         &[(7, b""), (2, b"")],
