@@ -47,6 +47,9 @@ typedef struct TmeClient TmeClient;
 /** The bytes of a message: retained from an event, or made to be sent. Outlives the handle it came from. */
 typedef struct TmeMessage TmeMessage;
 
+/** Asks servers what they are. Made by tme_querier_create, ended by tme_querier_destroy. */
+typedef struct TmeQuerier TmeQuerier;
+
 /** A server. Made by tme_server_create, ended by tme_server_destroy. */
 typedef struct TmeServer TmeServer;
 
@@ -70,6 +73,16 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_CONDITIONS (-6)
 /** This process has a log sink already. */
 #define TME_ERROR_ALREADY_INSTALLED (-7)
+/** This cannot be a connect token: no user, too much of something, a hint without a port. */
+#define TME_ERROR_TOKEN (-8)
+/** A text is no sealed token, or not one of the key given. */
+#define TME_ERROR_TOKEN_TEXT (-9)
+/** The name of a server that is asked leads to no address that can be reached from here. */
+#define TME_ERROR_UNRESOLVED (-10)
+/** A server that was asked has not answered in time. Retry later. */
+#define TME_ERROR_NO_ANSWER (-11)
+/** 1,024 servers are being asked. Retry after an answer. */
+#define TME_ERROR_TOO_MANY_QUERIES (-12)
 /** The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later. */
 #define TME_ERROR_BIND (-101)
 /** The system refuses what an engine needs: file handles, threads, randomness. Retry later. */
@@ -98,7 +111,7 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_NULL (-301)
 /** The pointer is not a handle of this kind: a client where a server belongs. */
 #define TME_ERROR_HANDLE (-302)
-/** struct_size is below that of the first version, or larger than any struct will be. */
+/** struct_size is none that the struct ever had, or larger than any struct will be. */
 #define TME_ERROR_STRUCT_SIZE (-303)
 /** A field this library is too old to know is not zero. Retry with a newer library. */
 #define TME_ERROR_STRUCT_TAIL (-304)
@@ -126,6 +139,8 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_NOT_WRITABLE (-405)
 /** Nothing has been measured yet. Retry some 100 ms later. */
 #define TME_ERROR_NO_FIGURES (-406)
+/** No event of the querier's newest poll has this id. Ask before the next poll. */
+#define TME_ERROR_UNKNOWN_QUERY (-407)
 /** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
 #define TME_ERROR_INTERNAL (-501)
 
@@ -152,6 +167,451 @@ TME_C_API const char *tme_result_string(TmeResult result);
  * Since: 0.1
  */
 TME_C_API TmeResult tme_last_error(char *buffer, size_t capacity, size_t *needed);
+
+/* ---- Messages: bytes that are kept, passed on or filled in place ----------------------------- */
+
+/** Names the data of an event until the next poll of its handle. 0 names nothing. */
+typedef uint64_t TmeMessageId;
+
+/**
+ * Makes a message of `length` zero bytes to be filled and sent without a copy.
+ *
+ * Parameters: `length`, at most 16 MiB; `message` gets the message.
+ * Ownership: the caller's, until a send takes it; tme_message_release gives it back.
+ * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_create(size_t length, TmeMessage **message);
+
+/**
+ * Keeps the data of an event beyond the next poll.
+ *
+ * Nothing is copied, except messages up to 512 bytes, which would hold on to their neighbours.
+ *
+ * Parameters: `id`, the field `message` of an event; `message` gets the message.
+ * Ownership: the caller's; tme_message_release gives it back, or a send takes it.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_MESSAGE if the handle was polled again or destroyed; TME_ERROR_TOO_MANY_RETAINED;
+ * TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_retain(TmeMessageId id, TmeMessage **message);
+
+/**
+ * Makes a second owner of the same bytes, for instance to send them twice. Neither is writable afterwards.
+ *
+ * Parameters: `copy` gets the second message.
+ * Ownership: both are the caller's.
+ * Returns: TME_OK; TME_ERROR_TOO_MANY_RETAINED, if the message was retained and its handle's limit is reached;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_clone(const TmeMessage *message, TmeMessage **copy);
+
+/**
+ * Gives a message back.
+ *
+ * Parameters: `message`; NULL does nothing.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_release(TmeMessage *message);
+
+/**
+ * The bytes of a message.
+ *
+ * Parameters: `data` gets where they are, NULL if there are none; `length` gets how many. They live as long as the message.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_bytes(const TmeMessage *message, const void **data, size_t *length);
+
+/**
+ * Where the bytes of a made message are to be written, until it is sent or cloned.
+ *
+ * Parameters: `data` gets where, NULL if there are none; `length` gets how many.
+ * Returns: TME_OK; TME_ERROR_NOT_WRITABLE; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any, one at a time per message.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_t *length);
+
+/* ---- Reasons: why a connection was refused or ended ------------------------------------------ */
+
+/** No protocol version in common. */
+#define TME_REASON_VERSION 1u
+/** The server runs another game. */
+#define TME_REASON_APPLICATION 2u
+/** Too many handshakes at the moment. */
+#define TME_REASON_BUSY 3u
+/** No cipher in common, or only one side allows plaintext. */
+#define TME_REASON_SUITES 4u
+/** The server takes only clients with an identity key. */
+#define TME_REASON_IDENTITY_REQUIRED 5u
+/** The channel tables differ. */
+#define TME_REASON_CHANNEL_TABLE 6u
+/** The server is full. */
+#define TME_REASON_FULL 7u
+/** The player is banned. */
+#define TME_REASON_BANNED 8u
+/** The game refused. */
+#define TME_REASON_DENIED 9u
+/** The connect token is missing, invalid, expired or used. */
+#define TME_REASON_TOKEN 10u
+/** The server did not understand a critical extension. */
+#define TME_REASON_EXTENSION 11u
+/** A parameter is outside its range. */
+#define TME_REASON_PARAMETERS 12u
+/** A schema both sides have differs. */
+#define TME_REASON_SCHEMA 13u
+/** The application closed the connection. */
+#define TME_REASON_CLOSED 100u
+/** The server shut down. */
+#define TME_REASON_SHUTDOWN 101u
+/** The player was kicked. */
+#define TME_REASON_KICKED 102u
+/** A newer connection of the same identity took over. */
+#define TME_REASON_REPLACED 103u
+/** The other side broke the protocol. */
+#define TME_REASON_PROTOCOL_VIOLATION 104u
+/** The other side sent more than it was granted. */
+#define TME_REASON_FLOW_CONTROL 105u
+/** Too many forged packets for one key. */
+#define TME_REASON_KEY_EXHAUSTED 106u
+/** The other side lost the connection's state, for instance by a restart. */
+#define TME_REASON_RESET 107u
+/** Nothing was heard for the idle time-out. */
+#define TME_REASON_TIMED_OUT 108u
+/** An internal error. */
+#define TME_REASON_INTERNAL 109u
+/** No answer while connecting. */
+#define TME_REASON_CONNECT_TIMED_OUT 110u
+/** Given up on this side before the connection was established. */
+#define TME_REASON_ABORTED 111u
+/** The server's name could not be turned into an address. */
+#define TME_REASON_UNRESOLVED 112u
+/** Only a server answered whose key is not trusted. */
+#define TME_REASON_UNTRUSTED_KEY 113u
+
+/**
+ * A constant text for a reason; it says what the reader can do.
+ *
+ * Parameters: `reason`, anything; unknown numbers get a general text.
+ * Returns: a text that is never NULL and never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_reason_string(uint32_t reason);
+
+/* ---- Events: what polling gives -------------------------------------------------------------- */
+
+/** A peer is connected: messages can be sent and will come. */
+#define TME_EVENT_CONNECTED 1u
+/** A message came. */
+#define TME_EVENT_MESSAGE 2u
+/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
+#define TME_EVENT_WRITABLE 3u
+/** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
+#define TME_EVENT_INTERRUPTED 4u
+/** The peer is heard again. */
+#define TME_EVENT_RESUMED 5u
+/** The connection is over, or was never made. The peer's id names nobody from now on. */
+#define TME_EVENT_DISCONNECTED 6u
+
+/**
+ * Somebody asks to be let in (with TME_CONFIG_ASK or TME_NEWCOMERS_ASK); answer by tme_server_accept or tme_server_refuse.
+ * CONNECTED or DISCONNECTED follows in any case.
+ */
+#define TME_EVENT_ADMISSION 9u
+
+/** A server that was asked what it is has answered, or has not. */
+#define TME_EVENT_SERVER_INFO 12u
+/** At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address. */
+#define TME_EVENT_ADDRESS_CHANGED 10u
+/** CONNECTED, ADMISSION: the other side has a key, which the peer's info tells. */
+#define TME_EVENT_FLAG_HAS_KEY 1u
+/** CONNECTED at a client with known hosts: this server was not known before. */
+#define TME_EVENT_FLAG_FIRST_USE 2u
+/** DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did. */
+#define TME_EVENT_FLAG_REMOTE 4u
+/** DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server. */
+#define TME_EVENT_FLAG_UNAUTHENTICATED 8u
+/** CONNECTED at a server, ADMISSION: the client has a connect token, which tme_server_peer_token tells. */
+#define TME_EVENT_FLAG_HAS_TOKEN 16u
+
+/** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
+typedef uint64_t TmePeer;
+
+/**
+ * One piece of news. Which fields mean something depends on `type`; the others are 0.
+ *
+ * `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
+ * Skip kinds you do not know: newer libraries have more.
+ */
+typedef struct TmeEvent {
+    /** TME_EVENT_... */
+    uint32_t type;
+    /** TME_EVENT_FLAG_..., by kind. */
+    uint32_t flags;
+    /** Whom it is about; 0 if nobody. */
+    TmePeer peer;
+    /** TME_REASON_... (DISCONNECTED; SERVER_INFO, where it is 0 if the server has answered). */
+    uint32_t reason;
+    /** The channel's id (MESSAGE, WRITABLE). */
+    uint32_t channel;
+    /**
+     * MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
+     * TME_REASON_TOKEN a TME_TOKEN_PROBLEM_... ADMISSION: the peer that is connected with the same identity, or 0.
+     * SERVER_INFO: the query.
+     */
+    uint64_t token;
+    /**
+     * The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
+     * (DISCONNECTED, SERVER_INFO). NULL if there are none.
+     */
+    const uint8_t *data;
+    /** Bytes in `data`. */
+    size_t length;
+    /** Names the data for tme_message_retain; 0 if there is none. */
+    TmeMessageId message;
+    /** 0. */
+    uint64_t reserved;
+} TmeEvent;
+
+/**
+ * A constant name for a kind of event, such as "connected".
+ *
+ * Parameters: `type`, anything; unknown kinds are "unknown".
+ * Returns: a text that is never NULL and never goes away.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API const char *tme_event_string(uint32_t type);
+
+/* ---- Connect tokens: made by a backend, carried by a client, required by a server ------------ */
+
+/** Bytes that the text of a sealed token takes at most, its NUL included. */
+#define TME_TOKEN_TEXT_BYTES 935
+/** Longest user data of a token, in bytes. */
+#define TME_TOKEN_USER_DATA_BYTES_MAX 256u
+/** The server requires a connect token and there was none. */
+#define TME_TOKEN_PROBLEM_MISSING 1u
+/** No key of the server opens it, it is damaged, or the server takes no tokens. */
+#define TME_TOKEN_PROBLEM_INVALID 2u
+/** It is for another server. */
+#define TME_TOKEN_PROBLEM_WRONG_AUDIENCE 3u
+/** It was issued later than the server's clock says it is now. */
+#define TME_TOKEN_PROBLEM_NOT_YET_VALID 4u
+/** It has expired, or is older than what the server remembers. */
+#define TME_TOKEN_PROBLEM_EXPIRED 5u
+/** Somebody has connected with it. */
+#define TME_TOKEN_PROBLEM_USED 6u
+
+/** What a connect token says. All zero but for `struct_size` where there is none: a user has at least one byte. */
+typedef struct TmeTokenInfo {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** Bytes in `user`, 1-64. */
+    uint32_t user_bytes;
+    /** Who the player is, with a NUL after it. Usually text; the backend may have put any bytes there. */
+    char user[72];
+    /** When it was issued, in seconds since 1970-01-01 UTC. */
+    uint64_t issued;
+    /** When it expires. A token that has let its player in is used up: nothing depends on it any more. */
+    uint64_t expires;
+    /** Bytes in `user_data`, at most 256. */
+    uint32_t user_data_bytes;
+    /** 0. */
+    uint32_t reserved;
+    /** What the backend has added for the server's game. */
+    uint8_t user_data[256];
+} TmeTokenInfo;
+
+/** What a backend says of a player. tme_token_config_init fills in the defaults; what is zero takes its default. */
+typedef struct TmeTokenConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Who the player is: a text of 1-64 bytes, a number in decimal digits. There is no default. */
+    const char *user;
+    /** Name of the only server that may take it, as its config has it. Default: any server that has the token key. */
+    const char *server_name;
+    /** Public key of the only server that may take it, 64 hexadecimal digits. Not together with `server_name`. */
+    const char *server_key;
+    /**
+     * Where the client could find a server: at most eight addresses with ports, separated by commas, best first. Not
+     * secret. Default: none.
+     */
+    const char *hints;
+    /** Bytes for the server's game. Encrypted. */
+    const void *user_data;
+    /** How many, at most 256. */
+    uint32_t user_data_bytes;
+    /** Seconds until it expires; it only has to last until the player has connected. Default 300. */
+    uint32_t lifetime_s;
+    /** When it is issued, in seconds since 1970-01-01 UTC. Default: now. */
+    uint64_t issued;
+} TmeTokenConfig;
+
+/**
+ * Makes a token key from the system's randomness: backend and servers share it, and nobody else has it.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets 64 hexadecimal digits; `needed` (may be NULL) gets 65. Keep it secret:
+ * whoever has it can make a token for any player.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_SYSTEM if the system has no randomness.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_token_key_generate(char *buffer, size_t capacity, size_t *needed);
+
+/**
+ * Fills in the defaults of a token.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_token_config_init(TmeTokenConfig *config, size_t struct_size);
+
+/**
+ * Makes a connect token: a backend does so for a player who has signed in, and gives it to his client.
+ *
+ * Parameters: `token_key`, 64 hexadecimal digits; `config`; `buffer` of `capacity` bytes gets the token as text, which
+ * TME_TOKEN_TEXT_BYTES always hold; `needed` (may be NULL) gets the bytes it takes with its NUL. No two are equal.
+ * Returns: TME_OK; TME_ERROR_KEY; TME_ERROR_TOKEN without a user, or with more of something than a token takes;
+ * TME_ERROR_ADDRESS for a hint that is no address; TME_ERROR_CONFIG if it is for two servers;
+ * TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_SYSTEM if the system has no randomness; TME_ERROR_NULL; TME_ERROR_UTF8;
+ * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_token_make(
+    const char *token_key,
+    const TmeTokenConfig *config,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * Opens a connect token with its key, to see what it says. It is not used up, and need not be valid any more.
+ *
+ * Parameters: `token_key`, 64 hexadecimal digits; `token`, its text; `info` of `struct_size` bytes, which must be
+ * `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_KEY; TME_ERROR_TOKEN_TEXT if it is no token, or not one of this key; TME_ERROR_NULL;
+ * TME_ERROR_UTF8; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_token_open(
+    const char *token_key,
+    const char *token,
+    TmeTokenInfo *info,
+    size_t struct_size);
+
+/**
+ * Tells where a server could be found, as the backend thought when it made the token. Nobody proves that to the client.
+ *
+ * Parameters: `token`, its text; `buffer` of `capacity` bytes gets addresses with ports, separated by commas, best first,
+ * or an empty text if there are none; `needed` (may be NULL) gets the bytes it takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_TOKEN_TEXT if it is no token; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_NULL; TME_ERROR_UTF8.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_token_hints(
+    const char *token,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/* ---- Applicants: clients about whom the game is asked, to be let in or not ------------------- */
+
+/** Who asks to be let in. */
+typedef struct TmeApplicantInfo {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Its id, which will be the peer's. */
+    TmePeer peer;
+    /** A peer that is connected with the same identity key, or the same user by a connect token; 0 if there is none. */
+    TmePeer same_identity;
+    /** Its address and port as text. */
+    char address[64];
+    /** Its identity key as 64 hexadecimal digits. Empty if it has none. */
+    char key[72];
+} TmeApplicantInfo;
+
+/**
+ * Lets a client in that TME_EVENT_ADMISSION has asked about.
+ *
+ * TME_EVENT_CONNECTED follows, or TME_EVENT_DISCONNECTED if the client has gone or there is no room any more.
+ *
+ * Parameters: `user_data` of `length` bytes, at most 512, which the client finds in its TME_EVENT_CONNECTED.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER if nobody asks under this id, any more or yet; TME_ERROR_TOO_LARGE;
+ * TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_accept(
+    TmeServer *server,
+    TmePeer peer,
+    const void *user_data,
+    size_t length);
+
+/**
+ * Turns a client away that TME_EVENT_ADMISSION has asked about. It is told at once, by a TME_EVENT_DISCONNECTED.
+ *
+ * TME_EVENT_DISCONNECTED follows here, too.
+ *
+ * Parameters: `reason`, TME_REASON_DENIED, TME_REASON_BANNED or TME_REASON_FULL; `detail` of `length` bytes, at most 512,
+ * an explanation of the game's own.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER if nobody asks under this id, any more or yet; TME_ERROR_ENUM for another
+ * reason; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_refuse(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t reason,
+    const void *detail,
+    size_t length);
+
+/**
+ * Tells who asks to be let in, until that is decided.
+ *
+ * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER if nobody asks under this id, any more or yet; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_applicant_info(
+    const TmeServer *server,
+    TmePeer peer,
+    TmeApplicantInfo *info,
+    size_t struct_size);
+
+/**
+ * Tells what the game's backend says of a player: of one who asks to be let in, and of a peer.
+ *
+ * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`; `user_bytes` is 0 if the client came without a
+ * connect token.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_token(
+    const TmeServer *server,
+    TmePeer peer,
+    TmeTokenInfo *info,
+    size_t struct_size);
 
 /* ---- Channels: how messages are treated ------------------------------------------------------ */
 
@@ -307,148 +767,6 @@ TME_C_API TmeResult tme_conditions_preset(
     TmeConditions *conditions,
     size_t struct_size);
 
-/* ---- Messages: bytes that are kept, passed on or filled in place ----------------------------- */
-
-/** Names the data of an event until the next poll of its handle. 0 names nothing. */
-typedef uint64_t TmeMessageId;
-
-/**
- * Makes a message of `length` zero bytes to be filled and sent without a copy.
- *
- * Parameters: `length`, at most 16 MiB; `message` gets the message.
- * Ownership: the caller's, until a send takes it; tme_message_release gives it back.
- * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_NULL.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_create(size_t length, TmeMessage **message);
-
-/**
- * Keeps the data of an event beyond the next poll.
- *
- * Nothing is copied, except messages up to 512 bytes, which would hold on to their neighbours.
- *
- * Parameters: `id`, the field `message` of an event; `message` gets the message.
- * Ownership: the caller's; tme_message_release gives it back, or a send takes it.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_MESSAGE if the handle was polled again or destroyed; TME_ERROR_TOO_MANY_RETAINED;
- * TME_ERROR_NULL.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_retain(TmeMessageId id, TmeMessage **message);
-
-/**
- * Makes a second owner of the same bytes, for instance to send them twice. Neither is writable afterwards.
- *
- * Parameters: `copy` gets the second message.
- * Ownership: both are the caller's.
- * Returns: TME_OK; TME_ERROR_TOO_MANY_RETAINED, if the message was retained and its handle's limit is reached;
- * TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_clone(const TmeMessage *message, TmeMessage **copy);
-
-/**
- * Gives a message back.
- *
- * Parameters: `message`; NULL does nothing.
- * Returns: TME_OK; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_release(TmeMessage *message);
-
-/**
- * The bytes of a message.
- *
- * Parameters: `data` gets where they are, NULL if there are none; `length` gets how many. They live as long as the message.
- * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_bytes(const TmeMessage *message, const void **data, size_t *length);
-
-/**
- * Where the bytes of a made message are to be written, until it is sent or cloned.
- *
- * Parameters: `data` gets where, NULL if there are none; `length` gets how many.
- * Returns: TME_OK; TME_ERROR_NOT_WRITABLE; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any, one at a time per message.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_t *length);
-
-/* ---- Events: what polling gives -------------------------------------------------------------- */
-
-/** A peer is connected: messages can be sent and will come. */
-#define TME_EVENT_CONNECTED 1u
-/** A message came. */
-#define TME_EVENT_MESSAGE 2u
-/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
-#define TME_EVENT_WRITABLE 3u
-/** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
-#define TME_EVENT_INTERRUPTED 4u
-/** The peer is heard again. */
-#define TME_EVENT_RESUMED 5u
-/** The connection is over, or was never made. The peer's id names nobody from now on. */
-#define TME_EVENT_DISCONNECTED 6u
-/** At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address. */
-#define TME_EVENT_ADDRESS_CHANGED 10u
-/** CONNECTED: the other side has a key, which the peer's info tells. */
-#define TME_EVENT_FLAG_HAS_KEY 1u
-/** CONNECTED at a client with known hosts: this server was not known before. */
-#define TME_EVENT_FLAG_FIRST_USE 2u
-/** DISCONNECTED: the other side ended it, proven. Without this flag and the next, this side did. */
-#define TME_EVENT_FLAG_REMOTE 4u
-/** DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server. */
-#define TME_EVENT_FLAG_UNAUTHENTICATED 8u
-
-/** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
-typedef uint64_t TmePeer;
-
-/**
- * One piece of news. Which fields mean something depends on `type`; the others are 0.
- *
- * `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
- * Skip kinds you do not know: newer libraries have more.
- */
-typedef struct TmeEvent {
-    /** TME_EVENT_... */
-    uint32_t type;
-    /** TME_EVENT_FLAG_..., by kind. */
-    uint32_t flags;
-    /** Whom it is about; 0 if nobody. */
-    TmePeer peer;
-    /** TME_REASON_... (DISCONNECTED). */
-    uint32_t reason;
-    /** The channel's id (MESSAGE, WRITABLE). */
-    uint32_t channel;
-    /** MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code. */
-    uint64_t token;
-    /**
-     * The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
-     * (DISCONNECTED). NULL if there are none.
-     */
-    const uint8_t *data;
-    /** Bytes in `data`. */
-    size_t length;
-    /** Names the data for tme_message_retain; 0 if there is none. */
-    TmeMessageId message;
-    /** 0. */
-    uint64_t reserved;
-} TmeEvent;
-
-/**
- * A constant name for a kind of event, such as "connected".
- *
- * Parameters: `type`, anything; unknown kinds are "unknown".
- * Returns: a text that is never NULL and never goes away.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API const char *tme_event_string(uint32_t type);
-
 /* ---- Settings: what servers, clients and sends are told -------------------------------------- */
 
 /** A network thread does the input and output: connections survive a game that is busy for long. */
@@ -461,6 +779,25 @@ TME_C_API const char *tme_event_string(uint32_t type);
 #define TME_CONGESTION_DELIVERY_RATE 1u
 /** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
 #define TME_CONGESTION_NEW_RENO 2u
+/** Server: only clients with a connect token are admitted. */
+#define TME_CONFIG_REQUIRE_TOKEN 8u
+/** Server: the game is asked about every client that is otherwise entitled, by TME_EVENT_ADMISSION. */
+#define TME_CONFIG_ASK 16u
+/** Server: nobody who only asks what this server is gets an answer. */
+#define TME_CONFIG_NO_QUERIES 32u
+
+/**
+ * The newest connection of a player wins: the older one ends with TME_REASON_REPLACED once the newer is confirmed, also at a
+ * full server. The default.
+ */
+#define TME_NEWCOMERS_REPLACE 1u
+
+/** The older one stays, unless it is interrupted; the newer is refused with TME_REASON_DENIED. */
+#define TME_NEWCOMERS_REFUSE 2u
+/** The game is asked by TME_EVENT_ADMISSION; if it accepts, the newest wins. */
+#define TME_NEWCOMERS_ASK 3u
+/** Both stay. */
+#define TME_NEWCOMERS_ALLOW 4u
 /** Everything queued leaves at once. */
 #define TME_SEND_FLUSH 1u
 
@@ -521,6 +858,10 @@ typedef struct TmeClientConfig {
     uint32_t retained_messages_max;
     /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
     uint32_t congestion;
+    /** A connect token as text, which the game's backend gave the player. It admits once. Default: none. */
+    const char *token;
+    /** Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's. */
+    uint64_t rate_cap;
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
     /** 0. */
@@ -540,6 +881,19 @@ typedef struct TmeSendOptions {
     /** Broadcasts leave this peer out. 0: nobody. */
     TmePeer except;
 } TmeSendOptions;
+
+/**
+ * Changes what the game tells those who only ask what this server is.
+ *
+ * Parameters: `information` of `length` bytes, at most 512. Anybody can read it.
+ * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_information(
+    TmeServer *server,
+    const void *information,
+    size_t length);
 
 /** What a server is told. tme_server_config_init fills in the defaults; what is zero takes its default. */
 typedef struct TmeServerConfig {
@@ -584,10 +938,52 @@ typedef struct TmeServerConfig {
     uint32_t channel_credit_messages;
     /** Messages that may be retained at a time. Default 16,384. */
     uint32_t retained_messages_max;
+    /**
+     * Keys by which connect tokens are opened, each 64 hexadecimal digits, at most 16, separated by commas: two while one is
+     * being replaced. Default: none, and clients with a token are refused.
+     */
+    const char *token_keys;
+    /** What this server is called in tokens that are for it alone, 1-64 bytes of text. Default: nothing. */
+    const char *server_name;
+    /**
+     * What the game tells those who only ask what this server is. Anybody can read it. tme_server_set_information changes
+     * it later. Default: nothing.
+     */
+    const void *information;
+    /** How many bytes of it, at most 512. */
+    uint32_t information_bytes;
+    /** How many such questions are answered in a second. Default 1,000; TME_CONFIG_NO_QUERIES answers none. */
+    uint32_t queries_per_second;
+    /** TME_NEWCOMERS_...: what becomes of a client that proves the same identity as a peer. Default: the newest wins. */
+    uint32_t newcomers;
+    /**
+     * How long the game may take to decide about a client, in milliseconds; then it is refused as busy. Default 5,000;
+     * clients wait for 10,000.
+     */
+    uint32_t decision_time_ms;
+    /**
+     * About how many clients the game is asked at a time, a quarter of them from one network other than this machine;
+     * further ones are refused as busy. Default 256.
+     */
+    uint32_t applicants_max;
+    /** How much later than this machine's clock a token may say that it was issued, in milliseconds. Default 5,000. */
+    uint32_t token_clock_tolerance_ms;
+    /**
+     * Tokens are taken that were issued up to so many seconds before the server starts. Default 0: it does not remember
+     * which of them were used in an earlier run.
+     */
+    uint32_t tokens_issued_before_start_s;
     /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
     uint32_t congestion;
+    /**
+     * Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200. Default: no
+     * limit but the path's.
+     */
+    uint64_t rate_cap;
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
+    /** 0. */
+    uint32_t reserved;
 } TmeServerConfig;
 
 /**
@@ -797,6 +1193,28 @@ typedef struct TmeEngineStatistics {
     uint64_t sends_dropped;
     /** Resets sent to peers of an earlier run. */
     uint64_t resets_sent;
+    /** Clients refused, for all reasons. */
+    uint64_t clients_refused;
+    /** Clients turned away because they had no connect token. */
+    uint64_t tokens_missing;
+    /** Because no key of the server opens their token, it is damaged, or the server takes none. */
+    uint64_t tokens_invalid;
+    /** Because it is for another server. */
+    uint64_t tokens_wrong_audience;
+    /** Because it was issued in the future. */
+    uint64_t tokens_not_yet_valid;
+    /** Because it has expired, or is older than what the server remembers. */
+    uint64_t tokens_expired;
+    /** Because somebody has connected with it. */
+    uint64_t tokens_used;
+    /** Clients refused because the game did not decide in time. */
+    uint64_t undecided;
+    /** Peers that a newer connection of the same identity has replaced. */
+    uint64_t peers_replaced;
+    /** Clients that were accepted, had not been heard of, and gave way to others at a full server. */
+    uint64_t unconfirmed_evicted;
+    /** Queries for what this server is, within the limit. */
+    uint64_t queries;
 } TmeEngineStatistics;
 
 /**
@@ -852,8 +1270,8 @@ typedef struct TmeBroadcast {
  *
  * Parameters: `config`, NULL for all defaults; `client` gets the client.
  * Ownership: the caller's, until tme_client_destroy. What `config` points to is copied.
- * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_FILE; TME_ERROR_CONFIG;
- * TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_TOKEN_TEXT;
+ * TME_ERROR_FILE; TME_ERROR_CONFIG; TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
  * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
@@ -1053,6 +1471,16 @@ TME_C_API TmeResult tme_client_disconnect(
  * Since: 0.1
  */
 TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
+
+/**
+ * Sets how much may leave for the server.
+ *
+ * Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_set_rate_cap(TmeClient *client, uint64_t bytes_per_second);
 
 /**
  * Figures of the connection, at most 100 ms older than its last datagram.
@@ -1287,72 +1715,156 @@ TME_C_API TmeResult tme_log_set_level(uint32_t sink, uint32_t level);
  */
 TME_C_API uint64_t tme_log_lost_lines(void);
 
-/* ---- Reasons: why a connection was refused or ended ------------------------------------------ */
+/* ---- Queriers: ask servers what they are before connecting to one, many at a time ------------ */
 
-/** No protocol version in common. */
-#define TME_REASON_VERSION 1u
-/** The server runs another game. */
-#define TME_REASON_APPLICATION 2u
-/** Too many handshakes at the moment. */
-#define TME_REASON_BUSY 3u
-/** No cipher in common, or only one side allows plaintext. */
-#define TME_REASON_SUITES 4u
-/** The server takes only clients with an identity key. */
-#define TME_REASON_IDENTITY_REQUIRED 5u
-/** The channel tables differ. */
-#define TME_REASON_CHANNEL_TABLE 6u
-/** The server is full. */
-#define TME_REASON_FULL 7u
-/** The player is banned. */
-#define TME_REASON_BANNED 8u
-/** The game refused. */
-#define TME_REASON_DENIED 9u
-/** The connect token is missing, invalid, expired or used. */
-#define TME_REASON_TOKEN 10u
-/** The server did not understand a critical extension. */
-#define TME_REASON_EXTENSION 11u
-/** A parameter is outside its range. */
-#define TME_REASON_PARAMETERS 12u
-/** A schema both sides have differs. */
-#define TME_REASON_SCHEMA 13u
-/** The application closed the connection. */
-#define TME_REASON_CLOSED 100u
-/** The server shut down. */
-#define TME_REASON_SHUTDOWN 101u
-/** The player was kicked. */
-#define TME_REASON_KICKED 102u
-/** A newer connection of the same identity took over. */
-#define TME_REASON_REPLACED 103u
-/** The other side broke the protocol. */
-#define TME_REASON_PROTOCOL_VIOLATION 104u
-/** The other side sent more than it was granted. */
-#define TME_REASON_FLOW_CONTROL 105u
-/** Too many forged packets for one key. */
-#define TME_REASON_KEY_EXHAUSTED 106u
-/** The other side lost the connection's state, for instance by a restart. */
-#define TME_REASON_RESET 107u
-/** Nothing was heard for the idle time-out. */
-#define TME_REASON_TIMED_OUT 108u
-/** An internal error. */
-#define TME_REASON_INTERNAL 109u
-/** No answer while connecting. */
-#define TME_REASON_CONNECT_TIMED_OUT 110u
-/** Given up on this side before the connection was established. */
-#define TME_REASON_ABORTED 111u
-/** The server's name could not be turned into an address. */
-#define TME_REASON_UNRESOLVED 112u
-/** Only a server answered whose key is not trusted. */
-#define TME_REASON_UNTRUSTED_KEY 113u
+/** The server admits only clients that prove an identity key. */
+#define TME_SERVER_REQUIRES_IDENTITY 1u
+/** The server admits only clients with a connect token. */
+#define TME_SERVER_REQUIRES_TOKEN 2u
+/** The server neither encrypts nor authenticates, and takes only clients that do not either. */
+#define TME_SERVER_IS_PLAINTEXT 4u
+/** Server and library have a protocol version in common. */
+#define TME_SERVER_IS_COMPATIBLE 8u
+/** Most bytes of information that the game can add to what a server says of itself. */
+#define TME_INFORMATION_BYTES_MAX 512u
 
 /**
- * A constant text for a reason; it says what the reader can do.
+ * Gives the number by which servers tell which game they run.
  *
- * Parameters: `reason`, anything; unknown numbers get a general text.
- * Returns: a text that is never NULL and never goes away.
+ * Parameters: `application`, the name as configs have it, NULL for none; `id` gets the number, 0 for no name.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_UTF8.
  * Threads: any.
  * Since: 0.1
  */
-TME_C_API const char *tme_reason_string(uint32_t reason);
+TME_C_API TmeResult tme_query_application_id(const char *application, uint64_t *id);
+
+/**
+ * What a server says of itself to anybody. Nothing of it is authenticated: somebody on the way may have said it instead. The
+ * handshake proves who is there.
+ */
+typedef struct TmeServerInfo {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_SERVER_... */
+    uint32_t flags;
+    /** Which game it runs: tme_query_application_id of the game's name. */
+    uint64_t application_id;
+    /** The round trip of the query that was answered. */
+    uint64_t rtt_us;
+    /** Peers connected. */
+    uint32_t peers;
+    /** Most peers at a time. */
+    uint32_t peers_max;
+    /** The address that has answered, with its port. */
+    char address[64];
+    /** Bytes in `information`, at most 512. */
+    uint32_t information_bytes;
+    /** 0. */
+    uint32_t reserved;
+    /** What the game has added, with a NUL after it where that is text. */
+    uint8_t information[520];
+} TmeServerInfo;
+
+/**
+ * Makes a querier, which has sockets of its own.
+ *
+ * Parameters: `patience_ms`, how long each server has to answer; 0 is 3,000. `querier` gets the querier.
+ * Ownership: the caller's, until tme_querier_destroy.
+ * Returns: TME_OK; TME_ERROR_BIND; TME_ERROR_SYSTEM; TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_create(uint32_t patience_ms, TmeQuerier **querier);
+
+/**
+ * Ends a querier. Answers that have not come do not come.
+ *
+ * Parameters: `querier`; NULL does nothing.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, when no other call on the querier is running or will come.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_destroy(TmeQuerier *querier);
+
+/**
+ * Begins to ask a server. A TME_EVENT_SERVER_INFO follows, whether it answers or not.
+ *
+ * Parameters: `address`, "host:port"; names are looked up without blocking. `query` (may be NULL) gets the id that the
+ * event has as its token, or 0.
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_TOO_MANY_QUERIES while 1,024 servers are being asked; TME_ERROR_BUSY;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_UTF8.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_ask(TmeQuerier *querier, const char *address, uint64_t *query);
+
+/**
+ * Sends, receives, and waits at most the time given for an answer to come.
+ *
+ * Parameters: `timeout_ms`; 0 does not wait. Returns early with answers, or when none is awaited.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_update(TmeQuerier *querier, uint32_t timeout_ms);
+
+/**
+ * Takes the oldest answers, each a TME_EVENT_SERVER_INFO.
+ *
+ * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none has
+ * come. The data of events taken earlier, and what tme_querier_server_info tells of them, ends here.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is
+ * not aligned.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_poll(
+    TmeQuerier *querier,
+    TmeEvent *events,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Tells what a server has answered that an event of the newest poll is about.
+ *
+ * Parameters: `query`, the event's token; `info` of `struct_size` bytes, which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_QUERY if no event of the newest poll has this token; TME_ERROR_UNRESOLVED and
+ * TME_ERROR_NO_ANSWER if the event says so; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_server_info(
+    TmeQuerier *querier,
+    uint64_t query,
+    TmeServerInfo *info,
+    size_t struct_size);
+
+/**
+ * Tells how many servers are being asked.
+ *
+ * Parameters: `count` gets how many answers are still to come; those that wait to be polled have come.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_open_count(TmeQuerier *querier, uint32_t *count);
+
+/**
+ * Asks one server what it is, and waits for its answer.
+ *
+ * Parameters: `address`, "host:port"; `patience_ms`, the longest that takes, 0 is 3,000; `info` of `struct_size` bytes,
+ * which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_UNRESOLVED; TME_ERROR_NO_ANSWER; TME_ERROR_BIND; TME_ERROR_SYSTEM;
+ * TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_STRUCT_SIZE.
+ * Threads: any; it blocks this one.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_query_ask(
+    const char *address,
+    uint32_t patience_ms,
+    TmeServerInfo *info,
+    size_t struct_size);
 
 /* ---- Server: listens, admits peers, talks to them -------------------------------------------- */
 
@@ -1361,8 +1873,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
  *
  * Parameters: `config`, NULL for all defaults; `server` gets the server.
  * Ownership: the caller's, until tme_server_destroy. What `config` points to is copied.
- * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_FILE; TME_ERROR_CONFIG;
- * TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_TOKEN;
+ * TME_ERROR_FILE; TME_ERROR_CONFIG; TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
  * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
@@ -1616,6 +2128,19 @@ TME_C_API TmeResult tme_server_kick(
     uint32_t code,
     const void *detail,
     size_t length);
+
+/**
+ * Sets how much may leave for a peer.
+ *
+ * Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_rate_cap(
+    TmeServer *server,
+    TmePeer peer,
+    uint64_t bytes_per_second);
 
 /**
  * Lists the peers that are connected.

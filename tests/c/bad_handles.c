@@ -15,6 +15,11 @@ static void client_calls(void *handle, TmeResult expected)
     CHECK_INT(tme_client_is_connected(handle), expected);
 }
 
+static void querier_calls(void *handle, TmeResult expected)
+{
+    every_querier_call_gives(handle, expected);
+}
+
 static void message_calls(void *handle, TmeResult expected)
 {
     every_message_call_gives(handle, expected);
@@ -30,6 +35,11 @@ static TmeResult end_client(void *handle)
     return tme_client_destroy(handle);
 }
 
+static TmeResult end_querier(void *handle)
+{
+    return tme_querier_destroy(handle);
+}
+
 static TmeResult end_message(void *handle)
 {
     return tme_message_release(handle);
@@ -42,6 +52,8 @@ int main(void)
     open_world(&world, 0);
     TmeMessage *message;
     CHECK_OK(tme_message_create(3, &message));
+    TmeQuerier *querier;
+    CHECK_OK(tme_querier_create(0, &querier));
     /* Large enough for any handle, aligned, and not one. */
     uint64_t zeros[64] = {0};
     uint64_t noise[64];
@@ -55,12 +67,13 @@ int main(void)
         {server_calls, end_server, world.server},
         {client_calls, end_client, world.clients[0]},
         {message_calls, end_message, message},
+        {querier_calls, end_querier, querier},
     };
     for (size_t of = 0; of < COUNT_OF(kinds); of++) {
         kinds[of].calls(NULL, TME_ERROR_NULL);
         CHECK_OK(kinds[of].end(NULL));
 
-        void *wrong[] = {zeros, noise, (char *)noise + 1, NULL, NULL};
+        void *wrong[] = {zeros, noise, (char *)noise + 1, NULL, NULL, NULL};
         size_t count = 3;
         for (size_t other = 0; other < COUNT_OF(kinds); other++)
             if (other != of)
@@ -75,6 +88,8 @@ int main(void)
     /* None of it did the real ones any harm. */
     CHECK_OK(tme_client_send_message(world.clients[0], 0, message, NULL));
     CHECK_BYTES(expect_server_event(&world, TME_EVENT_MESSAGE).data, 3, "\0\0\0");
+    CHECK_OK(tme_querier_update(querier, 0));
+    CHECK_OK(tme_querier_destroy(querier));
     close_world(&world);
     return 0;
 }

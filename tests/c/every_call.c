@@ -12,6 +12,9 @@ static TmeChannelStatistics channel_statistics;
 static TmeSendBudget budget;
 static TmeEngineStatistics engine_statistics;
 static TmeConditionStatistics condition_statistics;
+static TmeApplicantInfo applicant;
+static TmeTokenInfo token;
+static TmeServerInfo server_info;
 static char text[128];
 static size_t needed;
 static uint32_t count;
@@ -39,6 +42,12 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_disconnect(server, peer), expected);
     CHECK_RESULT(tme_server_disconnect_with(server, peer, 1, "abc", 3), expected);
     CHECK_RESULT(tme_server_kick(server, peer, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_server_accept(server, peer, "abc", 3), expected);
+    CHECK_RESULT(tme_server_refuse(server, peer, TME_REASON_BANNED, "abc", 3), expected);
+    CHECK_RESULT(tme_server_applicant_info(server, peer, &applicant, sizeof applicant), expected);
+    CHECK_RESULT(tme_server_peer_token(server, peer, &token, sizeof token), expected);
+    CHECK_RESULT(tme_server_set_rate_cap(server, peer, 0), expected);
+    CHECK_RESULT(tme_server_set_information(server, "abc", 3), expected);
     CHECK_RESULT(tme_server_peers(server, peers, 4, &count), expected);
     CHECK_RESULT(tme_server_peer_info(server, peer, &info, sizeof info), expected);
     CHECK_RESULT(tme_server_peer_by_number(server, 2, &peers[0]), expected);
@@ -74,6 +83,7 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_RESULT(tme_client_channel_by_name(client, "name", &channel), expected);
     CHECK_RESULT(tme_client_disconnect(client, 1, "abc", 3), expected);
     CHECK_RESULT(tme_client_rebind(client, NULL), expected);
+    CHECK_RESULT(tme_client_set_rate_cap(client, 0), expected);
     CHECK_RESULT(tme_client_statistics(client, &peer_statistics, sizeof peer_statistics), expected);
     CHECK_RESULT(tme_client_channel_statistics(client, 0, &channel_statistics, sizeof channel_statistics), expected);
     CHECK_RESULT(tme_client_send_budget(client, 0, &budget, sizeof budget), expected);
@@ -85,6 +95,19 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_UINT(tme_client_port(client), 0);
 
     CHECK_OK(tme_message_release(message));
+}
+
+void every_querier_call_gives(TmeQuerier *querier, TmeResult expected)
+{
+    uint64_t query = 7;
+    count = 7;
+    CHECK_RESULT(tme_querier_ask(querier, "127.0.0.1:9", &query), expected);
+    CHECK_UINT(query, 0);
+    CHECK_RESULT(tme_querier_update(querier, 0), expected);
+    CHECK_RESULT(tme_querier_poll(querier, events, 4, &count), expected);
+    CHECK_UINT(count, 0);
+    CHECK_RESULT(tme_querier_server_info(querier, 1, &server_info, sizeof server_info), expected);
+    CHECK_RESULT(tme_querier_open_count(querier, &count), expected);
 }
 
 void every_message_call_gives(TmeMessage *message, TmeResult expected)

@@ -81,6 +81,54 @@ static TmeResult second_log(void)
     return tme_log_init(&config);
 }
 
+static TmeResult token_for_nobody(void)
+{
+    char key[TME_KEY_TEXT_BYTES];
+    char text[TME_TOKEN_TEXT_BYTES];
+    TmeTokenConfig config = {.struct_size = sizeof config};
+    CHECK_OK(tme_token_key_generate(key, sizeof key, NULL));
+    return tme_token_make(key, &config, text, sizeof text, NULL);
+}
+
+static TmeResult token_with_a_blank(void)
+{
+    char text[64];
+    return tme_token_hints("no token", text, sizeof text, NULL);
+}
+
+static TmeResult server_without_address(void)
+{
+    TmeServerInfo info;
+    return tme_query_ask("nobody.invalid:7777", 5000, &info, sizeof info);
+}
+
+static TmeResult server_that_is_not_there(void)
+{
+    TmeServerInfo info;
+    return tme_query_ask("127.0.0.1:9", 20, &info, sizeof info);
+}
+
+static TmeResult one_query_more(void)
+{
+    TmeQuerier *querier;
+    CHECK_OK(tme_querier_create(0, &querier));
+    TmeResult result = TME_OK;
+    for (int i = 0; i < 1025; i++)
+        result = tme_querier_ask(querier, "127.0.0.1:9", NULL);
+    CHECK_OK(tme_querier_destroy(querier));
+    return result;
+}
+
+static TmeResult query_12345(void)
+{
+    TmeQuerier *querier;
+    TmeServerInfo info;
+    CHECK_OK(tme_querier_create(0, &querier));
+    TmeResult result = tme_querier_server_info(querier, 12345, &info, sizeof info);
+    CHECK_OK(tme_querier_destroy(querier));
+    return result;
+}
+
 static TmeResult port_in_use(void)
 {
     TmeServer *none;
@@ -339,6 +387,11 @@ int main(void)
         {TME_ERROR_CONFIG, short_idle_timeout, "999"},
         {TME_ERROR_CONDITIONS, more_than_certain_loss, "1.5"},
         {TME_ERROR_ALREADY_INSTALLED, second_log, "log"},
+        {TME_ERROR_TOKEN, token_for_nobody, "user id"},
+        {TME_ERROR_TOKEN_TEXT, token_with_a_blank, "base64url"},
+        {TME_ERROR_UNRESOLVED, server_without_address, "nobody.invalid"},
+        {TME_ERROR_NO_ANSWER, server_that_is_not_there, "no answer"},
+        {TME_ERROR_TOO_MANY_QUERIES, one_query_more, "1024"},
         {TME_ERROR_BIND, port_in_use, "127.0.0.1:"},
         {TME_ERROR_CLOSED, closed_server, "closed"},
         {TME_ERROR_UNKNOWN_CHANNEL, channel_99, "channel"},
@@ -362,6 +415,7 @@ int main(void)
         {TME_ERROR_UNKNOWN_MESSAGE, message_0, "gone"},
         {TME_ERROR_TOO_MANY_RETAINED, second_retained, "1"},
         {TME_ERROR_NOT_WRITABLE, cloned_message, "new one"},
+        {TME_ERROR_UNKNOWN_QUERY, query_12345, "newest poll"},
         {TME_ERROR_NO_FIGURES, figures_of_no_conditions, "network conditions"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

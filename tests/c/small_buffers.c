@@ -4,6 +4,7 @@
 typedef TmeResult TextCall(char *buffer, size_t capacity, size_t *needed);
 
 static World world;
+static char token[TME_TOKEN_TEXT_BYTES];
 static const char *secret = "0101010101010101010101010101010101010101010101010101010101010101";
 
 static TmeResult server_local_address(char *buffer, size_t capacity, size_t *needed)
@@ -26,9 +27,20 @@ static TmeResult key_public(char *buffer, size_t capacity, size_t *needed)
     return tme_key_public(secret, buffer, capacity, needed);
 }
 
+static TmeResult token_hints(char *buffer, size_t capacity, size_t *needed)
+{
+    return tme_token_hints(token, buffer, capacity, needed);
+}
+
+static TmeResult token_make(char *buffer, size_t capacity, size_t *needed)
+{
+    TmeTokenConfig config = {.struct_size = sizeof config, .user = "42"};
+    return tme_token_make(secret, &config, buffer, capacity, needed);
+}
+
 static void check_text_call(TextCall *call)
 {
-    char buffer[128];
+    char buffer[256];
     char canary[sizeof buffer];
     memset(canary, 0x5A, sizeof canary);
     size_t needed = 0;
@@ -62,11 +74,14 @@ static void a_secret_key_is_made_only_where_it_fits(void)
 {
     char buffer[TME_KEY_TEXT_BYTES];
     size_t needed = 0;
-    CHECK_RESULT(tme_key_generate(buffer, sizeof buffer - 1, &needed), TME_ERROR_BUFFER_TOO_SMALL);
-    CHECK_UINT(needed, TME_KEY_TEXT_BYTES);
-    CHECK_TEXT(buffer, "");
-    CHECK_OK(tme_key_generate(buffer, sizeof buffer, NULL));
-    CHECK_UINT(strlen(buffer), 64);
+    static TextCall *const calls[] = {tme_key_generate, tme_token_key_generate};
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        CHECK_RESULT(calls[i](buffer, sizeof buffer - 1, &needed), TME_ERROR_BUFFER_TOO_SMALL);
+        CHECK_UINT(needed, TME_KEY_TEXT_BYTES);
+        CHECK_TEXT(buffer, "");
+        CHECK_OK(calls[i](buffer, sizeof buffer, NULL));
+        CHECK_UINT(strlen(buffer), 64);
+    }
 }
 
 static void the_last_error_stays_while_it_is_asked_for(void)
@@ -130,7 +145,10 @@ int main(void)
 {
     watchdog(30);
     open_world(&world, 0);
-    static TextCall *const calls[] = {server_local_address, server_public_key, client_local_address, key_public};
+    TmeTokenConfig config = {.struct_size = sizeof config, .user = "42", .hints = "127.0.0.1:1,127.0.0.1:2"};
+    CHECK_OK(tme_token_make(secret, &config, token, sizeof token, NULL));
+    static TextCall *const calls[] = {server_local_address, server_public_key, client_local_address, key_public,
+                                      token_make,           token_hints};
     for (size_t i = 0; i < COUNT_OF(calls); i++)
         check_text_call(calls[i]);
     a_secret_key_is_made_only_where_it_fits();

@@ -8,7 +8,21 @@ enum {
     CANARY = 0xA5
 };
 
+/* What a struct was in the first version that had it: programs of that time must go on. */
+enum {
+    FIRST_SERVER_CONFIG = offsetof(TmeServerConfig, token_keys),
+    FIRST_CLIENT_CONFIG = offsetof(TmeClientConfig, token),
+    FIRST_ENGINE_STATISTICS = offsetof(TmeEngineStatistics, clients_refused)
+};
+
 static World world;
+/* A server that asks the game, and somebody about whom it does. */
+static World asking;
+static TmePeer applicant;
+static const char token_key[] = "0101010101010101010101010101010101010101010101010101010101010101";
+static char token[TME_TOKEN_TEXT_BYTES];
+static TmeQuerier *querier;
+static uint64_t query;
 /* Room for a struct of any size that is accepted, and a canary behind it. */
 static union {
     uint64_t alignment;
@@ -47,6 +61,36 @@ static TmeResult conditions_preset(void *conditions, size_t size)
 static TmeResult log_config_init(void *config, size_t size)
 {
     return tme_log_config_init(config, size);
+}
+
+static TmeResult token_config_init(void *config, size_t size)
+{
+    return tme_token_config_init(config, size);
+}
+
+static TmeResult token_open(void *info, size_t size)
+{
+    return tme_token_open(token_key, token, info, size);
+}
+
+static TmeResult server_peer_token(void *info, size_t size)
+{
+    return tme_server_peer_token(world.server, world.peers[0], info, size);
+}
+
+static TmeResult server_applicant_info(void *info, size_t size)
+{
+    return tme_server_applicant_info(asking.server, applicant, info, size);
+}
+
+static TmeResult query_ask(void *info, size_t size)
+{
+    return tme_query_ask(asking.address, 20000, info, size);
+}
+
+static TmeResult querier_server_info(void *info, size_t size)
+{
+    return tme_querier_server_info(querier, query, info, size);
 }
 
 static TmeResult server_peer_info(void *info, size_t size)
@@ -115,9 +159,9 @@ static void check_all(const unsigned char *bytes, size_t count, unsigned char ex
         CHECK_UINT(bytes[i], expected);
 }
 
-static void check_writing(Write *write, size_t size)
+static void check_writing(Write *write, size_t first, size_t size)
 {
-    /* The first version is this one, so that no struct is older yet. */
+    /* Sizes that the struct never had; with one between two versions it would end within a field. */
     const size_t refused[] = {0, 4, size - 8, size - 1, STRUCT_BYTES_MAX + 1, SIZE_MAX};
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         memset(&place, CANARY, sizeof place);
@@ -125,14 +169,15 @@ static void check_writing(Write *write, size_t size)
         check_all(place.bytes, sizeof place, CANARY);
     }
 
-    const size_t accepted[] = {size, size + NEWER_BYTES, STRUCT_BYTES_MAX};
+    const size_t accepted[] = {first, size, size + NEWER_BYTES, STRUCT_BYTES_MAX};
     for (size_t i = 0; i < COUNT_OF(accepted); i++) {
         uint32_t told;
+        size_t known = accepted[i] < size ? accepted[i] : size;
         memset(&place, CANARY, sizeof place);
         CHECK_OK(write(&place, accepted[i]));
         memcpy(&told, &place, sizeof told);
         CHECK_UINT(told, accepted[i]);
-        check_all(place.bytes + size, accepted[i] - size, 0);
+        check_all(place.bytes + known, accepted[i] - known, 0);
         check_all(place.bytes + accepted[i], sizeof place - accepted[i], CANARY);
     }
 }
@@ -163,6 +208,12 @@ static TmeResult read_echo_config(const void *config)
     TmeResult result = tme_client_create_echo(config, &client);
     CHECK_OK(tme_client_destroy(client));
     return result;
+}
+
+static TmeResult read_token_config(const void *config)
+{
+    char text[TME_TOKEN_TEXT_BYTES];
+    return tme_token_make(token_key, config, text, sizeof text, NULL);
 }
 
 static TmeResult read_server_options(const void *options)
@@ -234,9 +285,9 @@ static TmeResult read_log_config(const void *config)
     return result == TME_ERROR_CONFIG ? TME_OK : result;
 }
 
-static void check_reading(Read *read, const void *good, size_t size)
+static void check_reading(Read *read, const void *good, size_t first, size_t size)
 {
-    const uint32_t refused[] = {0, 4, (uint32_t)size - 1, STRUCT_BYTES_MAX + 1, UINT32_MAX};
+    const uint32_t refused[] = {0, 4, (uint32_t)first - 1, (uint32_t)size - 1, STRUCT_BYTES_MAX + 1, UINT32_MAX};
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         memset(&place, 0, sizeof place);
         memcpy(&place, good, size);
@@ -244,14 +295,14 @@ static void check_reading(Read *read, const void *good, size_t size)
         CHECK_ERROR(read(&place), TME_ERROR_STRUCT_SIZE, "struct_size");
     }
 
-    const uint32_t accepted[] = {(uint32_t)size, (uint32_t)size + NEWER_BYTES, STRUCT_BYTES_MAX};
+    const uint32_t accepted[] = {(uint32_t)first, (uint32_t)size, (uint32_t)size + NEWER_BYTES, STRUCT_BYTES_MAX};
     for (size_t i = 0; i < COUNT_OF(accepted); i++) {
         memset(&place, CANARY, sizeof place);
         memset(&place, 0, accepted[i]);
-        memcpy(&place, good, size);
+        memcpy(&place, good, accepted[i] < size ? accepted[i] : size);
         memcpy(&place, &accepted[i], sizeof accepted[i]);
         CHECK_OK(read(&place));
-        if (accepted[i] == size)
+        if (accepted[i] <= size)
             continue;
         place.bytes[accepted[i] - 1] = 1;
         CHECK_ERROR(read(&place), TME_ERROR_STRUCT_TAIL, "unknown to this library");
@@ -275,12 +326,10 @@ static void a_zeroed_struct_takes_all_defaults(void)
 
 static void reserved_fields_must_be_zero(void)
 {
-    TmeServer *server;
-    TmeServerConfig config = server_config();
-    config.reserved = 1;
-    CHECK_RESULT(tme_server_create(&config, &server), TME_ERROR_STRUCT_TAIL);
     CHECK_RESULT(read_client_options(&(TmeSendOptions){.struct_size = sizeof(TmeSendOptions), .reserved = 1}),
                  TME_ERROR_STRUCT_TAIL);
+    TmeTokenConfig player = {.struct_size = sizeof player, .reserved = 1, .user = "42"};
+    CHECK_RESULT(read_token_config(&player), TME_ERROR_STRUCT_TAIL);
     TmeLogConfig log;
     CHECK_OK(tme_log_config_init(&log, sizeof log));
     log.reserved = 1;
@@ -300,31 +349,56 @@ int main(void)
     WHILE_RESULT(&world, server_channel_statistics(&place, sizeof(TmeChannelStatistics)), TME_ERROR_NO_FIGURES);
     WHILE_RESULT(&world, client_channel_statistics(&place, sizeof(TmeChannelStatistics)), TME_ERROR_NO_FIGURES);
 
+    TmeTokenConfig player;
+    CHECK_OK(tme_token_config_init(&player, sizeof player));
+    player.user = "42";
+    CHECK_OK(tme_token_make(token_key, &player, token, sizeof token, NULL));
+    TmeServerConfig asker = server_config();
+    asker.flags = TME_CONFIG_THREADED | TME_CONFIG_ASK;
+    asker.decision_time_ms = 3600000;
+    open_server(&asking, &asker);
+    add_client(&asking, NULL);
+    applicant = expect_server_event(&asking, TME_EVENT_ADMISSION).peer;
+    CHECK_OK(tme_querier_create(20000, &querier));
+    CHECK_OK(tme_querier_ask(querier, asking.address, &query));
+    TmeEvent answer;
+    uint32_t count;
+    CHECK_OK(tme_querier_update(querier, 20000));
+    CHECK_OK(tme_querier_poll(querier, &answer, 1, &count));
+    CHECK_UINT(count, 1);
+
     static const struct {
         Write *write;
         size_t size;
+        size_t first; /* 0: the same */
     } written[] = {
-        {server_config_init, sizeof(TmeServerConfig)},
-        {client_config_init, sizeof(TmeClientConfig)},
-        {send_options_init, sizeof(TmeSendOptions)},
-        {conditions_init, sizeof(TmeConditions)},
-        {conditions_preset, sizeof(TmeConditions)},
-        {log_config_init, sizeof(TmeLogConfig)},
-        {server_peer_info, sizeof(TmePeerInfo)},
-        {client_server_info, sizeof(TmePeerInfo)},
-        {server_peer_statistics, sizeof(TmePeerStatistics)},
-        {client_statistics, sizeof(TmePeerStatistics)},
-        {server_channel_statistics, sizeof(TmeChannelStatistics)},
-        {client_channel_statistics, sizeof(TmeChannelStatistics)},
-        {server_send_budget, sizeof(TmeSendBudget)},
-        {client_send_budget, sizeof(TmeSendBudget)},
-        {server_statistics, sizeof(TmeEngineStatistics)},
-        {client_engine_statistics, sizeof(TmeEngineStatistics)},
-        {server_condition_statistics, sizeof(TmeConditionStatistics)},
-        {client_condition_statistics, sizeof(TmeConditionStatistics)},
+        {server_config_init, sizeof(TmeServerConfig), FIRST_SERVER_CONFIG},
+        {client_config_init, sizeof(TmeClientConfig), FIRST_CLIENT_CONFIG},
+        {token_config_init, sizeof(TmeTokenConfig), 0},
+        {token_open, sizeof(TmeTokenInfo), 0},
+        {server_peer_token, sizeof(TmeTokenInfo), 0},
+        {server_applicant_info, sizeof(TmeApplicantInfo), 0},
+        {query_ask, sizeof(TmeServerInfo), 0},
+        {querier_server_info, sizeof(TmeServerInfo), 0},
+        {send_options_init, sizeof(TmeSendOptions), 0},
+        {conditions_init, sizeof(TmeConditions), 0},
+        {conditions_preset, sizeof(TmeConditions), 0},
+        {log_config_init, sizeof(TmeLogConfig), 0},
+        {server_peer_info, sizeof(TmePeerInfo), 0},
+        {client_server_info, sizeof(TmePeerInfo), 0},
+        {server_peer_statistics, sizeof(TmePeerStatistics), 0},
+        {client_statistics, sizeof(TmePeerStatistics), 0},
+        {server_channel_statistics, sizeof(TmeChannelStatistics), 0},
+        {client_channel_statistics, sizeof(TmeChannelStatistics), 0},
+        {server_send_budget, sizeof(TmeSendBudget), 0},
+        {client_send_budget, sizeof(TmeSendBudget), 0},
+        {server_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
+        {client_engine_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
+        {server_condition_statistics, sizeof(TmeConditionStatistics), 0},
+        {client_condition_statistics, sizeof(TmeConditionStatistics), 0},
     };
     for (size_t i = 0; i < COUNT_OF(written); i++)
-        check_writing(written[i].write, written[i].size);
+        check_writing(written[i].write, written[i].first ? written[i].first : written[i].size, written[i].size);
 
     TmeServerConfig server = server_config();
     TmeClientConfig client = client_config(&world);
@@ -336,26 +410,30 @@ int main(void)
         Read *read;
         const void *good;
         size_t size;
+        size_t first; /* 0: the same */
     } read[] = {
-        {read_server_config, &server, sizeof server},
-        {read_client_config, &client, sizeof client},
-        {read_echo_config, &client, sizeof client},
-        {read_server_options, &options, sizeof options},
-        {read_broadcast_options, &options, sizeof options},
-        {read_multicast_options, &options, sizeof options},
-        {read_client_options, &options, sizeof options},
-        {read_server_message_options, &options, sizeof options},
-        {read_broadcast_message_options, &options, sizeof options},
-        {read_client_message_options, &options, sizeof options},
-        {read_server_conditions, &perfect, sizeof perfect},
-        {read_client_conditions, &perfect, sizeof perfect},
-        {read_log_config, &log, sizeof log},
+        {read_server_config, &server, sizeof server, FIRST_SERVER_CONFIG},
+        {read_client_config, &client, sizeof client, FIRST_CLIENT_CONFIG},
+        {read_echo_config, &client, sizeof client, FIRST_CLIENT_CONFIG},
+        {read_token_config, &player, sizeof player, 0},
+        {read_server_options, &options, sizeof options, 0},
+        {read_broadcast_options, &options, sizeof options, 0},
+        {read_multicast_options, &options, sizeof options, 0},
+        {read_client_options, &options, sizeof options, 0},
+        {read_server_message_options, &options, sizeof options, 0},
+        {read_broadcast_message_options, &options, sizeof options, 0},
+        {read_client_message_options, &options, sizeof options, 0},
+        {read_server_conditions, &perfect, sizeof perfect, 0},
+        {read_client_conditions, &perfect, sizeof perfect, 0},
+        {read_log_config, &log, sizeof log, 0},
     };
     for (size_t i = 0; i < COUNT_OF(read); i++)
-        check_reading(read[i].read, read[i].good, read[i].size);
+        check_reading(read[i].read, read[i].good, read[i].first ? read[i].first : read[i].size, read[i].size);
 
     a_zeroed_struct_takes_all_defaults();
     reserved_fields_must_be_zero();
+    CHECK_OK(tme_querier_destroy(querier));
+    close_world(&asking);
     close_world(&world);
     return 0;
 }

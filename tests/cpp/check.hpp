@@ -47,6 +47,7 @@ struct Seen {
     std::string text = {};
     tme::Reason reason = tme::Reason::none;
     tme::Origin origin = tme::Origin::local;
+    tme::TokenProblem token_problem = tme::TokenProblem::none;
 };
 
 inline Seen seen(const tme::Event& event) {
@@ -56,6 +57,10 @@ inline Seen seen(const tme::Event& event) {
                    [&](const tme::Connected& e) {
                        out.peer = e.peer;
                        out.number = e.number;
+                       out.text = e.user_data.text();
+                   },
+                   [&](const tme::Admission& e) {
+                       out.peer = e.peer;
                        out.text = e.user_data.text();
                    },
                    [&](const tme::Message& e) {
@@ -74,6 +79,7 @@ inline Seen seen(const tme::Event& event) {
                        out.text = e.bytes.text();
                        out.reason = e.reason;
                        out.origin = e.origin;
+                       out.token_problem = e.token_problem;
                    },
                    [](const auto&) {}},
                event);
@@ -105,13 +111,17 @@ struct Side {
         return nullptr;
     }
 
-    std::size_t count(const char* kind) const {
-        std::size_t count = 0;
+    std::vector<Seen> all(const char* kind) const {
+        std::vector<Seen> found;
         for (const auto& event : events) {
-            count += event.kind == kind ? 1u : 0u;
+            if (event.kind == kind) {
+                found.push_back(event);
+            }
         }
-        return count;
+        return found;
     }
+
+    std::size_t count(const char* kind) const { return all(kind).size(); }
 };
 
 /// Calls `step` until it gives true, or fails after 20 s.

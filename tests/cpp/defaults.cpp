@@ -37,6 +37,15 @@ void a_client_has_the_librarys_defaults() {
     }));
 }
 
+void a_token_has_the_librarys_defaults() {
+    TmeTokenConfig library = {};
+    CHECK(tme_token_config_init(&library, sizeof library) == TME_OK);
+    must(tme::detail::with_c(tme::TokenConfig(), [&](const TmeTokenConfig& wrapper) {
+        CHECK(equal(wrapper, library));
+        return TME_OK;
+    }));
+}
+
 void conditions_have_the_librarys_defaults() {
     TmeConditions library = {};
     CHECK(tme_conditions_init(&library, sizeof library) == TME_OK);
@@ -92,10 +101,28 @@ void each_setting_reaches_its_place() {
     server.retained_messages_max = 19;
     server.datagram_bytes_max = 20;
     server.congestion = tme::Congestion::new_reno;
+    server.token_keys = {"one", "two"};
+    server.server_name = "server_name";
+    server.requires_token = server.asks_before_admitting = true;
+    server.answers_queries = false;
+    server.token_clock_tolerance = 20s;
+    server.tokens_issued_before_start = 21s;
+    server.decision_time = 22s;
+    server.applicants_max = 23;
+    server.newcomers = tme::Newcomers::allow;
+    server.information = "24";
+    server.queries_per_second = 25;
+    server.rate_cap = 26;
     must(tme::detail::with_c(server, [&](const TmeServerConfig& c) {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
-        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY));
+        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY |
+                          TME_CONFIG_REQUIRE_TOKEN | TME_CONFIG_ASK | TME_CONFIG_NO_QUERIES));
+        CHECK(equal_text(c.token_keys, "one,two") && equal_text(c.server_name, "server_name"));
+        CHECK(c.token_clock_tolerance_ms == 20'000 && c.tokens_issued_before_start_s == 21);
+        CHECK(c.decision_time_ms == 22'000 && c.applicants_max == 23 && c.newcomers == TME_NEWCOMERS_ALLOW);
+        CHECK(tme::Bytes(c.information, c.information_bytes) == "24" && c.queries_per_second == 25);
+        CHECK(c.rate_cap == 26);
         CHECK(c.max_peers == 9 && c.idle_timeout_ms == 10'000 && c.keep_alive_ms == 11'000);
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
@@ -108,6 +135,22 @@ void each_setting_reaches_its_place() {
         CHECK(channel.weight == 3 && channel.keys_max == 4 && channel.message_bytes_max == 5);
         CHECK(channel.queue_bytes_max == 6 && channel.queue_messages_max == 7 && channel.queue_age_max_ms == 8);
         CHECK(channel.redundancy == 3);
+        return TME_OK;
+    }));
+
+    tme::TokenConfig token;
+    token.user = "user";
+    token.server_name = "server_name";
+    token.server_key = "server_key";
+    token.hints = {"one", "two"};
+    token.user_data = std::string("\0", 1);
+    token.lifetime = 1s;
+    token.issued = std::chrono::system_clock::time_point(2s);
+    must(tme::detail::with_c(token, [&](const TmeTokenConfig& c) {
+        CHECK(equal_text(c.user, "user") && equal_text(c.server_name, "server_name"));
+        CHECK(equal_text(c.server_key, "server_key") && equal_text(c.hints, "one,two"));
+        CHECK(tme::Bytes(c.user_data, c.user_data_bytes) == tme::Bytes("\0", 1) && c.lifetime_s == 1);
+        CHECK(c.issued == 2);
         return TME_OK;
     }));
 
@@ -134,10 +177,13 @@ void each_setting_reaches_its_place() {
     client.retained_messages_max = 11;
     client.datagram_bytes_max = 12;
     client.congestion = tme::Congestion::new_reno;
+    client.token = "token";
+    client.rate_cap = 12;
     must(tme::detail::with_c(client, [&](const TmeClientConfig& c) {
         CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         CHECK(equal_text(c.address, "address") && equal_text(c.application, "application"));
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));
+        CHECK(equal_text(c.token, "token") && c.rate_cap == 12);
         CHECK(equal_text(c.identity, "identity") && equal_text(c.bind, "bind"));
         CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT) && c.channel_count == 2);
         CHECK(tme::Bytes(c.user_data, c.user_data_bytes) == "user");
@@ -161,6 +207,7 @@ void waiting_times_are_cut_to_what_fits() {
 int main() {
     a_server_has_the_librarys_defaults();
     a_client_has_the_librarys_defaults();
+    a_token_has_the_librarys_defaults();
     conditions_have_the_librarys_defaults();
     a_log_has_the_librarys_defaults();
     every_mode_starts_with_the_defaults_of_a_channel();

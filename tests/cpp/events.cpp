@@ -35,7 +35,7 @@ void each_kind_has_its_type() {
     read_event(raw(TME_EVENT_CONNECTED), event);
     const auto& connected = std::get<tme::Connected>(event);
     CHECK(connected.peer == peer && connected.number == 33 && connected.user_data == "abc");
-    CHECK(connected.has_key && connected.is_first_use);
+    CHECK(connected.has_key && connected.is_first_use && !connected.has_token);
     CHECK(to_string(event) == std::string("connected"));
 
     read_event(raw(TME_EVENT_MESSAGE), event);
@@ -58,6 +58,21 @@ void each_kind_has_its_type() {
     const auto& disconnected = std::get<tme::Disconnected>(event);
     CHECK(disconnected.peer == peer && disconnected.code == 33 && disconnected.bytes == "abc");
     CHECK(disconnected.reason == tme::Reason::kicked && disconnected.origin == tme::Origin::remote);
+    CHECK(disconnected.token_problem == tme::TokenProblem::none);
+    auto expired = raw(TME_EVENT_DISCONNECTED);
+    expired.reason = TME_REASON_TOKEN;
+    expired.token = TME_TOKEN_PROBLEM_EXPIRED;
+    read_event(expired, event);
+    CHECK(std::get<tme::Disconnected>(event).code == 0);
+    CHECK(std::get<tme::Disconnected>(event).token_problem == tme::TokenProblem::expired);
+
+    auto asking = raw(TME_EVENT_ADMISSION);
+    asking.flags = TME_EVENT_FLAG_HAS_TOKEN;
+    read_event(asking, event);
+    const auto& admission = std::get<tme::Admission>(event);
+    CHECK(admission.peer == peer && admission.same_identity == tme::PeerId{33} && admission.user_data == "abc");
+    CHECK(admission.has_token && !admission.has_key);
+    CHECK(to_string(event) == std::string("admission"));
 }
 
 void news_of_a_newer_library_is_unknown() {

@@ -6,15 +6,17 @@ use std::fs;
 use crate::tree;
 
 /// Constants that the wrapper needs no word for, each with its reason.
-const LEFT_OUT: [(&str, &str); 4] = [
+const LEFT_OUT: [(&str, &str); 5] = [
     ("TME_VERSION_MAJOR", "a part of TME_VERSION"),
     ("TME_VERSION_MINOR", "a part of TME_VERSION"),
     ("TME_VERSION_PATCH", "a part of TME_VERSION"),
     ("TME_KEY_TEXT_BYTES", "texts are asked for their size"),
+    ("TME_TOKEN_TEXT_BYTES", "texts are asked for their size"),
 ];
 
 /// Structs that are translated field by field. Statistics are not: there the wrapper's structs are those of C.
-const TRANSLATED: [&str; 9] = [
+const TRANSLATED: [&str; 13] = [
+    "TmeApplicantInfo",
     "TmeBroadcast",
     "TmeChannelConfig",
     "TmeClientConfig",
@@ -24,6 +26,9 @@ const TRANSLATED: [&str; 9] = [
     "TmePeerInfo",
     "TmeSendOptions",
     "TmeServerConfig",
+    "TmeServerInfo",
+    "TmeTokenConfig",
+    "TmeTokenInfo",
 ];
 
 /// Fields that say nothing.

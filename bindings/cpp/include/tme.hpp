@@ -76,6 +76,11 @@ enum class ErrorCode : TmeResult {
     config = TME_ERROR_CONFIG,
     conditions = TME_ERROR_CONDITIONS,
     already_installed = TME_ERROR_ALREADY_INSTALLED,
+    token = TME_ERROR_TOKEN,
+    token_text = TME_ERROR_TOKEN_TEXT,
+    unresolved = TME_ERROR_UNRESOLVED,
+    no_answer = TME_ERROR_NO_ANSWER,
+    too_many_queries = TME_ERROR_TOO_MANY_QUERIES,
     bind = TME_ERROR_BIND,
     system = TME_ERROR_SYSTEM,
     wait = TME_ERROR_WAIT,
@@ -104,6 +109,7 @@ enum class ErrorCode : TmeResult {
     too_many_retained = TME_ERROR_TOO_MANY_RETAINED,
     not_writable = TME_ERROR_NOT_WRITABLE,
     no_figures = TME_ERROR_NO_FIGURES,
+    unknown_query = TME_ERROR_UNKNOWN_QUERY,
     internal = TME_ERROR_INTERNAL,
 };
 
@@ -147,6 +153,36 @@ enum class Origin : std::uint32_t {
     remote = TME_EVENT_FLAG_REMOTE,
     /// Somebody who could see our datagrams; not proven to be the server.
     unauthenticated = TME_EVENT_FLAG_UNAUTHENTICATED,
+};
+
+/// What was wrong with a connect token.
+enum class TokenProblem : std::uint32_t {
+    /// Nothing, or nobody said so.
+    none = 0,
+    /// The server requires one and there was none.
+    missing = TME_TOKEN_PROBLEM_MISSING,
+    /// No key of the server opens it, it is damaged, or the server takes no tokens.
+    invalid = TME_TOKEN_PROBLEM_INVALID,
+    /// It is for another server.
+    wrong_audience = TME_TOKEN_PROBLEM_WRONG_AUDIENCE,
+    /// It was issued later than the server's clock says it is now.
+    not_yet_valid = TME_TOKEN_PROBLEM_NOT_YET_VALID,
+    /// It has expired, or is older than what the server remembers.
+    expired = TME_TOKEN_PROBLEM_EXPIRED,
+    /// Somebody has connected with it.
+    used = TME_TOKEN_PROBLEM_USED,
+};
+
+/// What becomes of a client that proves the same identity key, or the same user by a connect token, as a peer.
+enum class Newcomers : std::uint32_t {
+    /// The newest wins: the older connection ends as `replaced`, also at a full server.
+    replace = TME_NEWCOMERS_REPLACE,
+    /// The older one stays, unless it is interrupted; the newer is refused as `denied`.
+    refuse = TME_NEWCOMERS_REFUSE,
+    /// The game is asked by `Admission`; if it accepts, the newest wins.
+    ask = TME_NEWCOMERS_ASK,
+    /// Both stay.
+    allow = TME_NEWCOMERS_ALLOW,
 };
 
 /// How the messages of a channel are treated.
@@ -232,8 +268,20 @@ enum class PeerId : TmePeer {
 /// Names a channel in its table: 0-255, by default the position.
 using ChannelId = std::uint32_t;
 
+/// Names a server that was asked by a `Querier`; never used twice by one.
+enum class QueryId : std::uint64_t {
+    /// No query.
+    none = 0,
+};
+
 /// Most channels of a table.
 inline constexpr std::size_t channels_max = TME_CHANNELS_MAX;
+
+/// Most bytes of user data in a connect token.
+inline constexpr std::size_t token_user_data_bytes_max = TME_TOKEN_USER_DATA_BYTES_MAX;
+
+/// Most bytes that the game can add to what a server says of itself.
+inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
 
 /// A constant text for a result.
 [[nodiscard]] inline const char* to_string(ErrorCode code) {
@@ -251,6 +299,31 @@ inline constexpr std::size_t channels_max = TME_CHANNELS_MAX;
     case Origin::local: return "local";
     case Origin::remote: return "remote";
     case Origin::unauthenticated: return "unauthenticated";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a problem of a token.
+[[nodiscard]] constexpr const char* to_string(TokenProblem problem) {
+    switch (problem) {
+    case TokenProblem::none: return "none";
+    case TokenProblem::missing: return "missing";
+    case TokenProblem::invalid: return "invalid";
+    case TokenProblem::wrong_audience: return "wrong audience";
+    case TokenProblem::not_yet_valid: return "not yet valid";
+    case TokenProblem::expired: return "expired";
+    case TokenProblem::used: return "used";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a policy.
+[[nodiscard]] constexpr const char* to_string(Newcomers newcomers) {
+    switch (newcomers) {
+    case Newcomers::replace: return "replace";
+    case Newcomers::refuse: return "refuse";
+    case Newcomers::ask: return "ask";
+    case Newcomers::allow: return "allow";
     default: return "unknown";
     }
 }
@@ -661,6 +734,13 @@ public:
         return wait_ms(time);
     }
 
+    /// As many seconds as fit.
+    [[nodiscard]] std::uint32_t seconds(const char* name, std::chrono::seconds time) {
+        must_not_be_negative(name, time.count());
+        constexpr std::uint32_t most = (std::numeric_limits<std::uint32_t>::max)();
+        return time.count() <= 0 ? 0 : time.count() > most ? most : static_cast<std::uint32_t>(time.count());
+    }
+
     /// As many microseconds as fit.
     template <class Unsigned>
     void us(const char* name, std::chrono::microseconds time, Unsigned& out) {
@@ -829,7 +909,7 @@ struct Connected : detail::Borrowed {
     explicit Connected(const TmeEvent& raw) noexcept
         : Borrowed(raw.message), peer(static_cast<PeerId>(raw.peer)), number(static_cast<std::uint32_t>(raw.token)),
           user_data(raw.data, raw.length), has_key((raw.flags & TME_EVENT_FLAG_HAS_KEY) != 0),
-          is_first_use((raw.flags & TME_EVENT_FLAG_FIRST_USE) != 0) {}
+          has_token((raw.flags & TME_EVENT_FLAG_HAS_TOKEN) != 0), is_first_use((raw.flags & TME_EVENT_FLAG_FIRST_USE) != 0) {}
 
     /// Who: at a server the new peer, at a client the server.
     PeerId peer;
@@ -839,8 +919,30 @@ struct Connected : detail::Borrowed {
     Bytes user_data;
     /// The other side has a key; `peer_info` or `server_info` tells it.
     bool has_key;
+    /// At a server: the client came with a connect token; `peer_token` tells it.
+    bool has_token;
     /// At a client with known hosts: this server was not known before.
     bool is_first_use;
+};
+
+/// Somebody asks to be let in, where `asks_before_admitting` or `Newcomers::ask` is set: answer by `accept` or `refuse`,
+/// in the loop or later. `Connected` or `Disconnected` follows in any case, under the same id.
+struct Admission : detail::Borrowed {
+    explicit Admission(const TmeEvent& raw) noexcept
+        : Borrowed(raw.message), peer(static_cast<PeerId>(raw.peer)), same_identity(static_cast<PeerId>(raw.token)),
+          user_data(raw.data, raw.length), has_key((raw.flags & TME_EVENT_FLAG_HAS_KEY) != 0),
+          has_token((raw.flags & TME_EVENT_FLAG_HAS_TOKEN) != 0) {}
+
+    /// Stands for the client until it is decided, and will be the peer's id.
+    PeerId peer;
+    /// A peer that is connected with the same identity key, or the same user by a connect token; `none` if there is none.
+    PeerId same_identity;
+    /// What the client sent along.
+    Bytes user_data;
+    /// The client has an identity key; `applicant_info` tells it.
+    bool has_key;
+    /// The client has a connect token; `peer_token` tells it.
+    bool has_token;
 };
 
 /// A message came.
@@ -891,7 +993,9 @@ struct Disconnected : detail::Borrowed {
     explicit Disconnected(const TmeEvent& raw) noexcept
         : Borrowed(raw.message), peer(static_cast<PeerId>(raw.peer)), reason(static_cast<Reason>(raw.reason)),
           origin(static_cast<Origin>(raw.flags & (TME_EVENT_FLAG_REMOTE | TME_EVENT_FLAG_UNAUTHENTICATED))),
-          code(static_cast<std::uint32_t>(raw.token)), bytes(raw.data, raw.length) {}
+          code(raw.reason == TME_REASON_TOKEN ? 0 : static_cast<std::uint32_t>(raw.token)),
+          token_problem(raw.reason == TME_REASON_TOKEN ? static_cast<TokenProblem>(raw.token) : TokenProblem::none),
+          bytes(raw.data, raw.length) {}
 
     /// Who.
     PeerId peer;
@@ -901,6 +1005,8 @@ struct Disconnected : detail::Borrowed {
     Origin origin;
     /// The game's own code, as `disconnect` and `kick` take it; else 0.
     std::uint32_t code;
+    /// What was wrong with the connect token, if that is the reason and the server said so.
+    TokenProblem token_problem;
     /// The game's own bytes, or an explanation.
     Bytes bytes;
 };
@@ -925,8 +1031,8 @@ struct Unknown : detail::Borrowed {
 /// One piece of news: `std::visit(tme::overloaded{...}, event)`, or `std::get_if<tme::Message>(&event)`.
 ///
 /// End a visitor with `[](const auto&) {}`: newer versions of this header have more kinds.
-using Event =
-    std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, AddressChanged>;
+using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Admission,
+                           AddressChanged>;
 
 /// Reads an event that `tme.h` gave into `event`. What `server.events()` does for each.
 inline void read_event(const TmeEvent& raw, Event& event) noexcept {
@@ -937,6 +1043,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
     case TME_EVENT_INTERRUPTED: event.emplace<Interrupted>(raw); break;
     case TME_EVENT_RESUMED: event.emplace<Resumed>(raw); break;
     case TME_EVENT_DISCONNECTED: event.emplace<Disconnected>(raw); break;
+    case TME_EVENT_ADMISSION: event.emplace<Admission>(raw); break;
     case TME_EVENT_ADDRESS_CHANGED: event.emplace<AddressChanged>(raw); break;
     default: event.emplace<Unknown>(raw); break;
     }
@@ -953,6 +1060,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
             [](const Interrupted&) { return TME_EVENT_INTERRUPTED; },
             [](const Resumed&) { return TME_EVENT_RESUMED; },
             [](const Disconnected&) { return TME_EVENT_DISCONNECTED; },
+            [](const Admission&) { return TME_EVENT_ADMISSION; },
             [](const AddressChanged&) { return TME_EVENT_ADDRESS_CHANGED; },
         },
         event);
@@ -1263,6 +1371,35 @@ struct ServerConfig {
     std::uint32_t retained_messages_max = 16'384;
     /// How the rate of sending follows what the path carries.
     Congestion congestion = Congestion::delivery_rate;
+    /// Keys by which connect tokens are opened, each 64 hexadecimal digits, at most 16: two while one is being replaced.
+    /// Without any, clients with a token are refused.
+    std::vector<std::string> token_keys = {};
+    /// What this server is called in tokens that are for it alone, 1-64 bytes. Default: nothing.
+    std::string server_name = {};
+    /// Only clients with a connect token are admitted.
+    bool requires_token = false;
+    /// How much later than this machine's clock a token may say that it was issued.
+    std::chrono::milliseconds token_clock_tolerance{5'000};
+    /// Tokens are taken that were issued up to so long before the server starts, which does not remember which of them
+    /// were used in an earlier run.
+    std::chrono::seconds tokens_issued_before_start{0};
+    /// The game is asked about every client that is otherwise entitled, by `Admission`.
+    bool asks_before_admitting = false;
+    /// How long the game may take to decide about a client, which is then refused as busy. Clients wait for 10 s.
+    std::chrono::milliseconds decision_time{5'000};
+    /// About how many clients the game is asked at a time, a quarter of them from one network other than this machine;
+    /// further ones are refused as busy.
+    std::uint32_t applicants_max = 256;
+    /// What becomes of a client that proves the same identity as a peer.
+    Newcomers newcomers = Newcomers::replace;
+    /// Any bytes, at most 512, that those are told who only ask what this server is. `set_information` changes it later.
+    std::string information = {};
+    /// Whether they are told anything.
+    bool answers_queries = true;
+    /// How many of them in a second.
+    std::uint32_t queries_per_second = 1'000;
+    /// Bytes of UDP payload that may leave in a second on each connection, at least 1,200. 0: what the path carries.
+    std::uint64_t rate_cap = 0;
 };
 
 /// What a client is told.
@@ -1315,6 +1452,28 @@ struct ClientConfig {
     std::uint32_t retained_messages_max = 16'384;
     /// How the rate of sending follows what the path carries.
     Congestion congestion = Congestion::delivery_rate;
+    /// A connect token as text, which the game's backend gave the player. It admits once.
+    std::string token = {};
+    /// Bytes of UDP payload that may leave in a second, at least 1,200. 0: what the path carries.
+    std::uint64_t rate_cap = 0;
+};
+
+/// What a backend says of a player in a connect token.
+struct TokenConfig {
+    /// Who the player is: a text of 1-64 bytes, a number in decimal digits. There is no default.
+    std::string user = {};
+    /// Name of the only server that may take it. Default: any server that has the token key.
+    std::string server_name = {};
+    /// Public key of the only server that may take it, 64 hexadecimal digits. Not together with `server_name`.
+    std::string server_key = {};
+    /// Where the client could find a server: at most eight addresses with ports, best first. Not secret.
+    std::vector<std::string> hints = {};
+    /// Any bytes, at most 256, for the server's game. Encrypted.
+    std::string user_data = {};
+    /// How long it is valid; it only has to last until the player has connected.
+    std::chrono::seconds lifetime{300};
+    /// When it is issued. Default: now.
+    std::chrono::system_clock::time_point issued = {};
 };
 
 /// What one send is told.
@@ -1357,6 +1516,54 @@ struct PeerInfo {
     /// Its public key, 64 hexadecimal digits: at a server the client's identity, at a client the server's key. Empty if
     /// it has none.
     std::string key = {};
+};
+
+/// Who asks to be let in.
+struct ApplicantInfo {
+    /// Its id, which will be the peer's.
+    PeerId peer = PeerId::none;
+    /// A peer that is connected with the same identity; `none` if there is none.
+    PeerId same_identity = PeerId::none;
+    /// Its address and port.
+    std::string address = {};
+    /// Its identity key, 64 hexadecimal digits. Empty if it has none.
+    std::string key = {};
+};
+
+/// What a connect token says of its player.
+struct TokenInfo {
+    /// Who he is: any bytes, usually text.
+    std::string user = {};
+    /// Any bytes that the backend has added.
+    std::string user_data = {};
+    /// When it was issued.
+    std::chrono::system_clock::time_point issued = {};
+    /// When it expires. A token that has let its player in is used up: nothing depends on it any more.
+    std::chrono::system_clock::time_point expires = {};
+};
+
+/// What a server says of itself to anybody. Nothing of it is authenticated: the handshake proves who is there.
+struct ServerInfo {
+    /// The address that has answered, with its port.
+    std::string address = {};
+    /// Which game it runs: `query_application_id` of the game's name.
+    std::uint64_t application_id = 0;
+    /// Peers connected.
+    std::uint32_t peers = 0;
+    /// Most peers at a time.
+    std::uint32_t peers_max = 0;
+    /// The round trip of the query that was answered.
+    std::chrono::microseconds rtt{0};
+    /// It admits only clients that prove an identity key.
+    bool requires_identity = false;
+    /// It admits only clients with a connect token.
+    bool requires_token = false;
+    /// It neither encrypts nor authenticates, and takes only clients that do not either.
+    bool is_plaintext = false;
+    /// It has a protocol version in common with this library.
+    bool is_compatible = false;
+    /// Any bytes that the game has added, at most 512.
+    std::string information = {};
 };
 
 /// A network's behaviour in one direction: a perfect one unless told otherwise. All probabilities are 0.0-1.0.
@@ -1520,6 +1727,22 @@ void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>&
     to.channel_credit_messages = from.channel_credit_messages;
     to.retained_messages_max = from.retained_messages_max;
     to.congestion = static_cast<std::uint32_t>(from.congestion);
+    to.rate_cap = from.rate_cap;
+}
+
+/// Texts as the lists of C have them.
+[[nodiscard]] inline std::string joined(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& text : texts) {
+        out += out.empty() ? "" : ",";
+        out += text;
+    }
+    return out;
+}
+
+/// Bytes for a field of C: NULL if there are none.
+[[nodiscard]] inline const void* bytes_of(const std::string& bytes) noexcept {
+    return bytes.empty() ? nullptr : bytes.data();
 }
 
 /// Calls `with` with the settings as C has them; they point into `from` and end with the call.
@@ -1535,6 +1758,20 @@ template <class With>
     to.key = settings.text("key", from.key);
     to.key_file = settings.text("key_file", from.key_file);
     to.max_peers = from.max_peers;
+    const std::string token_keys = joined(from.token_keys);
+    to.token_keys = settings.text("token_keys", token_keys);
+    to.server_name = settings.text("server_name", from.server_name);
+    to.flags |= from.requires_token ? TME_CONFIG_REQUIRE_TOKEN : 0u;
+    to.token_clock_tolerance_ms = settings.ms("token_clock_tolerance", from.token_clock_tolerance);
+    to.tokens_issued_before_start_s = settings.seconds("tokens_issued_before_start", from.tokens_issued_before_start);
+    to.flags |= from.asks_before_admitting ? TME_CONFIG_ASK : 0u;
+    to.decision_time_ms = settings.ms("decision_time", from.decision_time);
+    to.applicants_max = from.applicants_max;
+    to.newcomers = static_cast<std::uint32_t>(from.newcomers);
+    to.information = bytes_of(from.information);
+    to.information_bytes = count_of(from.information.size());
+    to.flags |= from.answers_queries ? 0u : TME_CONFIG_NO_QUERIES;
+    to.queries_per_second = from.queries_per_second;
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }
@@ -1554,6 +1791,26 @@ template <class With>
     to.user_data = from.user_data.data();
     to.user_data_bytes = count_of(from.user_data.size());
     to.connect_timeout_ms = settings.ms("connect_timeout", from.connect_timeout);
+    to.token = settings.text("token", from.token);
+    const auto checked = settings.result();
+    return checked ? done(with(to)) : checked;
+}
+
+template <class With>
+[[nodiscard]] Result<void> with_c(const TokenConfig& from, With with) {
+    Settings settings(ErrorCode::token);
+    TmeTokenConfig to = {};
+    tme_token_config_init(&to, sizeof to);
+    to.user = settings.text("user", from.user);
+    to.server_name = settings.text("server_name", from.server_name);
+    to.server_key = settings.text("server_key", from.server_key);
+    const std::string hints = joined(from.hints);
+    to.hints = settings.text("hints", hints);
+    to.user_data = bytes_of(from.user_data);
+    to.user_data_bytes = count_of(from.user_data.size());
+    to.lifetime_s = settings.seconds("lifetime", from.lifetime);
+    const auto since_1970 = std::chrono::duration_cast<std::chrono::seconds>(from.issued.time_since_epoch()).count();
+    to.issued = since_1970 < 0 ? 0 : static_cast<std::uint64_t>(since_1970);
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }
@@ -1624,6 +1881,49 @@ template <class With>
     to.number = from.number;
     to.address = from.address;
     to.key = from.key;
+    return to;
+}
+
+[[nodiscard]] inline ApplicantInfo from_c(const TmeApplicantInfo& from) {
+    ApplicantInfo to;
+    to.peer = static_cast<PeerId>(from.peer);
+    to.same_identity = static_cast<PeerId>(from.same_identity);
+    to.address = from.address;
+    to.key = from.key;
+    return to;
+}
+
+[[nodiscard]] inline std::chrono::system_clock::time_point from_unix(std::uint64_t seconds) noexcept {
+    // What a clock cannot say is as far away as it can.
+    const auto most = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>((std::chrono::system_clock::duration::max)()).count());
+    const std::chrono::seconds since(static_cast<std::int64_t>(seconds > most ? most : seconds));
+    return std::chrono::system_clock::time_point(since);
+}
+
+[[nodiscard]] inline TokenInfo from_c(const TmeTokenInfo& from) {
+    TokenInfo to;
+    to.user.assign(from.user, from.user_bytes);
+    const void* user_data = from.user_data;
+    to.user_data.assign(static_cast<const char*>(user_data), from.user_data_bytes);
+    to.issued = from_unix(from.issued);
+    to.expires = from_unix(from.expires);
+    return to;
+}
+
+[[nodiscard]] inline ServerInfo from_c(const TmeServerInfo& from) {
+    ServerInfo to;
+    to.address = from.address;
+    to.application_id = from.application_id;
+    to.peers = from.peers;
+    to.peers_max = from.peers_max;
+    to.rtt = from_us(from.rtt_us);
+    to.requires_identity = (from.flags & TME_SERVER_REQUIRES_IDENTITY) != 0;
+    to.requires_token = (from.flags & TME_SERVER_REQUIRES_TOKEN) != 0;
+    to.is_plaintext = (from.flags & TME_SERVER_IS_PLAINTEXT) != 0;
+    to.is_compatible = (from.flags & TME_SERVER_IS_COMPATIBLE) != 0;
+    const void* information = from.information;
+    to.information.assign(static_cast<const char*>(information), from.information_bytes);
     return to;
 }
 
@@ -1811,6 +2111,56 @@ public:
     Result<void> kick(PeerId peer, std::uint32_t code = 0, Bytes bytes = {}) {
         return detail::done(
             tme_server_kick(engine_.get(), static_cast<TmePeer>(peer), code, bytes.data(), bytes.size()));
+    }
+
+    /// Lets a client in that `Admission` has asked about, with at most 512 bytes that it finds in its `Connected`.
+    /// `Connected` follows here, or `Disconnected` if it has gone or there is no room any more.
+    ///
+    /// Errors: `unknown_peer` if nobody asks under this id, `too_large`.
+    Result<void> accept(PeerId peer, Bytes user_data = {}) {
+        return detail::done(
+            tme_server_accept(engine_.get(), static_cast<TmePeer>(peer), user_data.data(), user_data.size()));
+    }
+
+    /// Turns a client away that `Admission` has asked about, as `denied`, `banned` or `full`, with at most 512 bytes of
+    /// explanation. It is told at once; `Disconnected` follows here, too.
+    ///
+    /// Errors: `unknown_peer` if nobody asks under this id, `unknown_value` for another reason, `too_large`.
+    Result<void> refuse(PeerId peer, Reason reason = Reason::denied, Bytes bytes = {}) {
+        return detail::done(tme_server_refuse(engine_.get(), static_cast<TmePeer>(peer),
+                                              static_cast<std::uint32_t>(reason), bytes.data(), bytes.size()));
+    }
+
+    /// Who asks to be let in, until that is decided. Errors: `unknown_peer`.
+    [[nodiscard]] Result<ApplicantInfo> applicant_info(PeerId peer) const {
+        TmeApplicantInfo info = {};
+        const TmeResult result =
+            tme_server_applicant_info(engine_.get(), static_cast<TmePeer>(peer), &info, sizeof info);
+        return result < 0 ? Result<ApplicantInfo>(Error::last(result)) : detail::from_c(info);
+    }
+
+    /// What the game's backend says of a player, who asks to be let in or is a peer; nothing if he came without a connect
+    /// token. Errors: `unknown_peer`.
+    [[nodiscard]] Result<std::optional<TokenInfo>> peer_token(PeerId peer) const {
+        TmeTokenInfo info = {};
+        const TmeResult result = tme_server_peer_token(engine_.get(), static_cast<TmePeer>(peer), &info, sizeof info);
+        if (result < 0) {
+            return Error::last(result);
+        }
+        return info.user_bytes == 0 ? std::nullopt : std::optional(detail::from_c(info));
+    }
+
+    /// Sets how many bytes of UDP payload may leave for a peer in a second, at least 1,200; 0 leaves it to the path.
+    ///
+    /// Errors: `unknown_peer`.
+    Result<void> set_rate_cap(PeerId peer, std::uint64_t bytes_per_second) {
+        return detail::done(
+            tme_server_set_rate_cap(engine_.get(), static_cast<TmePeer>(peer), bytes_per_second));
+    }
+
+    /// Changes what those are told who only ask what this server is, at most 512 bytes. Errors: `too_large`.
+    Result<void> set_information(Bytes bytes) {
+        return detail::done(tme_server_set_information(engine_.get(), bytes.data(), bytes.size()));
     }
 
     /// The peers that are connected.
@@ -2030,6 +2380,13 @@ public:
         return detail::done(tme_client_disconnect(engine_.get(), code, bytes.data(), bytes.size()));
     }
 
+    /// Sets how many bytes of UDP payload may leave in a second, at least 1,200; 0 leaves it to the path.
+    ///
+    /// Errors: `not_connected`.
+    Result<void> set_rate_cap(std::uint64_t bytes_per_second) {
+        return detail::done(tme_client_set_rate_cap(engine_.get(), bytes_per_second));
+    }
+
     /// Figures of the connection, at most 100 ms older than its last datagram. Errors: `not_connected`.
     [[nodiscard]] Result<PeerStatistics> statistics() const {
         return detail::figures_of<PeerStatistics, TmePeerStatistics>([&](TmePeerStatistics* out, std::size_t size) {
@@ -2122,6 +2479,152 @@ private:
 
     detail::Engine<TmeClient> engine_;
 };
+
+// ---- Querier: asks servers what they are before connecting to one --------------------------------
+
+/// What became of a question.
+struct Answer {
+    /// Which one.
+    QueryId query = QueryId::none;
+    /// What the server says of itself, or `unresolved`, or `no_answer`.
+    Result<ServerInfo> info;
+};
+
+/// Asks up to 1,024 servers at a time, for server browsers: `ask` for each, then `update` and `answers` once a frame.
+///
+/// Threads: one at a time, a second one gets `busy` and has done nothing. Only `update` waits, as long as it is told.
+class Querier {
+public:
+    /// Makes a querier, which has sockets of its own. Each server has `patience` to answer. Errors: `bind`, `system`.
+    [[nodiscard]] static Result<Querier> start(std::chrono::milliseconds patience = std::chrono::milliseconds(3'000)) {
+        TmeQuerier* querier = nullptr;
+        const TmeResult result = tme_querier_create(detail::wait_ms(patience), &querier);
+        return result < 0 ? Result<Querier>(Error::last(result)) : Querier(querier);
+    }
+
+    /// Begins to ask a server, "host:port"; an `Answer` follows. Errors: `address`, `too_many_queries`, `busy`.
+    Result<QueryId> ask(const std::string& address) {
+        std::uint64_t query = 0;
+        const TmeResult result = tme_querier_ask(querier_.get(), address.c_str(), &query);
+        return result < 0 ? Result<QueryId>(Error::last(result)) : static_cast<QueryId>(query);
+    }
+
+    /// Sends, receives, and waits at most `timeout` for an answer; zero does not wait. Returns early with answers, or when
+    /// none is awaited.
+    ///
+    /// Errors: `busy`; `wait` and `socket` when it no longer works.
+    Result<void> update(std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
+        return detail::done(tme_querier_update(querier_.get(), detail::wait_ms(timeout)));
+    }
+
+    /// Takes the answers that have come. Errors: `busy`.
+    [[nodiscard]] Result<std::vector<Answer>> answers() {
+        std::vector<Answer> answers;
+        TmeEvent events[16];
+        std::uint32_t count = 0;
+        do {
+            const TmeResult result = tme_querier_poll(querier_.get(), events, 16, &count);
+            if (result < 0) {
+                return Error::last(result);
+            }
+            for (std::uint32_t index = 0; index < count; ++index) {
+                if (events[index].type == TME_EVENT_SERVER_INFO) {
+                    answers.push_back(Answer{static_cast<QueryId>(events[index].token), info(events[index].token)});
+                }
+            }
+        } while (count == 16);
+        return answers;
+    }
+
+    /// How many servers are being asked; answers that wait to be taken have come. Errors: `busy`.
+    [[nodiscard]] Result<std::uint32_t> open_count() const {
+        std::uint32_t count = 0;
+        const TmeResult result = tme_querier_open_count(querier_.get(), &count);
+        return result < 0 ? Result<std::uint32_t>(Error::last(result)) : count;
+    }
+
+    /// For calls of `tme.h`; NULL if moved from. It stays this object's.
+    [[nodiscard]] TmeQuerier* native_handle() const noexcept { return querier_.get(); }
+
+private:
+    struct Destroy {
+        void operator()(TmeQuerier* querier) const noexcept { tme_querier_destroy(querier); }
+    };
+
+    explicit Querier(TmeQuerier* querier) noexcept : querier_(querier) {}
+
+    [[nodiscard]] Result<ServerInfo> info(std::uint64_t query) {
+        TmeServerInfo info = {};
+        const TmeResult result = tme_querier_server_info(querier_.get(), query, &info, sizeof info);
+        return result < 0 ? Result<ServerInfo>(Error::last(result)) : detail::from_c(info);
+    }
+
+    std::unique_ptr<TmeQuerier, Destroy> querier_;
+};
+
+/// Asks one server what it is, and blocks until it answers, at most for `patience`.
+///
+/// Errors: `address`, `unresolved`, `no_answer`, `bind`, `system`.
+[[nodiscard]] inline Result<ServerInfo>
+query_ask(const std::string& address, std::chrono::milliseconds patience = std::chrono::milliseconds(3'000)) {
+    TmeServerInfo info = {};
+    const TmeResult result = tme_query_ask(address.c_str(), detail::wait_ms(patience), &info, sizeof info);
+    return result < 0 ? Result<ServerInfo>(Error::last(result)) : detail::from_c(info);
+}
+
+/// The number by which servers tell which game they run; 0 for a game without a name.
+[[nodiscard]] inline Result<std::uint64_t> query_application_id(const std::string& application) {
+    std::uint64_t id = 0;
+    const TmeResult result = tme_query_application_id(application.empty() ? nullptr : application.c_str(), &id);
+    return result < 0 ? Result<std::uint64_t>(Error::last(result)) : id;
+}
+
+// ---- Tokens: a backend's word for a player -------------------------------------------------------
+
+/// Makes a token key from the system's randomness: 64 hexadecimal digits that backend and servers share, and nobody else
+/// has. Errors: `system` if the system has no randomness.
+[[nodiscard]] inline Result<std::string> token_key_generate() { return detail::text_of(tme_token_key_generate); }
+
+/// Makes a connect token for a player who has signed in, as text for his client. No two are equal.
+///
+/// Errors: `key`; `token` without a user, or with more of something than a token takes; `address` for a hint that is no
+/// address; `config` if it is for two servers.
+[[nodiscard]] inline Result<std::string> token_make(const std::string& token_key, const TokenConfig& config) {
+    Result<std::string> token{std::string()};
+    const auto result = detail::with_c(config, [&](const TmeTokenConfig& c) {
+        token = detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+            return tme_token_make(token_key.c_str(), &c, buffer, capacity, needed);
+        });
+        return TME_OK;
+    });
+    return result ? token : Result<std::string>(result.error());
+}
+
+/// What a connect token says, for who has its key. It is not used up. Errors: `key`; `token_text` if it is no token, or not
+/// one of this key.
+[[nodiscard]] inline Result<TokenInfo> token_open(const std::string& token_key, const std::string& token) {
+    TmeTokenInfo info = {};
+    const TmeResult result = tme_token_open(token_key.c_str(), token.c_str(), &info, sizeof info);
+    return result < 0 ? Result<TokenInfo>(Error::last(result)) : detail::from_c(info);
+}
+
+/// Where a server could be found, best first, as the backend thought. Nobody proves that to the client. Errors:
+/// `token_text`.
+[[nodiscard]] inline Result<std::vector<std::string>> token_hints(const std::string& token) {
+    const auto text = detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+        return tme_token_hints(token.c_str(), buffer, capacity, needed);
+    });
+    if (!text) {
+        return text.error();
+    }
+    std::vector<std::string> hints;
+    for (std::size_t start = 0; start < text->size();) {
+        const std::size_t end = (std::min)(text->find(',', start), text->size());
+        hints.push_back(text->substr(start, end - start));
+        start = end + 1;
+    }
+    return hints;
+}
 
 // ---- Keys, conditions, log, version -------------------------------------------------------------
 

@@ -228,6 +228,18 @@ pub unsafe fn output_text(text: &str, buffer: *mut c_char, capacity: usize, need
     Ok(TME_OK)
 }
 
+/// Copies a text that fits into a field that is all zero, of which the last byte stays so. Gives its length.
+pub fn copy_text<const N: usize>(text: &[u8], out: &mut [c_char; N]) -> usize {
+    let places = out.iter_mut().take(N - 1).zip(text);
+    places.map(|(place, &byte)| *place = byte as c_char).count()
+}
+
+/// Copies bytes that fit. Gives how many.
+pub fn copy_bytes<const N: usize>(bytes: &[u8], out: &mut [u8; N]) -> usize {
+    let places = out.iter_mut().zip(bytes);
+    places.map(|(place, &byte)| *place = byte).count()
+}
+
 /// A struct that grows at its end and begins with `struct_size`.
 ///
 /// # Safety
@@ -235,18 +247,25 @@ pub unsafe fn output_text(text: &str, buffer: *mut c_char, capacity: usize, need
 pub unsafe trait Versioned: Copy {
     /// Its size in the first version that had it.
     const FIRST_BYTES: usize;
+    /// Its sizes in released versions between the first and this one. No other size between them was ever a `sizeof`, and
+    /// would cut a pointer in half.
+    const BETWEEN_BYTES: &'static [usize] = &[];
 
     /// What a caller who sets nothing gets. `struct_size` does not matter.
     fn defaults() -> Self;
 }
 
-fn check_struct_size(size: usize, first: usize) -> Result<(), Failure> {
-    if (first..=STRUCT_BYTES_MAX).contains(&size) {
+fn check_struct_size<T: Versioned>(size: usize) -> Result<(), Failure> {
+    let (first, current) = (T::FIRST_BYTES, size_of::<T>());
+    let is_known = size == first || T::BETWEEN_BYTES.contains(&size);
+    if is_known || (current..=STRUCT_BYTES_MAX).contains(&size) {
         return Ok(());
     }
     Err(Failure::text(
         TME_ERROR_STRUCT_SIZE,
-        format_args!("struct_size {size} is outside {first}–{STRUCT_BYTES_MAX}; call the init function"),
+        format_args!(
+            "struct_size {size} is neither {first} nor {current}–{STRUCT_BYTES_MAX}; call the init function"
+        ),
     ))
 }
 
@@ -255,7 +274,7 @@ pub unsafe fn read_struct<T: Versioned>(pointer: *const T) -> Result<T, Failure>
     must_not_be_null(pointer, "the struct is NULL")?;
     let bytes = pointer.cast::<u8>();
     let size = pointer.cast::<u32>().read_unaligned() as usize;
-    check_struct_size(size, T::FIRST_BYTES)?;
+    check_struct_size::<T>(size)?;
     let known = size.min(size_of::<T>());
     let tail = std::slice::from_raw_parts(bytes.add(known), size - known);
     if tail.iter().any(|&byte| byte != 0) {
@@ -266,10 +285,15 @@ pub unsafe fn read_struct<T: Versioned>(pointer: *const T) -> Result<T, Failure>
     Ok(value)
 }
 
+/// Checks the place for a struct that a function gives.
+pub fn check_struct_place<T: Versioned>(pointer: *const T, size: usize) -> Result<(), Failure> {
+    must_not_be_null(pointer, "the struct is NULL")?;
+    check_struct_size::<T>(size)
+}
+
 /// Writes a struct into a caller's of whatever version, and its size into `struct_size`.
 pub unsafe fn write_struct<T: Versioned>(value: &T, pointer: *mut T, size: usize) -> Outcome {
-    must_not_be_null(pointer, "the struct is NULL")?;
-    check_struct_size(size, T::FIRST_BYTES)?;
+    check_struct_place(pointer, size)?;
     let bytes = pointer.cast::<u8>();
     let known = size.min(size_of::<T>());
     std::ptr::copy_nonoverlapping((&raw const *value).cast::<u8>(), bytes, known);
@@ -320,6 +344,7 @@ mod tests {
         assert_eq!(read(&[24, 1, 2, 0, 0, 0]).unwrap().added, 2);
         assert_eq!(read(&[24, 1, 2, 0, 0, 1]), Err(TME_ERROR_STRUCT_TAIL));
         assert_eq!(read(&[7, 1]), Err(TME_ERROR_STRUCT_SIZE));
+        assert_eq!(read(&[12, 1, 2]), Err(TME_ERROR_STRUCT_SIZE), "half of a field");
         assert_eq!(read(&[0, 1]), Err(TME_ERROR_STRUCT_SIZE));
         assert_eq!(read(&[4_097, 1]), Err(TME_ERROR_STRUCT_SIZE));
     }

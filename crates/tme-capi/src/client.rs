@@ -20,7 +20,7 @@ use crate::pump::Pump;
 use crate::result::{
     TME_ERROR_NO_FIGURES, TME_ERROR_NOT_CONNECTED, TME_ERROR_UNKNOWN_CHANNEL, TME_OK, TmeResult,
 };
-use crate::server::detail;
+use crate::server::{detail, rate_cap};
 use crate::settings::{Plan, SendSettings, TmeClientConfig, TmeSendOptions, local_address, read_client};
 use crate::statistics::{
     TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeerStatistics, TmeSendBudget,
@@ -51,8 +51,8 @@ fn not_connected() -> Failure {
 ///
 /// Parameters: `config`, NULL for all defaults; `client` gets the client.
 /// Ownership: the caller's, until tme_client_destroy. What `config` points to is copied.
-/// Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_FILE; TME_ERROR_CONFIG;
-/// TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+/// Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_TOKEN_TEXT;
+/// TME_ERROR_FILE; TME_ERROR_CONFIG; TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
 /// TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
@@ -340,7 +340,7 @@ pub unsafe extern "C" fn tme_client_disconnect(
     length: usize,
 ) -> TmeResult {
     enter(client, |guest: &Guest| {
-        let detail = self::detail(detail, length)?;
+        let detail = self::detail("detail", detail, length)?;
         if guest.handle.disconnect(code, detail) { Ok(TME_OK) } else { Err(not_connected()) }
     })
 }
@@ -363,6 +363,20 @@ pub unsafe extern "C" fn tme_client_rebind(client: *mut TmeClient, address: *con
             Some(text) => guest.handle.rebind_to(local_address(text)?)?,
         };
         Ok(TME_OK)
+    })
+}
+
+/// Sets how much may leave for the server.
+///
+/// Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
+/// Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_client_set_rate_cap(client: *mut TmeClient, bytes_per_second: u64) -> TmeResult {
+    enter(client, |guest: &Guest| {
+        let is_connected = guest.handle.set_rate_cap(rate_cap(bytes_per_second));
+        if is_connected { Ok(TME_OK) } else { Err(not_connected()) }
     })
 }
 

@@ -4,9 +4,10 @@ use std::ffi::c_char;
 use std::mem::{offset_of, size_of};
 use std::ptr::null;
 
-use tme::{Event, Origin, Payload};
+use tme::{Event, Origin, Payload, PeerId, Reason};
 
 use crate::message::TmeMessageId;
+use crate::token::problem_number;
 
 /// A peer's id. 0 is nobody; ids are below 2^53 and never used twice.
 pub type TmePeer = u64;
@@ -23,11 +24,16 @@ pub const TME_EVENT_INTERRUPTED: u32 = 4;
 pub const TME_EVENT_RESUMED: u32 = 5;
 /// The connection is over, or was never made. The peer's id names nobody from now on.
 pub const TME_EVENT_DISCONNECTED: u32 = 6;
+/// Somebody asks to be let in (with TME_CONFIG_ASK or TME_NEWCOMERS_ASK); answer by tme_server_accept or tme_server_refuse.
+/// CONNECTED or DISCONNECTED follows in any case.
+pub const TME_EVENT_ADMISSION: u32 = 9;
+/// A server that was asked what it is has answered, or has not.
+pub const TME_EVENT_SERVER_INFO: u32 = 12;
 
 /// At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address.
 pub const TME_EVENT_ADDRESS_CHANGED: u32 = 10;
 
-/// CONNECTED: the other side has a key, which the peer's info tells.
+/// CONNECTED, ADMISSION: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
 /// CONNECTED at a client with known hosts: this server was not known before.
 pub const TME_EVENT_FLAG_FIRST_USE: u32 = 2;
@@ -35,6 +41,8 @@ pub const TME_EVENT_FLAG_FIRST_USE: u32 = 2;
 pub const TME_EVENT_FLAG_REMOTE: u32 = 4;
 /// DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server.
 pub const TME_EVENT_FLAG_UNAUTHENTICATED: u32 = 8;
+/// CONNECTED at a server, ADMISSION: the client has a connect token, which tme_server_peer_token tells.
+pub const TME_EVENT_FLAG_HAS_TOKEN: u32 = 16;
 
 /// One piece of news. Which fields mean something depends on `type`; the others are 0.
 ///
@@ -49,14 +57,16 @@ pub struct TmeEvent {
     pub flags: u32,
     /// Whom it is about; 0 if nobody.
     pub peer: TmePeer,
-    /// TME_REASON_… (DISCONNECTED).
+    /// TME_REASON_… (DISCONNECTED; SERVER_INFO, where it is 0 if the server has answered).
     pub reason: u32,
     /// The channel's id (MESSAGE, WRITABLE).
     pub channel: u32,
-    /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code.
+    /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
+    /// TME_REASON_TOKEN a TME_TOKEN_PROBLEM_…. ADMISSION: the peer that is connected with the same identity, or 0.
+    /// SERVER_INFO: the query.
     pub token: u64,
-    /// The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
-    /// (DISCONNECTED). NULL if there are none.
+    /// The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
+    /// (DISCONNECTED, SERVER_INFO). NULL if there are none.
     pub data: *const u8,
     /// Bytes in `data`.
     pub length: usize,
@@ -94,6 +104,8 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_INTERRUPTED => c"interrupted",
         TME_EVENT_RESUMED => c"resumed",
         TME_EVENT_DISCONNECTED => c"disconnected",
+        TME_EVENT_ADMISSION => c"admission",
+        TME_EVENT_SERVER_INFO => c"server info",
         TME_EVENT_ADDRESS_CHANGED => c"address changed",
         _ => c"unknown",
     };
@@ -115,10 +127,18 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         reserved: 0,
     };
     let data = match event {
+        Event::Admission { info, .. } => {
+            news.r#type = TME_EVENT_ADMISSION;
+            news.token = info.same_identity.map_or(0, PeerId::as_u64);
+            news.flags |= if info.key.is_some() { TME_EVENT_FLAG_HAS_KEY } else { 0 };
+            news.flags |= if info.token.is_some() { TME_EVENT_FLAG_HAS_TOKEN } else { 0 };
+            Some(info.user_data)
+        }
         Event::Connected { info, .. } => {
             news.r#type = TME_EVENT_CONNECTED;
             news.token = u64::from(info.number);
             news.flags |= if info.key.is_some() { TME_EVENT_FLAG_HAS_KEY } else { 0 };
+            news.flags |= if info.token.is_some() { TME_EVENT_FLAG_HAS_TOKEN } else { 0 };
             news.flags |= if info.is_first_use { TME_EVENT_FLAG_FIRST_USE } else { 0 };
             Some(info.user_data)
         }
@@ -148,7 +168,10 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         Event::Disconnected { reason, .. } => {
             news.r#type = TME_EVENT_DISCONNECTED;
             news.reason = u32::from(reason.reason.code());
-            news.token = u64::from(reason.code);
+            news.token = match reason.reason {
+                Reason::Token => u64::from(reason.token_problem().map_or(0, problem_number)),
+                _ => u64::from(reason.code),
+            };
             news.flags |= match reason.origin {
                 Origin::Local => 0,
                 Origin::Remote => TME_EVENT_FLAG_REMOTE,

@@ -14,6 +14,7 @@ mod failure;
 mod inbox;
 mod pump;
 
+mod applicant;
 mod channel;
 mod client;
 mod conditions;
@@ -24,13 +25,16 @@ mod message;
 #[cfg(feature = "panic-injection")]
 mod panic_injection;
 mod peer_info;
+mod querier;
 mod reason;
 mod result;
 mod server;
 mod settings;
 mod statistics;
+mod token;
 mod version;
 
+pub use applicant::*;
 pub use channel::*;
 pub use client::*;
 pub use conditions::*;
@@ -41,9 +45,11 @@ pub use message::*;
 #[cfg(feature = "panic-injection")]
 pub use panic_injection::*;
 pub use peer_info::*;
+pub use querier::*;
 pub use reason::*;
 pub use result::*;
 pub use server::*;
 pub use settings::*;
 pub use statistics::*;
+pub use token::*;
 pub use version::*;

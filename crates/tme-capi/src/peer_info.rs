@@ -5,7 +5,7 @@ use std::mem::size_of;
 
 use tme::PeerInfo;
 
-use crate::boundary::Versioned;
+use crate::boundary::{Versioned, copy_text};
 use crate::event::TmePeer;
 
 /// Who a peer is.
@@ -40,17 +40,10 @@ impl From<&PeerInfo> for TmePeerInfo {
     fn from(of: &PeerInfo) -> Self {
         let mut info = Self { number: of.number, peer: of.peer.as_u64(), ..Self::defaults() };
         // The longest address is [8 × 4 digits%10 digits]:5 digits.
-        copy_text(&of.remote.to_string(), &mut info.address);
+        copy_text(of.remote.to_string().as_bytes(), &mut info.address);
         if let Some(key) = &of.key {
-            copy_text(&key.to_string(), &mut info.key);
+            copy_text(key.to_string().as_bytes(), &mut info.key);
         }
         info
-    }
-}
-
-/// Copies a text that fits; the last byte stays NUL in any case.
-fn copy_text<const N: usize>(text: &str, out: &mut [c_char; N]) {
-    for (place, byte) in out.iter_mut().take(N - 1).zip(text.bytes()) {
-        *place = byte as c_char;
     }
 }

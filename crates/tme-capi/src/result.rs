@@ -26,6 +26,16 @@ pub const TME_ERROR_CONFIG: TmeResult = -5;
 pub const TME_ERROR_CONDITIONS: TmeResult = -6;
 /// This process has a log sink already.
 pub const TME_ERROR_ALREADY_INSTALLED: TmeResult = -7;
+/// This cannot be a connect token: no user, too much of something, a hint without a port.
+pub const TME_ERROR_TOKEN: TmeResult = -8;
+/// A text is no sealed token, or not one of the key given.
+pub const TME_ERROR_TOKEN_TEXT: TmeResult = -9;
+/// The name of a server that is asked leads to no address that can be reached from here.
+pub const TME_ERROR_UNRESOLVED: TmeResult = -10;
+/// A server that was asked has not answered in time. Retry later.
+pub const TME_ERROR_NO_ANSWER: TmeResult = -11;
+/// 1,024 servers are being asked. Retry after an answer.
+pub const TME_ERROR_TOO_MANY_QUERIES: TmeResult = -12;
 /// The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later.
 pub const TME_ERROR_BIND: TmeResult = -101;
 /// The system refuses what an engine needs: file handles, threads, randomness. Retry later.
@@ -54,7 +64,7 @@ pub const TME_ERROR_NOT_CONNECTED: TmeResult = -206;
 pub const TME_ERROR_NULL: TmeResult = -301;
 /// The pointer is not a handle of this kind: a client where a server belongs.
 pub const TME_ERROR_HANDLE: TmeResult = -302;
-/// struct_size is below that of the first version, or larger than any struct will be.
+/// struct_size is none that the struct ever had, or larger than any struct will be.
 pub const TME_ERROR_STRUCT_SIZE: TmeResult = -303;
 /// A field this library is too old to know is not zero. Retry with a newer library.
 pub const TME_ERROR_STRUCT_TAIL: TmeResult = -304;
@@ -82,6 +92,8 @@ pub const TME_ERROR_TOO_MANY_RETAINED: TmeResult = -404;
 pub const TME_ERROR_NOT_WRITABLE: TmeResult = -405;
 /// Nothing has been measured yet. Retry some 100 ms later.
 pub const TME_ERROR_NO_FIGURES: TmeResult = -406;
+/// No event of the querier's newest poll has this id. Ask before the next poll.
+pub const TME_ERROR_UNKNOWN_QUERY: TmeResult = -407;
 /// A bug in the library was caught in this call; the engine is poisoned. Please report it.
 pub const TME_ERROR_INTERNAL: TmeResult = -501;
 
@@ -128,6 +140,11 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_CONFIG => c"a setting is out of range or contradicts another",
         TME_ERROR_CONDITIONS => c"network conditions that cannot be",
         TME_ERROR_ALREADY_INSTALLED => c"this process has a log sink already",
+        TME_ERROR_TOKEN => c"this cannot be a connect token",
+        TME_ERROR_TOKEN_TEXT => c"a text is no sealed connect token of this key",
+        TME_ERROR_UNRESOLVED => c"the server's name leads to no address that can be reached",
+        TME_ERROR_NO_ANSWER => c"the server does not answer; check address, port and firewall",
+        TME_ERROR_TOO_MANY_QUERIES => c"too many servers are being asked; wait for an answer",
         TME_ERROR_BIND => c"the socket cannot be bound: address in use, or not of this machine",
         TME_ERROR_SYSTEM => c"the system refuses what a network engine needs",
         TME_ERROR_WAIT => c"waiting for the network failed; the engine has stopped",
@@ -156,6 +173,7 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_TOO_MANY_RETAINED => c"too many messages are retained; release some",
         TME_ERROR_NOT_WRITABLE => c"the message cannot be written; make a new one",
         TME_ERROR_NO_FIGURES => c"nothing has been measured yet",
+        TME_ERROR_UNKNOWN_QUERY => c"no event of the newest poll is about this query",
         TME_ERROR_INTERNAL => c"an internal error was caught; please report it",
         _ => c"not a result of this version of the library",
     }

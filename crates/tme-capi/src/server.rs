@@ -34,7 +34,7 @@ pub struct TmeServer {
 
 /// What stands behind a `TmeServer`.
 pub(crate) struct Host {
-    handle: ServerHandle,
+    pub handle: ServerHandle,
     pump: Pump<Server>,
     port: u16,
     address: String,
@@ -47,16 +47,25 @@ impl Kind for Host {
     const NAME: &'static str = "the pointer is not a TmeServer";
 }
 
-/// Longest explanation that travels with a goodbye.
+/// Most bytes that the game adds to a greeting, a goodbye, or what a server says of itself.
 const DETAIL_BYTES_MAX: usize = 512;
 
-/// A caller's goodbye.
-pub(crate) unsafe fn detail<'a>(detail: *const c_void, length: usize) -> Result<&'a [u8], Failure> {
+/// Such bytes of a caller; `what` they are goes into a failure's text.
+pub(crate) unsafe fn detail<'a>(
+    what: &str,
+    bytes: *const c_void,
+    length: usize,
+) -> Result<&'a [u8], Failure> {
     if length > DETAIL_BYTES_MAX {
-        let text = format_args!("detail of {length} bytes exceeds the limit of {DETAIL_BYTES_MAX}");
+        let text = format_args!("{what} of {length} bytes exceeds the limit of {DETAIL_BYTES_MAX}");
         return Err(Failure::text(TME_ERROR_TOO_LARGE, text));
     }
-    input_bytes(detail, length)
+    input_bytes(bytes, length)
+}
+
+/// A rate as the engine has it: 0 is none.
+pub(crate) fn rate_cap(bytes_per_second: u64) -> Option<u64> {
+    (bytes_per_second != 0).then_some(bytes_per_second)
 }
 
 impl Host {
@@ -92,8 +101,8 @@ unsafe fn outcome(result: Result<tme::Broadcast, SendError>, out: *mut TmeBroadc
 ///
 /// Parameters: `config`, NULL for all defaults; `server` gets the server.
 /// Ownership: the caller's, until tme_server_destroy. What `config` points to is copied.
-/// Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_FILE; TME_ERROR_CONFIG;
-/// TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+/// Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_TOKEN;
+/// TME_ERROR_FILE; TME_ERROR_CONFIG; TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
 /// TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
 /// Threads: any.
 /// Since: 0.1
@@ -453,7 +462,7 @@ pub unsafe extern "C" fn tme_server_disconnect_with(
 ) -> TmeResult {
     enter(server, |host: &Host| {
         let peer = PeerId::from_u64(peer);
-        let detail = self::detail(detail, length)?;
+        let detail = self::detail("detail", detail, length)?;
         if host.handle.disconnect_with(peer, code, detail) { Ok(TME_OK) } else { Err(unknown(peer)) }
     })
 }
@@ -477,8 +486,45 @@ pub unsafe extern "C" fn tme_server_kick(
 ) -> TmeResult {
     enter(server, |host: &Host| {
         let peer = PeerId::from_u64(peer);
-        let detail = self::detail(detail, length)?;
+        let detail = self::detail("detail", detail, length)?;
         if host.handle.kick(peer, code, detail) { Ok(TME_OK) } else { Err(unknown(peer)) }
+    })
+}
+
+/// Sets how much may leave for a peer.
+///
+/// Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
+/// Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_set_rate_cap(
+    server: *mut TmeServer,
+    peer: TmePeer,
+    bytes_per_second: u64,
+) -> TmeResult {
+    enter(server, |host: &Host| {
+        let peer = PeerId::from_u64(peer);
+        let is_known = host.handle.set_rate_cap(peer, rate_cap(bytes_per_second));
+        if is_known { Ok(TME_OK) } else { Err(unknown(peer)) }
+    })
+}
+
+/// Changes what the game tells those who only ask what this server is.
+///
+/// Parameters: `information` of `length` bytes, at most 512. Anybody can read it.
+/// Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_set_information(
+    server: *mut TmeServer,
+    information: *const c_void,
+    length: usize,
+) -> TmeResult {
+    enter(server, |host: &Host| {
+        host.handle.set_information(detail("information", information, length)?)?;
+        Ok(TME_OK)
     })
 }
 

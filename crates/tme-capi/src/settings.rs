@@ -7,8 +7,8 @@ use std::ptr::null;
 use std::time::Duration;
 
 use tme::{
-    Client, ClientBuilder, Congestion, KeyParseError, Limits, PublicKey, SecretKey, Security, SendOptions,
-    Server,
+    Client, ClientBuilder, Congestion, KeyParseError, Limits, Newcomers, PublicKey, SecretKey, Security,
+    SendOptions, Server,
 };
 use tme::{ServerBuilder, Trust};
 
@@ -19,6 +19,7 @@ use crate::channel::{TmeChannelConfig, read_channels};
 use crate::event::TmePeer;
 use crate::failure::Failure;
 use crate::result::{TME_ERROR_ADDRESS, TME_ERROR_CONFIG, TME_ERROR_ENUM, TmeResult};
+use crate::token::{read_keys, read_sealed, read_server_name};
 
 /// A network thread does the input and output: connections survive a game that is busy for long.
 pub const TME_CONFIG_THREADED: u32 = 1;
@@ -31,12 +32,28 @@ pub const TME_CONFIG_REQUIRE_IDENTITY: u32 = 4;
 pub const TME_CONGESTION_DELIVERY_RATE: u32 = 1;
 /// The rate of sending follows losses, as in NewReno; queues on the way are filled.
 pub const TME_CONGESTION_NEW_RENO: u32 = 2;
+/// Server: only clients with a connect token are admitted.
+pub const TME_CONFIG_REQUIRE_TOKEN: u32 = 8;
+/// Server: the game is asked about every client that is otherwise entitled, by TME_EVENT_ADMISSION.
+pub const TME_CONFIG_ASK: u32 = 16;
+/// Server: nobody who only asks what this server is gets an answer.
+pub const TME_CONFIG_NO_QUERIES: u32 = 32;
+
+/// The newest connection of a player wins: the older one ends with TME_REASON_REPLACED once the newer is confirmed, also at a
+/// full server. The default.
+pub const TME_NEWCOMERS_REPLACE: u32 = 1;
+/// The older one stays, unless it is interrupted; the newer is refused with TME_REASON_DENIED.
+pub const TME_NEWCOMERS_REFUSE: u32 = 2;
+/// The game is asked by TME_EVENT_ADMISSION; if it accepts, the newest wins.
+pub const TME_NEWCOMERS_ASK: u32 = 3;
+/// Both stay.
+pub const TME_NEWCOMERS_ALLOW: u32 = 4;
 
 /// Everything queued leaves at once.
 pub const TME_SEND_FLUSH: u32 = 1;
 
-/// Longest user data that travels with a request to connect.
-const USER_DATA_BYTES_MAX: usize = 512;
+/// Most bytes that the game adds to a request to connect, or to what a server says of itself.
+const ADDED_BYTES_MAX: usize = 512;
 
 /// Messages that may be retained per server or client unless set otherwise.
 const RETAINED_MESSAGES_MAX: u32 = 16_384;
@@ -84,10 +101,40 @@ pub struct TmeServerConfig {
     pub channel_credit_messages: u32,
     /// Messages that may be retained at a time. Default 16,384.
     pub retained_messages_max: u32,
+    /// Keys by which connect tokens are opened, each 64 hexadecimal digits, at most 16, separated by commas: two while one is
+    /// being replaced. Default: none, and clients with a token are refused.
+    pub token_keys: *const c_char,
+    /// What this server is called in tokens that are for it alone, 1–64 bytes of text. Default: nothing.
+    pub server_name: *const c_char,
+    /// What the game tells those who only ask what this server is. Anybody can read it. tme_server_set_information changes
+    /// it later. Default: nothing.
+    pub information: *const c_void,
+    /// How many bytes of it, at most 512.
+    pub information_bytes: u32,
+    /// How many such questions are answered in a second. Default 1,000; TME_CONFIG_NO_QUERIES answers none.
+    pub queries_per_second: u32,
+    /// TME_NEWCOMERS_…: what becomes of a client that proves the same identity as a peer. Default: the newest wins.
+    pub newcomers: u32,
+    /// How long the game may take to decide about a client, in milliseconds; then it is refused as busy. Default 5,000;
+    /// clients wait for 10,000.
+    pub decision_time_ms: u32,
+    /// About how many clients the game is asked at a time, a quarter of them from one network other than this machine;
+    /// further ones are refused as busy. Default 256.
+    pub applicants_max: u32,
+    /// How much later than this machine's clock a token may say that it was issued, in milliseconds. Default 5,000.
+    pub token_clock_tolerance_ms: u32,
+    /// Tokens are taken that were issued up to so many seconds before the server starts. Default 0: it does not remember
+    /// which of them were used in an earlier run.
+    pub tokens_issued_before_start_s: u32,
     /// TME_CONGESTION_…. Default TME_CONGESTION_DELIVERY_RATE.
     pub congestion: u32,
+    /// Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200. Default: no
+    /// limit but the path's.
+    pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default.
@@ -145,6 +192,10 @@ pub struct TmeClientConfig {
     pub retained_messages_max: u32,
     /// TME_CONGESTION_…. Default TME_CONGESTION_DELIVERY_RATE.
     pub congestion: u32,
+    /// A connect token as text, which the game's backend gave the player. It admits once. Default: none.
+    pub token: *const c_char,
+    /// Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's.
+    pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
     /// 0.
@@ -169,14 +220,14 @@ pub struct TmeSendOptions {
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 14 * 4);
-    assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 16 * 4);
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4);
+    assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4);
     assert!(size_of::<TmeSendOptions>() == 24);
 };
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
-    const FIRST_BYTES: usize = offset_of!(Self, datagram_bytes_max) + 4;
+    const FIRST_BYTES: usize = offset_of!(Self, retained_messages_max) + 4;
 
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -200,8 +251,20 @@ unsafe impl Versioned for TmeServerConfig {
             channel_credit_bytes: limits.channel_credit_bytes,
             channel_credit_messages: limits.channel_credit_messages,
             retained_messages_max: RETAINED_MESSAGES_MAX,
+            token_keys: null(),
+            server_name: null(),
+            information: null(),
+            information_bytes: 0,
+            queries_per_second: 1_000,
+            newcomers: TME_NEWCOMERS_REPLACE,
+            decision_time_ms: 5_000,
+            applicants_max: 256,
+            token_clock_tolerance_ms: 5_000,
+            tokens_issued_before_start_s: 0,
             congestion: TME_CONGESTION_DELIVERY_RATE,
+            rate_cap: 0,
             datagram_bytes_max: 1_452,
+            reserved: 0,
         }
     }
 }
@@ -237,6 +300,8 @@ unsafe impl Versioned for TmeClientConfig {
             channel_credit_messages: limits.channel_credit_messages,
             retained_messages_max: RETAINED_MESSAGES_MAX,
             congestion: TME_CONGESTION_DELIVERY_RATE,
+            token: null(),
+            rate_cap: 0,
             datagram_bytes_max: 1_452,
             reserved: 0,
         }
@@ -342,6 +407,7 @@ struct Common {
     channel_credit_bytes: u32,
     channel_credit_messages: u32,
     congestion: u32,
+    rate_cap: u64,
 }
 
 macro_rules! common {
@@ -359,6 +425,7 @@ macro_rules! common {
             channel_credit_bytes: $config.channel_credit_bytes,
             channel_credit_messages: $config.channel_credit_messages,
             congestion: $config.congestion,
+            rate_cap: $config.rate_cap,
         }
     };
 }
@@ -416,6 +483,9 @@ macro_rules! with_common {
         if $common.datagram_bytes_max != 0 {
             builder = builder.datagram_bytes_max($common.datagram_bytes_max as usize);
         }
+        if $common.rate_cap != 0 {
+            builder = builder.rate_cap($common.rate_cap);
+        }
         builder
     }};
 }
@@ -448,7 +518,8 @@ impl<B> Plan<B> {
 /// Reads what a server is told.
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
-    check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY)?;
+    check_flags(config.flags, SERVER_FLAGS)?;
+    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -472,6 +543,7 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     if config.flags & TME_CONFIG_REQUIRE_IDENTITY != 0 {
         builder = builder.require_identity();
     }
+    builder = with_admission(builder, &config)?;
     let is_threaded = config.flags & TME_CONFIG_THREADED != 0;
     Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
 }
@@ -482,6 +554,63 @@ pub(crate) fn local_address(text: &str) -> Result<SocketAddr, Failure> {
         let text = format_args!("bind address {text:?} does not parse; expected one such as 0.0.0.0:0");
         Failure::text(TME_ERROR_ADDRESS, text)
     })
+}
+
+const SERVER_FLAGS: u32 = TME_CONFIG_THREADED
+    | TME_CONFIG_PLAINTEXT
+    | TME_CONFIG_REQUIRE_IDENTITY
+    | TME_CONFIG_REQUIRE_TOKEN
+    | TME_CONFIG_ASK
+    | TME_CONFIG_NO_QUERIES;
+
+/// Whom a server lets in, and what it tells the others.
+unsafe fn with_admission(
+    mut builder: ServerBuilder,
+    config: &TmeServerConfig,
+) -> Result<ServerBuilder, Failure> {
+    if let Some(keys) = input_text(config.token_keys)? {
+        builder = builder.token_keys(read_keys(keys)?);
+    }
+    if let Some(name) = input_text(config.server_name)? {
+        builder = builder.server_name(read_server_name(name)?);
+    }
+    if config.flags & TME_CONFIG_REQUIRE_TOKEN != 0 {
+        builder = builder.require_token();
+    }
+    if config.token_clock_tolerance_ms != 0 {
+        builder = builder.token_clock_tolerance(ms(config.token_clock_tolerance_ms));
+    }
+    let before_start = Duration::from_secs(u64::from(config.tokens_issued_before_start_s));
+    builder = builder.tokens_issued_before_start(before_start);
+    if config.flags & TME_CONFIG_ASK != 0 {
+        builder = builder.ask_before_admitting();
+    }
+    if config.decision_time_ms != 0 {
+        builder = builder.decision_time(ms(config.decision_time_ms));
+    }
+    if config.applicants_max != 0 {
+        builder = builder.max_applicants(config.applicants_max as usize);
+    }
+    builder = builder.newcomers(match config.newcomers {
+        0 | TME_NEWCOMERS_REPLACE => Newcomers::Replace,
+        TME_NEWCOMERS_REFUSE => Newcomers::Refuse,
+        TME_NEWCOMERS_ASK => Newcomers::Ask,
+        TME_NEWCOMERS_ALLOW => Newcomers::Allow,
+        newcomers => {
+            return Err(Failure::text(
+                TME_ERROR_ENUM,
+                format_args!("{newcomers} is no policy for newcomers"),
+            ));
+        }
+    });
+    let information = added_bytes("information", config.information, config.information_bytes)?;
+    builder = builder.information(information);
+    if config.flags & TME_CONFIG_NO_QUERIES != 0 {
+        builder = builder.queries_per_second(0);
+    } else if config.queries_per_second != 0 {
+        builder = builder.queries_per_second(config.queries_per_second);
+    }
+    Ok(builder)
 }
 
 /// Reads what a client is told.
@@ -513,7 +642,10 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         builder = builder.bind(local_address(bind)?);
     }
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
-    builder = builder.user_data(user_data(&config)?);
+    if let Some(token) = input_text(config.token)? {
+        builder = builder.token(read_sealed(token)?);
+    }
+    builder = builder.user_data(added_bytes("user data", config.user_data, config.user_data_bytes)?);
     if config.connect_timeout_ms != 0 {
         builder = builder.connect_timeout(ms(config.connect_timeout_ms));
     }
@@ -521,14 +653,14 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
     Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
 }
 
-/// The client's user data. More than may be sent is refused before it is read: the length may be garbage.
-unsafe fn user_data<'a>(config: &TmeClientConfig) -> Result<&'a [u8], Failure> {
-    let length = config.user_data_bytes as usize;
-    if length > USER_DATA_BYTES_MAX {
-        let text = format_args!("user data of {length} bytes exceeds the limit of {USER_DATA_BYTES_MAX}");
+/// What the game adds. More than may be sent is refused before it is read: the length may be garbage.
+unsafe fn added_bytes<'a>(what: &str, bytes: *const c_void, length: u32) -> Result<&'a [u8], Failure> {
+    let length = length as usize;
+    if length > ADDED_BYTES_MAX {
+        let text = format_args!("{what} of {length} bytes exceeds the limit of {ADDED_BYTES_MAX}");
         return Err(Failure::text(TME_ERROR_CONFIG, text));
     }
-    input_bytes(config.user_data, length)
+    input_bytes(bytes, length)
 }
 
 /// Keys separated by commas.

@@ -8,6 +8,8 @@ use tme::{
     PacketDrop, SendBudget,
 };
 
+use tme::token::TokenProblem;
+
 use crate::boundary::Versioned;
 
 /// Figures of a connection since it was established. Times are microseconds, rates bytes per second.
@@ -168,6 +170,28 @@ pub struct TmeEngineStatistics {
     pub sends_dropped: u64,
     /// Resets sent to peers of an earlier run.
     pub resets_sent: u64,
+    /// Clients refused, for all reasons.
+    pub clients_refused: u64,
+    /// Clients turned away because they had no connect token.
+    pub tokens_missing: u64,
+    /// Because no key of the server opens their token, it is damaged, or the server takes none.
+    pub tokens_invalid: u64,
+    /// Because it is for another server.
+    pub tokens_wrong_audience: u64,
+    /// Because it was issued in the future.
+    pub tokens_not_yet_valid: u64,
+    /// Because it has expired, or is older than what the server remembers.
+    pub tokens_expired: u64,
+    /// Because somebody has connected with it.
+    pub tokens_used: u64,
+    /// Clients refused because the game did not decide in time.
+    pub undecided: u64,
+    /// Peers that a newer connection of the same identity has replaced.
+    pub peers_replaced: u64,
+    /// Clients that were accepted, had not been heard of, and gave way to others at a full server.
+    pub unconfirmed_evicted: u64,
+    /// Queries for what this server is, within the limit.
+    pub queries: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -222,7 +246,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 288);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 96);
+    assert!(size_of::<TmeEngineStatistics>() == 184);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -368,6 +392,7 @@ impl From<&ChannelStatistics> for TmeChannelStatistics {
 
 impl From<&EngineStatistics> for TmeEngineStatistics {
     fn from(of: &EngineStatistics) -> Self {
+        let handshake = &of.endpoint.handshake;
         Self {
             struct_size: 0,
             peers: u32::try_from(of.endpoint.peers).unwrap_or(u32::MAX),
@@ -382,6 +407,17 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             handshakes_dropped: of.endpoint.handshake.drops.total() + of.endpoint.attempt_drops.total(),
             sends_dropped: of.sends_dropped,
             resets_sent: of.endpoint.resets_sent,
+            clients_refused: handshake.refused_total(),
+            tokens_missing: handshake.token_problems(TokenProblem::Missing),
+            tokens_invalid: handshake.token_problems(TokenProblem::Invalid),
+            tokens_wrong_audience: handshake.token_problems(TokenProblem::WrongAudience),
+            tokens_not_yet_valid: handshake.token_problems(TokenProblem::NotYetValid),
+            tokens_expired: handshake.token_problems(TokenProblem::Expired),
+            tokens_used: handshake.token_problems(TokenProblem::Used),
+            undecided: of.endpoint.undecided,
+            peers_replaced: of.endpoint.peers_replaced,
+            unconfirmed_evicted: of.endpoint.unconfirmed_evicted,
+            queries: of.endpoint.info_queries,
         }
     }
 }

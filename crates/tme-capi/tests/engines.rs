@@ -4,13 +4,16 @@
 mod common;
 
 use std::ffi::CString;
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Pair, no_event};
 use tme_capi::{
-    TME_CONFIG_THREADED, TME_ERROR_FILE, TME_EVENT_CONNECTED, TME_OK, TmeServer, tme_client_is_connected,
-    tme_client_poll, tme_server_flush, tme_server_poll, tme_server_update,
+    TME_CONFIG_THREADED, TME_ERROR_FILE, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED,
+    TME_EVENT_FLAG_UNAUTHENTICATED, TME_OK, TME_REASON_VERSION, TmeEngineStatistics, TmeServer,
+    tme_client_is_connected, tme_client_poll, tme_server_flush, tme_server_poll, tme_server_port,
+    tme_server_statistics, tme_server_update,
 };
 
 #[test]
@@ -36,6 +39,64 @@ fn a_key_that_cannot_be_remembered_is_told_once_and_costs_no_event() {
     assert_eq!(event.r#type, TME_EVENT_CONNECTED);
     // SAFETY: as above.
     assert_eq!(unsafe { tme_client_is_connected(pair.client) }, 1);
+}
+
+#[test]
+fn versions_that_do_not_meet_are_counted_at_the_server_and_told_to_the_client() {
+    // Offsets of `docs/PROTOCOL.md` §2.1 and §4.1; one version is offered.
+    const NONCE: std::ops::Range<usize> = 5..13;
+    const VERSION: std::ops::Range<usize> = 14..16;
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.set_read_timeout(Some(PATIENCE)).unwrap();
+    let address = CString::new(stranger.local_addr().unwrap().to_string()).unwrap();
+    let pair = Pair::start(TME_CONFIG_THREADED, &[], |config| config.address = address.as_ptr());
+    let mut hello = [0; 1_500];
+    let (bytes, client) = stranger.recv_from(&mut hello).unwrap();
+
+    // To the server it is a client of version 7.
+    let mut newer = hello[..bytes].to_vec();
+    newer[VERSION].copy_from_slice(&7u16.to_le_bytes());
+    // SAFETY: the handle lives as long as the pair.
+    let port = unsafe { tme_server_port(pair.server) };
+    stranger.send_to(&newer, ("127.0.0.1", port)).unwrap();
+    let mut answer = [0; 1_500];
+    let refusal = loop {
+        // The client goes on saying hello meanwhile.
+        let (bytes, from) = stranger.recv_from(&mut answer).unwrap();
+        if from.port() == port {
+            break answer[..bytes].to_vec();
+        }
+    };
+    let mut expected = [&hello[..4], &[5], &hello[NONCE]].concat();
+    expected.extend([1, 0, 1, 1, 0]);
+    assert_eq!(refusal, expected, "REFUSE, the nonce, version, and that one is spoken: 1");
+    let refused = || {
+        // SAFETY: as above; zero is a value of every field.
+        unsafe {
+            let mut statistics: TmeEngineStatistics = std::mem::zeroed();
+            let size = size_of_val(&statistics);
+            assert_eq!(tme_server_statistics(pair.server, &raw mut statistics, size), TME_OK);
+            statistics.clients_refused
+        }
+    };
+    let began = Instant::now();
+    while refused() != 1 {
+        assert!(began.elapsed() < PATIENCE, "it was not counted");
+    }
+
+    // To the client it is a server of version 7.
+    let versions = refusal.len() - 2;
+    expected[versions..].copy_from_slice(&7u16.to_le_bytes());
+    stranger.send_to(&expected, client).unwrap();
+    let began = Instant::now();
+    let event = loop {
+        assert!(began.elapsed() < PATIENCE, "the client was not told");
+        if let Some(event) = pair.poll_client() {
+            break event;
+        }
+    };
+    assert_eq!((event.r#type, event.reason), (TME_EVENT_DISCONNECTED, TME_REASON_VERSION));
+    assert_eq!(event.flags, TME_EVENT_FLAG_UNAUTHENTICATED);
 }
 
 #[test]

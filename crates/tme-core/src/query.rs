@@ -48,6 +48,14 @@ pub struct ServerInfo {
     pub rtt: Duration,
 }
 
+impl ServerInfo {
+    /// Whether it speaks a protocol version that this crate speaks, too.
+    #[must_use]
+    pub fn is_compatible(&self) -> bool {
+        Versions::OURS.choose(&self.versions).is_some()
+    }
+}
+
 /// How a query ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryEvent {

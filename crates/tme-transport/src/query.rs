@@ -31,6 +31,14 @@ const RECEIVE_BATCH: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetId(u64);
 
+impl TargetId {
+    /// The number, for other languages; never 0.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
 /// What became of a question.
 #[derive(Clone, Debug)]
 pub struct Answer {

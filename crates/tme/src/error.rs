@@ -51,8 +51,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Stable number of the kind, the same in every language. The engine's kinds are 100 and up, those of sending 200
-    /// and up.
+    /// Stable number of the kind, the same in every language; 7 belongs to logging there. The engine's kinds are 100 and
+    /// up, those of sending 200 and up.
     #[must_use]
     pub fn kind(&self) -> u32 {
         match self {
@@ -62,9 +62,13 @@ impl Error {
             Self::File { .. } => 4,
             Self::Config(_) => 5,
             Self::Conditions(_) => 6,
-            Self::Token(_) => 7,
-            Self::TokenText(_) => 8,
-            Self::Query(_) => 9,
+            Self::Token(_) => 8,
+            Self::TokenText(_) => 9,
+            // An address is one, whoever is asked to go there.
+            Self::Query(QueryError::Address(_)) => 1,
+            Self::Query(QueryError::Unresolved(_)) => 10,
+            Self::Query(QueryError::TimedOut) => 11,
+            Self::Query(QueryError::TooMany) => 12,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError, SendOptions,
+    Applicant, ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError,
+    SendOptions, TokenInfo,
 };
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
@@ -151,8 +152,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets about how many clients the game is asked at a time, a quarter of them from one network (IPv4 /24, IPv6 /56);
-    /// further ones are refused as busy. Default 256.
+    /// Sets about how many clients the game is asked at a time, a quarter of them from one network (IPv4 /24, IPv6 /56)
+    /// other than this machine; further ones are refused as busy. Default 256.
     #[must_use]
     pub fn max_applicants(mut self, applicants: usize) -> Self {
         self.admission.applicants_max = applicants;
@@ -516,6 +517,20 @@ macro_rules! server_methods {
             let detail = detail.get(..DETAIL_BYTES_MAX).unwrap_or(detail);
             let detail = Detail::new(detail).unwrap_or_default();
             self.raw().refuse(peer, Refusal { reason: reason.reason(), detail })
+        }
+
+        /// Who asks to be let in under this id, until that is decided: what [`Event::Admission`](crate::Event::Admission)
+        /// told.
+        #[must_use]
+        pub fn applicant(&self, peer: PeerId) -> Option<Arc<Applicant>> {
+            self.raw().applicant(peer)
+        }
+
+        /// What the game's backend says of a connected player: what [`Connected`](crate::Connected) told. `None` if he came
+        /// without a connect token, or nobody has this id.
+        #[must_use]
+        pub fn peer_token(&self, peer: PeerId) -> Option<Arc<TokenInfo>> {
+            self.raw().peer_token(peer)
         }
 
         /// Changes what the game tells those who only ask what this server is, at most 512 bytes.

@@ -6,8 +6,13 @@ mod common;
 use std::time::Duration;
 
 use common::{World, client_of, end_of, server};
-use tme::token::{self, SealedToken, Token, TokenKey, TokenProblem, TokenUserData, UserId};
-use tme::{Applicant, Client, Connected, Error, Event, Newcomers, PeerId, Reason, RefuseAs, Server};
+use tme::token::{
+    self, Audience, SealedToken, ServerName, Token, TokenKey, TokenProblem, TokenUserData, UnixTime, UserId,
+};
+use tme::{
+    Applicant, Client, ClientBuilder, Connected, Error, Event, Newcomers, Origin, PeerId, Reason, RefuseAs,
+    Server,
+};
 
 fn sealed(key: &TokenKey, user: u64) -> SealedToken {
     let mut token = Token::new(UserId::from(user), token::now(), Duration::from_secs(60));
@@ -42,33 +47,45 @@ fn a_token_lets_its_player_in_whoever_drives() {
         world.run_until(|world| connected(&world.server_events).is_some());
         let info = connected(&world.server_events).unwrap().token.as_ref().unwrap();
         assert_eq!((info.user.as_u64(), info.user_data.as_bytes()), (Some(42), &b"guest"[..]));
+        let peer = world.connected_peers()[0];
+        assert_eq!(world.server.peer_token(peer).as_deref(), Some(&**info), "found again by id");
+        assert_eq!(world.server.peer_token(PeerId::from_u64(0)), None);
     }
 }
 
 #[test]
-fn whoever_has_no_good_token_hears_what_is_wrong_with_it() {
+fn whoever_has_no_good_token_hears_what_is_wrong_with_it_and_is_counted() {
     let key = token::generate_key().unwrap();
     let server = server().token_key(key.clone()).require_token().start().unwrap();
+    let (now, minute) = (token::now(), Duration::from_secs(60));
+    let of = |issued: UnixTime| Token::new(UserId::from(1), issued, minute);
+    let elsewhere = Token { audience: Audience::Name(ServerName::new("us-1").unwrap()), ..of(now) };
+    let seal = |token: &Token| token::seal(&key, token).unwrap();
     let used = sealed(&key, 1);
-    let clients = [
-        client_of(&server).token(used.clone()).start().unwrap(),
-        client_of(&server).start().unwrap(),
-        client_of(&server).token(sealed(&token::generate_key().unwrap(), 1)).start().unwrap(),
+    let expected = [
+        (TokenProblem::Missing, None),
+        (TokenProblem::Invalid, Some(sealed(&token::generate_key().unwrap(), 1))),
+        (TokenProblem::WrongAudience, Some(seal(&elsewhere))),
+        (TokenProblem::NotYetValid, Some(seal(&of(now + 10 * minute)))),
+        (TokenProblem::Expired, Some(seal(&of(now - 10 * minute)))),
+        (TokenProblem::Used, Some(used.clone())),
     ];
-    let again = client_of(&server).token(used);
-    let mut world = World::new(server, clients.into());
-    world.run_until(|world| {
-        !world.connected_peers().is_empty()
-            && world.client_events[1..].iter().all(|events| end_of(events).is_some())
-    });
-    world.clients.push(again.start().unwrap());
-    world.client_events.push(Vec::new());
-    world.run_until(|world| end_of(&world.client_events[3]).is_some());
-    let expected = [TokenProblem::Missing, TokenProblem::Invalid, TokenProblem::Used];
-    for (events, problem) in world.client_events[1..].iter().zip(expected) {
-        let end = end_of(events).unwrap();
+    let first = client_of(&server).token(used).start().unwrap();
+    let mut world = World::new(server, vec![first]);
+    world.run_until(|world| !world.connected_peers().is_empty());
+    for (problem, token) in expected {
+        let builder = client_of(&world.server);
+        let builder = token.into_iter().fold(builder, ClientBuilder::token);
+        world.clients.push(builder.start().unwrap());
+        world.client_events.push(Vec::new());
+        world.run_until(|world| end_of(world.client_events.last().unwrap()).is_some());
+        let end = end_of(world.client_events.last().unwrap()).unwrap().clone();
         assert_eq!((end.reason, end.token_problem()), (Reason::Token, Some(problem)), "{end}");
+        assert_eq!(end.origin, Origin::Remote);
+        world.run_until(|world| world.server.statistics().endpoint.handshake.token_problems(problem) == 1);
     }
+    assert_eq!(world.server.statistics().endpoint.handshake.refused(Reason::Token), 6);
+    assert!(end_of(&world.server_events).is_none(), "who is there stays");
 }
 
 #[test]
@@ -87,10 +104,11 @@ fn a_game_that_is_asked_decides_with_words_of_its_own() {
         }
     }
     let (accepted, refused) = (accepted.unwrap(), refused.unwrap());
+    assert_eq!(&world.server.applicant(refused).unwrap().user_data[..], b"or me");
     assert!(matches!(world.server.accept_with(accepted, [0; 513]), Err(Error::Config(_))));
     assert!(world.server.accept_with(accepted, "welcome").unwrap());
     assert!(world.server.handle().refuse(refused, RefuseAs::Banned, "until Monday"));
-    assert!(!world.server.accept(refused), "it is decided");
+    assert!(!world.server.accept(refused) && world.server.applicant(refused).is_none(), "it is decided");
     world.run_until(|world| {
         connected(&world.client_events[0]).is_some() && end_of(&world.client_events[1]).is_some()
     });

@@ -10,6 +10,8 @@ struct Server {
     /// Address and key, as it printed them.
     address: String,
     key: String,
+    /// What came after these.
+    last: String,
 }
 
 impl Server {
@@ -24,7 +26,7 @@ impl Server {
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let mut words = line.split_whitespace().skip(2).map(str::to_owned);
         let (address, key) = (words.next().unwrap(), words.next().unwrap());
-        Self { child, address, key }
+        Self { child, address, key, last: words.next().unwrap() }
     }
 
     fn client(&self, program: &str, last: &str) -> Command {
@@ -69,6 +71,20 @@ fn chat_lines_reach_everybody() {
     assert!(bob.wait().unwrap().success());
     drop(ada.stdin.take());
     assert!(ada.wait().unwrap().success());
+}
+
+#[test]
+fn a_token_of_the_backend_admits_once() {
+    let program = env!("CARGO_BIN_EXE_tokens");
+    // It prints `tokens backend KEY ada ADDRESS`.
+    let server = Server::start(program);
+    let run = |arguments: &[&str]| Command::new(program).args(arguments).output().unwrap();
+    let output = run(&["backend", &server.address, "ada", &server.last]);
+    let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let output = run(&["client", &token]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("connected as number 2"), "{output:?}");
+    let output = run(&["client", &token]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("used"), "{output:?}");
 }
 
 #[test]

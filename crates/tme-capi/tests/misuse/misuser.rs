@@ -284,6 +284,15 @@ impl<'w> Misuser<'w> {
         }
     }
 
+    /// Somebody who asks to be let in, or has asked, or never did.
+    pub fn applicant(&mut self, given: &Given<'_>) -> u64 {
+        let applicants = given.live().map(|live| live.peers.lock().applicants.clone()).unwrap_or_default();
+        if applicants.is_empty() || self.chance.one_in(8) {
+            return self.peer(given).0;
+        }
+        self.chance.pick(&applicants)
+    }
+
     pub fn channel(&mut self) -> u32 {
         let channel = match self.chance.below(10) {
             0 => self.chance.edgy(),

@@ -1,20 +1,21 @@
 //! Settings as nobody should give them: structs with some wrong fields, or with nothing but random bytes in them.
 //! Pointers inside them are NULL or lead to what they promise.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::Ordering;
 
 use tme_capi::{
-    TmeChannelConfig, TmeClientConfig, TmeConditions, TmeLogConfig, TmeSendOptions, TmeServerConfig,
+    TME_CONFIG_ASK, TME_OK, TME_TOKEN_TEXT_BYTES, TmeChannelConfig, TmeClientConfig, TmeConditions,
+    TmeLogConfig, TmeSendOptions, TmeServerConfig, TmeTokenConfig,
 };
 
-use crate::misuser::Misuser;
+use crate::misuser::{Misuser, call};
 use crate::place::Place;
 use crate::world::{Kind, TALK_CHANNEL};
 
 /// A secret key, and something that is none.
-const KEYS: [&str; 4] = [
+pub const KEYS: [&str; 4] = [
     "7777777777777777777777777777777777777777777777777777777777777777",
     "abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd",
     "77",
@@ -138,7 +139,7 @@ impl Misuser<'_> {
             // SAFETY: zero is a value of every field.
             let zeroed: TmeServerConfig = unsafe { std::mem::zeroed() };
             TmeServerConfig {
-                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8]),
+                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8, 16, 17, 32, 64]),
                 max_peers: self.setting(&[1, 2, 100, 524_287]),
                 retained_messages_max: self.setting(&[1, 3]),
                 datagram_bytes_max: self.setting(&[1_200, 1_452, 65_507]),
@@ -151,10 +152,28 @@ impl Misuser<'_> {
                 connection_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_messages: self.setting(&[1, 262_144]),
+                information_bytes: self.setting(&[1, 100, 512, 513]),
+                queries_per_second: self.setting(&[1, 100_000, u32::MAX]),
+                newcomers: self.setting(&[1, 2, 3, 4, 5]),
+                decision_time_ms: self.setting(&[1, 100, u32::MAX]),
+                applicants_max: self.setting(&[1, 2, u32::MAX]),
+                token_clock_tolerance_ms: self.setting(&[1, u32::MAX]),
+                tokens_issued_before_start_s: self.setting(&[1, u32::MAX]),
                 congestion: self.setting(&[1, 2, 3]),
+                rate_cap: u64::from(self.setting(&[1, 100_000, u32::MAX])),
                 ..zeroed
             }
         };
+        if !is_random && self.chance.one_in(2) {
+            config.flags |= TME_CONFIG_ASK;
+        }
+        let information = Place::new(&mut self.chance, 512);
+        config.information = if self.chance.one_in(8) { null() } else { information.at::<c_void>() };
+        kept.places.push(information);
+        let two = format!("{},{}", KEYS[0], KEYS[1]);
+        config.token_keys =
+            if self.chance.one_in(4) { self.text(kept, &[KEYS[0], KEYS[0], KEYS[2], &two]) } else { null() };
+        config.server_name = if self.chance.one_in(8) { self.text(kept, &["eu-1", ""]) } else { null() };
         config.channels = channels;
         config.channel_count =
             if is_random && !channels.is_null() { self.chance.edgy() } else { channel_count };
@@ -205,12 +224,14 @@ impl Misuser<'_> {
                 channel_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_messages: self.setting(&[1, 262_144]),
                 congestion: self.setting(&[1, 2, 3]),
+                rate_cap: u64::from(self.setting(&[1, 100_000, u32::MAX])),
                 ..zeroed
             }
         };
         config.channels = channels;
         config.channel_count =
             if is_random && !channels.is_null() { self.chance.edgy() } else { channel_count };
+        config.token = if self.chance.one_in(4) { self.token(kept) } else { null() };
         // What is more than that must be refused without being read.
         let user_data = Place::new(&mut self.chance, 512);
         config.user_data = if self.chance.one_in(8) { null() } else { user_data.at::<c_void>() };
@@ -246,6 +267,58 @@ impl Misuser<'_> {
         let binds = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "192.0.2.1:0", "nobody"];
         config.bind = if self.chance.one_in(4) { self.text(kept, &binds) } else { null() };
         self.keep_struct(kept, &config)
+    }
+
+    pub fn token_config(&mut self, kept: &mut Kept) -> *const TmeTokenConfig {
+        if self.chance.one_in(30) {
+            return null();
+        }
+        let is_random = self.chance.one_in(12);
+        let mut config: TmeTokenConfig = if is_random {
+            random(self)
+        } else {
+            // SAFETY: zero is a value of every field.
+            let zeroed: TmeTokenConfig = unsafe { std::mem::zeroed() };
+            TmeTokenConfig {
+                user_data_bytes: self.setting(&[1, 256, 257]),
+                lifetime_s: self.setting(&[1, 60, u32::MAX]),
+                issued: if self.chance.one_in(8) { self.chance.edgy_wide() } else { 0 },
+                ..zeroed
+            }
+        };
+        config.user = self.any_text(kept, &["42", "alice"]);
+        config.server_name = if self.chance.one_in(8) { self.text(kept, &["eu-1", ""]) } else { null() };
+        config.server_key = if self.chance.one_in(8) { self.text(kept, &KEYS) } else { null() };
+        let hints = ["127.0.0.1:1", "[::1]:1,127.0.0.1:2", "127.0.0.1:0", "nobody:1", "", ","];
+        config.hints = if self.chance.one_in(4) { self.text(kept, &hints) } else { null() };
+        let user_data = Place::new(&mut self.chance, 256);
+        config.user_data = if self.chance.one_in(8) { null() } else { user_data.at::<c_void>() };
+        kept.places.push(user_data);
+        self.keep_struct(kept, &config)
+    }
+
+    /// An address where nobody answers.
+    pub fn text_of_nobody(&mut self, kept: &mut Kept) -> *const c_char {
+        let text = CString::new("127.0.0.1:1").expect("no NUL");
+        let pointer = text.as_ptr();
+        kept.texts.push(text);
+        pointer
+    }
+
+    /// The text of a token, fresh and good for the servers that take any, or of none.
+    pub fn token(&mut self, kept: &mut Kept) -> *const c_char {
+        let mut buffer = [0u8; TME_TOKEN_TEXT_BYTES];
+        // SAFETY: zero is a value of every field.
+        let mut config: TmeTokenConfig = unsafe { std::mem::zeroed() };
+        config.struct_size = size_of_val(&config) as u32;
+        config.user = self.chance.pick(&[c"alice", c"bob", c"carol"]).as_ptr();
+        let key = CString::new(KEYS[0]).expect("no NUL");
+        let place = buffer.as_mut_ptr().cast();
+        let result =
+            call!(self, tme_token_make(key.as_ptr(), &raw const config, place, buffer.len(), null_mut()));
+        self.must(result == TME_OK, format_args!("a good token gave {result}"));
+        let text = CStr::from_bytes_until_nul(&buffer).expect("a text ends").to_str().expect("a text");
+        self.any_text(kept, &[text, text, text, &text[..60], "c2hvcnQ"])
     }
 
     fn keep_struct<T: Copy>(&mut self, kept: &mut Kept, value: &T) -> *const T {

@@ -68,6 +68,8 @@ unsafe impl Sync for Live {}
 #[derive(Debug, Default)]
 pub struct Peers {
     pub live: Vec<u64>,
+    /// About whom an event has asked, until it is decided.
+    pub applicants: Vec<u64>,
     /// Whose end was told by an event: their ids name nobody.
     pub gone: Vec<u64>,
     pub ever: BTreeSet<u64>,

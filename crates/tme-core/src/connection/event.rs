@@ -151,14 +151,16 @@ pub struct TokenInfo {
     pub user: UserId,
     /// What the backend has added.
     pub user_data: TokenUserData,
+    /// When the token was made.
+    pub issued: UnixTime,
     /// When the token expires. It is used up: nothing depends on it any more.
     pub expires: UnixTime,
 }
 
 impl From<Token> for TokenInfo {
     fn from(token: Token) -> Self {
-        let Token { user, user_data, expires, .. } = token;
-        Self { user, user_data, expires }
+        let Token { user, user_data, issued, expires, .. } = token;
+        Self { user, user_data, issued, expires }
     }
 }
 

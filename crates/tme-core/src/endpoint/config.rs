@@ -67,8 +67,8 @@ pub struct AdmissionPolicy {
     /// How long the game may take for a decision; then the client is refused as busy. Default 5 s, half of what a client
     /// waits.
     pub decision_time: Duration,
-    /// Clients about whom the game is asked at a time, a quarter of them from one network (IPv4 /24, IPv6 /56); further
-    /// ones are refused as busy. Default 256.
+    /// Clients about whom the game is asked at a time, a quarter of them from one network (IPv4 /24, IPv6 /56) other than
+    /// this machine; further ones are refused as busy. Default 256.
     pub applicants_max: usize,
     /// What becomes of newcomers that are peers already. Default: they replace themselves.
     pub newcomers: Newcomers,

@@ -518,7 +518,7 @@ impl Driver {
                 continue;
             }
             match &event {
-                Event::Admission { peer, .. } => outbox.lock().insert_applicant(*peer),
+                Event::Admission { peer, info } => outbox.lock().insert_applicant(*peer, info),
                 Event::Connected { peer, info } => {
                     log::info!("{peer} connected from {} as number {}", info.remote, info.number);
                     if let Some(connection) = self.endpoint.connection(*peer) {

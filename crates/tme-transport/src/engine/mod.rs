@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget, SendError,
-    SendOptions,
+    Applicant, ChannelStatistics, CloseMode, ConnectionStatistics, Event, Farewell, PeerId, SendBudget,
+    SendError, SendOptions, TokenInfo,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::crypto::suite::Suite;
@@ -595,6 +595,18 @@ impl Handle {
         self.shared.outbox.lock().set_conditions(Change { peer, direction, conditions });
         self.shared.handle_command();
         Ok(())
+    }
+
+    /// Somebody about whom the game has been asked and has not answered.
+    #[must_use]
+    pub fn applicant(&self, peer: PeerId) -> Option<Arc<Applicant>> {
+        self.shared.outbox.lock().applicant(peer)
+    }
+
+    /// What a connected peer's token says of him, if he came with one.
+    #[must_use]
+    pub fn peer_token(&self, peer: PeerId) -> Option<Arc<TokenInfo>> {
+        self.shared.outbox.lock().peer_token(peer)
     }
 
     /// Peers that are connected.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::connection::{
-    Allowance, Backlog, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell, PeerId,
-    SendBudget, SendError, SendOptions,
+    Allowance, Applicant, Backlog, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell,
+    PeerId, SendBudget, SendError, SendOptions, TokenInfo,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::datagram::Information;
@@ -119,6 +119,7 @@ struct PeerEntry {
     remote: SocketAddr,
     number: u32,
     key: Option<PublicKey>,
+    token: Option<Arc<TokenInfo>>,
     table: Arc<ChannelTable>,
     channels: Vec<ChannelDepth>,
     statistics: ConnectionStatistics,
@@ -189,7 +190,7 @@ pub(super) struct Outbox {
     peers: Vec<Option<PeerEntry>>,
     by_number: BTreeMap<u32, PeerId>,
     /// Clients about whom the game has been asked and has not answered.
-    applicants: BTreeSet<PeerId>,
+    applicants: BTreeMap<PeerId, Arc<Applicant>>,
     pub pending: Batch,
     arenas: Arenas,
     /// Peers refused only because the outbox was full: nothing about them need change when it is emptied.
@@ -387,7 +388,7 @@ impl Outbox {
 
     /// Decides about an applicant. `false`: nobody asks under this id (any more).
     pub fn judge(&mut self, judged: Judged) -> bool {
-        let is_asked = self.applicants.remove(&judged.peer);
+        let is_asked = self.applicants.remove(&judged.peer).is_some();
         if is_asked {
             self.pending.judged.push(judged);
         }
@@ -431,6 +432,14 @@ impl Outbox {
 
     pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
         self.entry(peer).map(PeerEntry::info)
+    }
+
+    pub fn applicant(&self, peer: PeerId) -> Option<Arc<Applicant>> {
+        self.applicants.get(&peer).cloned()
+    }
+
+    pub fn peer_token(&self, peer: PeerId) -> Option<Arc<TokenInfo>> {
+        self.entry(peer)?.token.clone()
     }
 
     pub fn peer_by_number(&self, number: u32) -> Option<PeerInfo> {
@@ -535,6 +544,7 @@ impl Outbox {
             remote: info.remote,
             number: info.number,
             key: info.key,
+            token: info.token.as_deref().cloned().map(Arc::new),
             channels: channels.collect(),
             table,
             statistics: ConnectionStatistics::default(),
@@ -555,8 +565,8 @@ impl Outbox {
     }
 
     /// The game is being asked about a client.
-    pub fn insert_applicant(&mut self, peer: PeerId) {
-        self.applicants.insert(peer);
+    pub fn insert_applicant(&mut self, peer: PeerId, info: &Applicant) {
+        self.applicants.insert(peer, Arc::new(info.clone()));
     }
 
     pub fn remove_peer(&mut self, peer: PeerId) -> Option<SocketAddr> {

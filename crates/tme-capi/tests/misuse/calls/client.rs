@@ -31,6 +31,7 @@ pub const CALLS: &[Call] = &[
     (3, channel_by_name),
     (1, disconnect),
     (2, rebind),
+    (3, set_rate_cap),
     (3, statistics),
     (3, channel_statistics),
     (3, send_budget),
@@ -239,6 +240,13 @@ fn rebind(m: &mut Misuser<'_>) {
     let addresses = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "192.0.2.1:0", "nowhere"];
     let address = if m.chance.one_in(2) { null_mut() } else { m.any_text(&mut kept, &addresses).cast_mut() };
     let result = call!(m, tme_client_rebind(handle(&given), address));
+    m.judge(&given, result);
+}
+
+fn set_rate_cap(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let rate = super::server::rate(m, given.is_witness());
+    let result = call!(m, tme_client_set_rate_cap(handle(&given), rate));
     m.judge(&given, result);
 }
 

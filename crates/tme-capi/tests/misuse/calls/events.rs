@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use tme_capi::{
     TME_ERROR_LENGTH, TME_ERROR_NULL, TME_ERROR_TOO_MANY_RETAINED, TME_ERROR_UNKNOWN_MESSAGE,
-    TME_EVENT_ADDRESS_CHANGED, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED, TME_EVENT_FLAG_FIRST_USE,
-    TME_EVENT_FLAG_HAS_KEY, TME_EVENT_FLAG_REMOTE, TME_EVENT_FLAG_UNAUTHENTICATED, TME_EVENT_INTERRUPTED,
-    TME_EVENT_MESSAGE, TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_OK, TmeEvent,
+    TME_EVENT_ADDRESS_CHANGED, TME_EVENT_ADMISSION, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED,
+    TME_EVENT_FLAG_FIRST_USE, TME_EVENT_FLAG_HAS_KEY, TME_EVENT_FLAG_HAS_TOKEN, TME_EVENT_FLAG_REMOTE,
+    TME_EVENT_FLAG_UNAUTHENTICATED, TME_EVENT_INTERRUPTED, TME_EVENT_MESSAGE, TME_EVENT_RESUMED,
+    TME_EVENT_WRITABLE, TME_OK, TmeEvent,
 };
 
 use super::message::adopt;
@@ -114,10 +115,19 @@ fn check(m: &Misuser<'_>, event: &TmeEvent) {
     let has_no_data = event.data.is_null() && event.message == 0;
     let is_right = match event.r#type {
         TME_EVENT_CONNECTED => {
-            let known = TME_EVENT_FLAG_HAS_KEY | TME_EVENT_FLAG_FIRST_USE;
+            let known = TME_EVENT_FLAG_HAS_KEY | TME_EVENT_FLAG_HAS_TOKEN | TME_EVENT_FLAG_FIRST_USE;
             is_about_somebody
                 && event.flags & !known == 0
                 && (2..1 << 31).contains(&event.token)
+                && event.channel == 0
+                && event.length <= 512
+        }
+        TME_EVENT_ADMISSION => {
+            let known = TME_EVENT_FLAG_HAS_KEY | TME_EVENT_FLAG_HAS_TOKEN;
+            is_about_somebody
+                && event.flags & !known == 0
+                && event.token < 1 << 53
+                && event.token != event.peer
                 && event.channel == 0
                 && event.length <= 512
         }
@@ -142,7 +152,7 @@ fn check(m: &Misuser<'_>, event: &TmeEvent) {
     };
     let is_right = is_right
         && event.reserved == 0
-        && event.token <= u64::from(u32::MAX)
+        && (event.token <= u64::from(u32::MAX) || event.r#type == TME_EVENT_ADMISSION)
         && (event.reason == 0 || event.r#type == TME_EVENT_DISCONNECTED)
         && event.data.is_null() == (event.length == 0)
         && (event.message != 0) == (is_message || event.length > 0)
@@ -157,9 +167,12 @@ fn note(m: &Misuser<'_>, live: &Live, event: &TmeEvent) {
         TME_EVENT_CONNECTED => {
             m.must(peers.ever.insert(event.peer), format_args!("the id {} was used twice", event.peer));
             peers.live.push(event.peer);
+            peers.applicants.retain(|&peer| peer != event.peer);
         }
+        TME_EVENT_ADMISSION => peers.applicants.push(event.peer),
         TME_EVENT_DISCONNECTED => {
             peers.live.retain(|&peer| peer != event.peer);
+            peers.applicants.retain(|&peer| peer != event.peer);
             peers.gone.push(event.peer);
         }
         _ => {}

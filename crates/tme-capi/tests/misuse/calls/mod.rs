@@ -4,6 +4,7 @@ mod client;
 mod events;
 mod message;
 mod plain;
+mod querier;
 mod server;
 pub mod talk;
 
@@ -19,7 +20,7 @@ pub const LIVES: usize = 8;
 
 /// All of them, each as often as it is to be chosen.
 pub fn lots() -> Vec<fn(&mut Misuser<'_>)> {
-    let all = [server::CALLS, client::CALLS, message::CALLS, plain::CALLS, talk::CALLS];
+    let all = [server::CALLS, client::CALLS, message::CALLS, plain::CALLS, querier::CALLS, talk::CALLS];
     let all = all.into_iter().flatten();
     all.flat_map(|&(weight, call)| std::iter::repeat_n(call, weight as usize)).collect()
 }

@@ -3,11 +3,11 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
-use tme_capi::{TME_ERROR_ALREADY_INSTALLED, TME_OK, TmeConditions};
+use tme_capi::{TME_ERROR_ALREADY_INSTALLED, TME_OK, TmeConditions, TmeTokenInfo};
 
 use super::Call;
 use crate::misuser::{Misuser, ask, call};
-use crate::settings::Kept;
+use crate::settings::{KEYS, Kept};
 
 pub const CALLS: &[Call] = &[
     (2, version),
@@ -15,6 +15,11 @@ pub const CALLS: &[Call] = &[
     (4, last_error),
     (2, key_generate),
     (3, key_public),
+    (2, token_key_generate),
+    (3, token_make),
+    (3, token_open),
+    (2, token_hints),
+    (2, token_config_init),
     (2, server_config_init),
     (2, client_config_init),
     (2, send_options_init),
@@ -64,6 +69,36 @@ fn key_public(m: &mut Misuser<'_>) {
     let good = "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF";
     let secret = m.any_text(&mut kept, &[good, &good[..63], "0"]);
     m.text_out(65, |m, buffer, capacity, needed| call!(m, tme_key_public(secret, buffer, capacity, needed)));
+}
+
+fn token_key_generate(m: &mut Misuser<'_>) {
+    m.text_out(65, |m, buffer, capacity, needed| call!(m, tme_token_key_generate(buffer, capacity, needed)));
+}
+
+fn token_config_init(m: &mut Misuser<'_>) {
+    m.struct_out(|m, config, size| call!(m, tme_token_config_init(config, size)));
+}
+
+fn token_make(m: &mut Misuser<'_>) {
+    let mut kept = Kept::default();
+    let key = m.any_text(&mut kept, &KEYS);
+    let config = m.token_config(&mut kept);
+    m.text_out(935, |m, buffer, capacity, needed| {
+        call!(m, tme_token_make(key, config, buffer, capacity, needed))
+    });
+}
+
+fn token_open(m: &mut Misuser<'_>) {
+    let mut kept = Kept::default();
+    let key = m.any_text(&mut kept, &KEYS);
+    let token = m.token(&mut kept);
+    m.struct_out::<TmeTokenInfo>(|m, info, size| call!(m, tme_token_open(key, token, info, size)));
+}
+
+fn token_hints(m: &mut Misuser<'_>) {
+    let mut kept = Kept::default();
+    let token = m.token(&mut kept);
+    m.text_out(400, |m, buffer, capacity, needed| call!(m, tme_token_hints(token, buffer, capacity, needed)));
 }
 
 fn server_config_init(m: &mut Misuser<'_>) {

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use tme_capi::{
     TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
-    TME_PARTIAL, TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeer,
-    TmePeerInfo, TmePeerStatistics, TmeSendBudget, TmeServer,
+    TME_PARTIAL, TmeApplicantInfo, TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics,
+    TmeEngineStatistics, TmePeer, TmePeerInfo, TmePeerStatistics, TmeSendBudget, TmeServer, TmeTokenInfo,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -35,6 +35,12 @@ pub const CALLS: &[Call] = &[
     (1, disconnect),
     (1, disconnect_with),
     (1, kick),
+    (6, accept),
+    (3, refuse),
+    (4, applicant_info),
+    (4, peer_token),
+    (3, set_rate_cap),
+    (3, set_information),
     (3, peers),
     (3, peer_info),
     (3, peer_by_number),
@@ -306,6 +312,84 @@ fn kick(m: &mut Misuser<'_>) {
     let (detail, length) = (cargo.pointer, cargo.length);
     let result = call!(m, tme_server_kick(handle(&given), peer, code, detail, length));
     judge_goodbye(m, &given, is_gone, length, result);
+}
+
+fn accept(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let (peer, cargo) = (m.applicant(&given), m.cargo());
+    let result = call!(m, tme_server_accept(handle(&given), peer, cargo.pointer, cargo.length));
+    judge_goodbye(m, &given, false, cargo.length, result);
+    m.must(
+        cargo.fate == Fate::Fine || result < 0,
+        format_args!("a greeting that is not there gave {result}"),
+    );
+}
+
+fn refuse(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let (peer, cargo) = (m.applicant(&given), m.cargo());
+    let reason = if m.chance.one_in(6) { m.chance.edgy() } else { m.chance.pick(&[7, 8, 9]) };
+    let (detail, length) = (cargo.pointer, cargo.length);
+    let result = call!(m, tme_server_refuse(handle(&given), peer, reason, detail, length));
+    m.judge(&given, result);
+    let is_wrong = !(7..=9).contains(&reason) || length > 512 || cargo.fate == Fate::Refused;
+    m.must(!is_wrong || result < 0, format_args!("reason {reason} with {length} bytes gave {result}"));
+}
+
+fn applicant_info(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let peer = m.applicant(&given);
+    let info = m.struct_out::<TmeApplicantInfo>(|m, info, size| {
+        let result = call!(m, tme_server_applicant_info(handle(&given), peer, info, size));
+        m.judge(&given, result);
+        result
+    });
+    let is_so = info.is_none_or(|info| info.peer == peer && info.address[63] == 0 && info.key[71] == 0);
+    m.must(is_so, format_args!("{info:?}"));
+}
+
+fn peer_token(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let peer = m.applicant(&given);
+    let info = m.struct_out::<TmeTokenInfo>(|m, info, size| {
+        let result = call!(m, tme_server_peer_token(handle(&given), peer, info, size));
+        m.judge(&given, result);
+        result
+    });
+    let is_so = |info: TmeTokenInfo| {
+        let bytes = info.user_bytes as usize;
+        bytes <= 64
+            && info.user[bytes..].iter().all(|&byte| byte == 0)
+            && info.user_data_bytes <= 256
+            && (info.expires > info.issued) == (bytes > 0)
+    };
+    m.must(info.is_none_or(is_so), format_args!("{info:?}"));
+}
+
+/// A rate, bearable where a conversation has to go on.
+pub fn rate(m: &mut Misuser<'_>, is_witness: bool) -> u64 {
+    match m.chance.below(3) {
+        0 => 0,
+        1 if !is_witness => m.chance.edgy_wide(),
+        _ => 1 << 30,
+    }
+}
+
+fn set_rate_cap(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let (peer, is_gone) = m.peer(&given);
+    let rate = rate(m, given.is_witness());
+    let result = call!(m, tme_server_set_rate_cap(handle(&given), peer, rate));
+    m.judge(&given, result);
+    m.must(!(is_gone && result == TME_OK), format_args!("a peer that is gone has a rate"));
+}
+
+fn set_information(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let cargo = m.cargo();
+    let result = call!(m, tme_server_set_information(handle(&given), cargo.pointer, cargo.length));
+    judge_goodbye(m, &given, false, cargo.length, result);
+    m.must(cargo.fate == Fate::Fine || result < 0, format_args!("nothing was taken for information"));
 }
 
 fn peers(m: &mut Misuser<'_>) {

@@ -113,7 +113,8 @@ fn a_token_tells_the_server_who_comes() {
     let token = Token { user_data: user_data.clone(), ..token(&net, 42) };
     net.connect_with_token(1, &seal(&token));
     net.run_for(ms(100));
-    let expected = TokenInfo { user: UserId::from(42), user_data, expires: token.expires };
+    let (issued, expires) = (token.issued, token.expires);
+    let expected = TokenInfo { user: UserId::from(42), user_data, issued, expires };
     assert_eq!(net.nodes[0].infos()[0].token.as_deref(), Some(&expected));
     assert_eq!(net.nodes[1].infos()[0].token, None, "a client knows its token");
     assert_eq!(net.nodes[0].endpoint.statistics().handshake.tokens_remembered, 1);
@@ -300,6 +301,21 @@ fn only_so_many_wait_for_a_decision_and_a_quarter_of_one_network() {
     assert_eq!(net.nodes[0].applicants().len(), 8);
     let busy = (1..=10).filter(|&client| net.nodes[client].disconnected() == [Reason::Busy]);
     assert_eq!(busy.collect::<Vec<_>>(), [3, 10]);
+}
+
+#[test]
+fn the_share_of_a_network_does_not_hold_for_this_machine() {
+    let mut nodes = vec![asking(|policy| policy.applicants_max = 8)];
+    nodes.extend(
+        (1..=9).map(|n| Node::new(&format!("127.0.0.1:{}", 5_000 + n), EndpointConfig::default(), n)),
+    );
+    let mut net = Net::new(nodes);
+    for client in 1..=9 {
+        net.connect(client);
+    }
+    net.run_for(ms(100));
+    assert_eq!(net.nodes[0].applicants().len(), 8);
+    assert_eq!(net.nodes[9].disconnected(), [Reason::Busy], "but all have one limit");
 }
 
 #[test]
