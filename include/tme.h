@@ -332,6 +332,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_SERVER_INFO 12u
 /** The server's time is known now, or was set where it only ran until then: tme_client_server_time. */
 #define TME_EVENT_CLOCK 13u
+/** At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address. */
+#define TME_EVENT_ADDRESS_CHANGED 10u
 /** CONNECTED, ADMISSION: the other side has a key, which the peer's info tells. */
 #define TME_EVENT_FLAG_HAS_KEY 1u
 /** CONNECTED at a client with known hosts: this server was not known before. */
@@ -916,7 +918,7 @@ typedef struct TmeClientConfig {
     uint32_t keep_alive_ms;
     /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
     uint32_t gathering_us;
-    /** Largest datagram to send, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
     uint32_t datagram_bytes;
     /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
     uint32_t receive_datagram_bytes_max;
@@ -936,6 +938,10 @@ typedef struct TmeClientConfig {
     const char *token;
     /** Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's. */
     uint64_t rate_cap;
+    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
+    uint32_t datagram_bytes_max;
+    /** 0. */
+    uint32_t reserved;
 } TmeClientConfig;
 
 /** What one send is told. NULL in its place is all zero. */
@@ -994,7 +1000,7 @@ typedef struct TmeServerConfig {
     uint32_t keep_alive_ms;
     /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
     uint32_t gathering_us;
-    /** Largest datagram to send, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
     uint32_t datagram_bytes;
     /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
     uint32_t receive_datagram_bytes_max;
@@ -1050,6 +1056,10 @@ typedef struct TmeServerConfig {
      * limit but the path's.
      */
     uint64_t rate_cap;
+    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
+    uint32_t datagram_bytes_max;
+    /** 0. */
+    uint32_t reserved;
 } TmeServerConfig;
 
 /**
@@ -1110,7 +1120,7 @@ typedef struct TmePeerInfo {
 typedef struct TmePeerStatistics {
     /** Size of the struct as the caller knows it. */
     uint32_t struct_size;
-    /** Largest datagram sent, in bytes of UDP payload. */
+    /** Largest datagram sent, in bytes of UDP payload: what the path is known to carry. */
     uint32_t datagram_bytes;
     /** Newest round-trip time. */
     uint64_t rtt_latest_us;
@@ -1178,6 +1188,10 @@ typedef struct TmePeerStatistics {
     uint64_t dropped_foreign_address;
     /** Packets dropped: after the connection was closed. */
     uint64_t dropped_closed;
+    /** How often the other side's address has changed, at a server. */
+    uint64_t address_changes;
+    /** How often another address seemed to be the other side's and did not prove it. */
+    uint64_t address_changes_refused;
 } TmePeerStatistics;
 
 /** Figures of one channel towards a peer, on the sending side. */
@@ -1545,6 +1559,20 @@ TME_C_API TmeResult tme_client_server_time(
  * Since: 0.1
  */
 TME_C_API TmeResult tme_client_synchronise_clock(TmeClient *client);
+
+/**
+ * Goes on through another socket, as after a change of the network: the session lives on, with all that is queued.
+ *
+ * A client whose socket has broken, or through which nothing could be sent for a second, does this by itself.
+ *
+ * Parameters: `address`, local address and port to send from; NULL for any port.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED before TME_EVENT_CONNECTED; TME_ERROR_BIND; TME_ERROR_CONFIG where an address cannot
+ * change: in plaintext, where nobody can prove to be the same, and at an echo client; TME_ERROR_ADDRESS; TME_ERROR_UTF8;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE. On failure nothing has changed.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
 
 /**
  * Sets how much may leave for the server.

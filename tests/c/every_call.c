@@ -84,6 +84,7 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_RESULT(tme_client_server_info(client, &info, sizeof info), expected);
     CHECK_RESULT(tme_client_channel_by_name(client, "name", &channel), expected);
     CHECK_RESULT(tme_client_disconnect(client, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_client_rebind(client, NULL), expected);
     CHECK_RESULT(tme_client_set_rate_cap(client, 0), expected);
     CHECK_RESULT(tme_client_statistics(client, &peer_statistics, sizeof peer_statistics), expected);
     CHECK_RESULT(tme_client_channel_statistics(client, 0, &channel_statistics, sizeof channel_statistics), expected);

@@ -12,6 +12,7 @@ enum {
 enum {
     FIRST_SERVER_CONFIG = offsetof(TmeServerConfig, token_keys),
     FIRST_CLIENT_CONFIG = offsetof(TmeClientConfig, token),
+    FIRST_PEER_STATISTICS = offsetof(TmePeerStatistics, address_changes),
     FIRST_ENGINE_STATISTICS = offsetof(TmeEngineStatistics, clients_refused)
 };
 
@@ -336,6 +337,12 @@ static void a_zeroed_struct_takes_all_defaults(void)
 
 static void reserved_fields_must_be_zero(void)
 {
+    TmeServer *server;
+    TmeClient *client;
+    CHECK_RESULT(tme_server_create(&(TmeServerConfig){.struct_size = sizeof(TmeServerConfig), .reserved = 1}, &server),
+                 TME_ERROR_STRUCT_TAIL);
+    CHECK_RESULT(tme_client_create(&(TmeClientConfig){.struct_size = sizeof(TmeClientConfig), .reserved = 1}, &client),
+                 TME_ERROR_STRUCT_TAIL);
     CHECK_RESULT(read_client_options(&(TmeSendOptions){.struct_size = sizeof(TmeSendOptions), .reserved = 1}),
                  TME_ERROR_STRUCT_TAIL);
     TmeTokenConfig player = {.struct_size = sizeof player, .reserved = 1, .user = "42"};
@@ -396,8 +403,8 @@ int main(void)
         {log_config_init, sizeof(TmeLogConfig), 0},
         {server_peer_info, sizeof(TmePeerInfo), 0},
         {client_server_info, sizeof(TmePeerInfo), 0},
-        {server_peer_statistics, sizeof(TmePeerStatistics), 0},
-        {client_statistics, sizeof(TmePeerStatistics), 0},
+        {server_peer_statistics, sizeof(TmePeerStatistics), FIRST_PEER_STATISTICS},
+        {client_statistics, sizeof(TmePeerStatistics), FIRST_PEER_STATISTICS},
         {server_channel_statistics, sizeof(TmeChannelStatistics), 0},
         {client_channel_statistics, sizeof(TmeChannelStatistics), 0},
         {server_send_budget, sizeof(TmeSendBudget), 0},

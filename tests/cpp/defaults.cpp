@@ -99,6 +99,7 @@ void each_setting_reaches_its_place() {
     server.channel_credit_bytes = 17;
     server.channel_credit_messages = 18;
     server.retained_messages_max = 19;
+    server.datagram_bytes_max = 20;
     server.congestion = tme::Congestion::new_reno;
     server.token_keys = {"one", "two"};
     server.server_name = "server_name";
@@ -126,6 +127,7 @@ void each_setting_reaches_its_place() {
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
         CHECK(c.channel_credit_messages == 18 && c.retained_messages_max == 19 && c.channel_count == 1);
+        CHECK(c.datagram_bytes_max == 20);
         CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         const TmeChannelConfig& channel = c.channels[0];
         CHECK(equal_text(channel.name, "name") && channel.mode == TME_CHANNEL_SEQUENCED);
@@ -173,6 +175,7 @@ void each_setting_reaches_its_place() {
     client.channel_credit_bytes = 9;
     client.channel_credit_messages = 10;
     client.retained_messages_max = 11;
+    client.datagram_bytes_max = 12;
     client.congestion = tme::Congestion::new_reno;
     client.token = "token";
     client.rate_cap = 12;
@@ -187,7 +190,7 @@ void each_setting_reaches_its_place() {
         CHECK(c.connect_timeout_ms == 1'000 && c.idle_timeout_ms == 2'000 && c.keep_alive_ms == 3'000);
         CHECK(c.gathering_us == 4 && c.datagram_bytes == 5 && c.receive_datagram_bytes_max == 6);
         CHECK(c.message_bytes_max == 7 && c.connection_credit_bytes == 8 && c.channel_credit_bytes == 9);
-        CHECK(c.channel_credit_messages == 10 && c.retained_messages_max == 11);
+        CHECK(c.channel_credit_messages == 10 && c.retained_messages_max == 11 && c.datagram_bytes_max == 12);
         CHECK(c.channels[0].flags == 0 && equal_text(c.channels[1].name, "y"));
         return TME_OK;
     }));

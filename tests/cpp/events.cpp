@@ -59,6 +59,8 @@ void each_kind_has_its_type() {
     read_event(stepped, event);
     CHECK(std::get<tme::Clock>(event).is_stepped && std::get<tme::Clock>(event).step == std::chrono::milliseconds(-250));
     CHECK(to_string(event) == std::string("clock"));
+    read_event(raw(TME_EVENT_ADDRESS_CHANGED), event);
+    CHECK(std::get<tme::AddressChanged>(event).peer == peer);
 
     read_event(raw(TME_EVENT_DISCONNECTED), event);
     const auto& disconnected = std::get<tme::Disconnected>(event);

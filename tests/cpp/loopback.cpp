@@ -84,6 +84,12 @@ void live(const Case& one) {
     world.run_until("three messages at the client", [&] { return client.count("message") == 3; });
 
     // Figures.
+    const auto moved = client->rebind("127.0.0.1:0");
+    CHECK(static_cast<bool>(moved) != one.is_plaintext);
+    if (moved) {
+        must(client->rebind());
+        world.run_until("the server knows the new address", [&] { return server.find("address changed") != nullptr; });
+    }
     world.run_until("figures, which may be 100 ms old", [&] {
         return must(client->statistics()).messages_received == 3 &&
                must(server->peer_statistics(peer)).messages_received == 4;

@@ -405,6 +405,18 @@ def close(reason, code=0, detail=b""):
     return raw, {"frame": "close", "reason": reason, "code": code, "detail": detail.hex()}
 
 
+def path_challenge(data):
+    return b"\x09" + data, {"frame": "path_challenge", "data": data.hex()}
+
+
+def path_response(data):
+    return b"\x0a" + data, {"frame": "path_response", "data": data.hex()}
+
+
+def reset_token_frame(token):
+    return b"\x0e" + token, {"frame": "reset_token", "token": token.hex()}
+
+
 def message(position, data, sequence=None, implied=False, key=None, index=None, total=None):
     low = None if sequence is None else sequence % (1 << 24)
     raw = u8(0x80 | 0x40 * implied | 0x20 * (total is not None) | position)
@@ -428,7 +440,7 @@ def join(frames):
 def provokes(frames):
     """none, lazy or prompt: from the table of §6, restated."""
     kinds = {"padding": 0, "ack": 0, "ping": 2, "connection_credit": 2, "channel_credit": 2, "skip": 2, "close": 2,
-             "clock_request": 1, "clock_answer": 0}
+             "clock_request": 1, "clock_answer": 0, "path_challenge": 0, "path_response": 0, "reset_token": 2}
     level = max((1 if form["channel"] < 2 else 2) if form["frame"] == "message" else kinds[form["frame"]]
                 for _, form in frames)
     return ("none", "lazy", "prompt")[level]

@@ -21,8 +21,8 @@ from encoder import (
     accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, clock_answer, clock_request,
     close, connect_datagrams, connect_token,
     connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello, info_answer, info_query,
-    join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, ping, provokes, refusal,
-    reset_token, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
+    join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, path_challenge, path_response, ping,
+    provokes, refusal, reset_token, reset_token_frame, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
     token_key_id, u16, u24, u32, u64, u8, varint)
 
 FOLDER = Path(__file__).resolve().parent
@@ -423,6 +423,9 @@ def frame_vectors():
     yield frame_vector("clock answer with times that cannot be is well-formed", [clock_answer(1, 2**64 - 1, 0)])
     yield frame_vector("clock request beside its own answer and a message", [
         ack(9), clock_answer(1, 2, 3), clock_request(4), message(3, b"y", 0)])
+    yield frame_vector("path challenge", [path_challenge(fixed("challenge", 8))])
+    yield frame_vector("path response beside an ACK", [path_response(fixed("challenge", 8)), ack(5)])
+    yield frame_vector("reset token", [reset_token_frame(fixed("token", 16))])
     yield frame_vector("one message of each mode", [
         message(0, b"unreliable"), message(1, b"sequenced", 0), message(2, b"unordered", 1), message(3, b"ordered", 2),
         message(4, b"latest", 3, key=4)])
@@ -447,14 +450,16 @@ def malformed_frame_vectors():
     n = 3
     cases = [("empty payload", b"")]
     cases += [(f"frame type {kind:02x}", u8(kind) + bytes(24))
-              for kind in (0x09, 0x0A, 0x0D, 0x0E, 0x10, 0x40, 0x7F)]
+              for kind in (0x0D, 0x0F, 0x10, 0x40, 0x7F)]
     cases += [(f"{name} cut at byte {at}", frame[0][:at]) for name, frame, cuts in (
         ("ACK", ack(5), (1, 4, 6)), ("ACK with gaps", ack(5, 0, "00" * 8), (7, 8, 15)),
         ("ACK with ranges", ack(5000, 0, ALL, ((1, 300),)), (8, 9, 10, 11)),
         ("connection credit", connection_credit(300), (1, 2)),
         ("channel credit", channel_credit(2, 300, 300), (1, 3, 5)),
         ("clock request", clock_request(7), (1, 4, 8)), ("clock answer", clock_answer(7, 8, 9), (1, 8, 9, 17, 24)),
-        ("skip", skip(4, 1, 300), (1, 4, 6)), ("close", close(100, 1, b"ab"), (2, 6, 7, 9)),
+        ("path challenge", path_challenge(bytes(8)), (1, 8)), ("path response", path_response(bytes(8)), (1, 8)),
+        ("reset token", reset_token_frame(bytes(16)), (1, 16)), ("skip", skip(4, 1, 300), (1, 4, 6)),
+        ("close", close(100, 1, b"ab"), (2, 6, 7, 9)),
         ("message", message(3, b"abc", 1), (1, 3, 4, 7)),
         ("message with key", message(4, b"abc", 1, key=300), (4, 5, 6)),
         ("fragment", fragment(3, whole, 2, 1, 1), (4, 5, 6, 8, 200))) for at in cuts]

@@ -716,12 +716,21 @@ def read_clock_answer(cursor, _kind, _modes):
     return {"frame": "clock_answer", "client_time": cursor.uint(8), "received": cursor.uint(8), "sent": cursor.uint(8)}
 
 
+def read_path(cursor, kind, _modes):
+    return {"frame": "path_challenge" if kind == 0x09 else "path_response", "data": cursor.take(8).hex()}
+
+
+def read_reset_token(cursor, _kind, _modes):
+    return {"frame": "reset_token", "token": cursor.take(16).hex()}
+
+
 FRAME_READERS = {
     0x00: lambda *_: {"frame": "padding", "length": 1},
     0x01: lambda *_: {"frame": "ping"},
     0x02: read_ack, 0x03: read_ack, 0x04: read_ack,
     0x05: read_connection_credit, 0x06: read_channel_credit, 0x07: read_skip, 0x08: read_close,
     0x0B: read_clock_request, 0x0C: read_clock_answer,
+    0x09: read_path, 0x0A: read_path, 0x0E: read_reset_token,
 }
 
 
@@ -768,7 +777,7 @@ def provokes(frames, modes):
         is_unreliable = frame["frame"] == "message" and modes[frame["channel"]] in (UNRELIABLE, SEQUENCED)
         if is_unreliable or frame["frame"] == "clock_request":
             answer = "lazy" if answer == "none" else answer
-        elif frame["frame"] not in ("padding", "ack", "clock_answer"):
+        elif frame["frame"] not in ("padding", "ack", "clock_answer", "path_challenge", "path_response"):
             answer = "prompt"
     return answer
 

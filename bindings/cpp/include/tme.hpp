@@ -1030,6 +1030,14 @@ struct Disconnected : detail::Borrowed {
     Bytes bytes;
 };
 
+/// At a server: a client goes on from another address, in the same session. `server.peer_info(peer)` has the address.
+struct AddressChanged {
+    explicit AddressChanged(const TmeEvent& raw) noexcept : peer(static_cast<PeerId>(raw.peer)) {}
+
+    /// Who.
+    PeerId peer;
+};
+
 /// News of a kind that this header does not know: the library is newer. To be skipped.
 struct Unknown : detail::Borrowed {
     Unknown() = default;
@@ -1042,7 +1050,8 @@ struct Unknown : detail::Borrowed {
 /// One piece of news: `std::visit(tme::overloaded{...}, event)`, or `std::get_if<tme::Message>(&event)`.
 ///
 /// End a visitor with `[](const auto&) {}`: newer versions of this header have more kinds.
-using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Admission, Clock>;
+using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Admission,
+                           AddressChanged, Clock>;
 
 /// Reads an event that `tme.h` gave into `event`. What `server.events()` does for each.
 inline void read_event(const TmeEvent& raw, Event& event) noexcept {
@@ -1055,6 +1064,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
     case TME_EVENT_DISCONNECTED: event.emplace<Disconnected>(raw); break;
     case TME_EVENT_ADMISSION: event.emplace<Admission>(raw); break;
     case TME_EVENT_CLOCK: event.emplace<Clock>(raw); break;
+    case TME_EVENT_ADDRESS_CHANGED: event.emplace<AddressChanged>(raw); break;
     default: event.emplace<Unknown>(raw); break;
     }
 }
@@ -1072,6 +1082,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
             [](const Disconnected&) { return TME_EVENT_DISCONNECTED; },
             [](const Admission&) { return TME_EVENT_ADMISSION; },
             [](const Clock&) { return TME_EVENT_CLOCK; },
+            [](const AddressChanged&) { return TME_EVENT_ADDRESS_CHANGED; },
         },
         event);
     return tme_event_string(type);
@@ -1365,8 +1376,10 @@ struct ServerConfig {
     std::chrono::milliseconds keep_alive{5'000};
     /// How long a network thread gathers sends before they leave.
     std::chrono::microseconds gathering{200};
-    /// Largest datagram to send, in bytes of UDP payload, 1,200-65,507.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507.
     std::uint32_t datagram_bytes = 1'200;
+    /// Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing.
+    std::uint32_t datagram_bytes_max = 1'452;
     /// Largest datagram to receive, 1,200-65,527.
     std::uint32_t receive_datagram_bytes_max = 1'452;
     /// Largest reliable message to receive, 1,100-16,777,216: 1 MiB.
@@ -1448,8 +1461,10 @@ struct ClientConfig {
     std::chrono::milliseconds keep_alive{5'000};
     /// How long a network thread gathers sends before they leave.
     std::chrono::microseconds gathering{200};
-    /// Largest datagram to send, in bytes of UDP payload, 1,200-65,507.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507.
     std::uint32_t datagram_bytes = 1'200;
+    /// Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing.
+    std::uint32_t datagram_bytes_max = 1'452;
     /// Largest datagram to receive, 1,200-65,527.
     std::uint32_t receive_datagram_bytes_max = 1'452;
     /// Largest reliable message to receive, 1,100-16,777,216: 1 MiB.
@@ -1769,6 +1784,7 @@ void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>&
     to.keep_alive_ms = settings.ms("keep_alive", from.keep_alive);
     settings.us("gathering", from.gathering, to.gathering_us);
     to.datagram_bytes = from.datagram_bytes;
+    to.datagram_bytes_max = from.datagram_bytes_max;
     to.receive_datagram_bytes_max = from.receive_datagram_bytes_max;
     to.message_bytes_max = from.message_bytes_max;
     to.connection_credit_bytes = from.connection_credit_bytes;
@@ -2512,6 +2528,16 @@ public:
             [&](TmeConditionStatistics* out, std::size_t size) {
                 return tme_client_condition_statistics(engine_.get(), static_cast<std::uint32_t>(direction), out, size);
             });
+    }
+
+    /// Goes on through another socket, at any port, as after a change of the network: the session lives on, with all
+    /// that is queued. Fails with `not_connected` before `Connected`, with `config` where an address cannot change
+    /// (in plaintext, at an echo client), with `bind`; then nothing has changed.
+    Result<void> rebind() { return detail::done(tme_client_rebind(engine_.get(), nullptr)); }
+
+    /// As `rebind()`, with the local address and port to send from.
+    Result<void> rebind(const std::string& address) {
+        return detail::done(tme_client_rebind(engine_.get(), address.c_str()));
     }
 
     /// The address the client sends from.

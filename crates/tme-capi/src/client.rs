@@ -7,8 +7,8 @@ use std::time::Duration;
 use tme::{Client, ClientBuilder, ClientHandle, Error};
 
 use crate::boundary::{
-    Kind, Owner, destroy, enter, guard, input_bytes, must_not_be_null, output_text, put, required_text,
-    write_struct,
+    Kind, Owner, destroy, enter, guard, input_bytes, input_text, must_not_be_null, output_text, put,
+    required_text, write_struct,
 };
 use crate::channel::channel_id;
 use crate::clock::TmeServerTime;
@@ -22,7 +22,7 @@ use crate::result::{
     TME_ERROR_NO_FIGURES, TME_ERROR_NOT_CONNECTED, TME_ERROR_UNKNOWN_CHANNEL, TME_OK, TmeResult,
 };
 use crate::server::{detail, rate_cap};
-use crate::settings::{Plan, SendSettings, TmeClientConfig, TmeSendOptions, read_client};
+use crate::settings::{Plan, SendSettings, TmeClientConfig, TmeSendOptions, local_address, read_client};
 use crate::statistics::{
     TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeerStatistics, TmeSendBudget,
 };
@@ -36,8 +36,6 @@ pub struct TmeClient {
 pub(crate) struct Guest {
     handle: ClientHandle,
     pump: Pump<Client>,
-    port: u16,
-    address: String,
 }
 
 impl Kind for Guest {
@@ -102,12 +100,7 @@ unsafe fn create(
         };
         let retained_max = plan.retained_max;
         let started = start(plan)?;
-        let guest = Guest {
-            handle: started.handle(),
-            port: started.local_addr().port(),
-            address: started.local_addr().to_string(),
-            pump: Pump::new(started, retained_max)?,
-        };
+        let guest = Guest { handle: started.handle(), pump: Pump::new(started, retained_max)? };
         put(client, Owner::into_handle(guest));
         Ok(TME_OK)
     })
@@ -394,6 +387,27 @@ pub unsafe extern "C" fn tme_client_synchronise_clock(client: *mut TmeClient) ->
     )
 }
 
+/// Goes on through another socket, as after a change of the network: the session lives on, with all that is queued.
+///
+/// A client whose socket has broken, or through which nothing could be sent for a second, does this by itself.
+///
+/// Parameters: `address`, local address and port to send from; NULL for any port.
+/// Returns: TME_OK; TME_ERROR_NOT_CONNECTED before TME_EVENT_CONNECTED; TME_ERROR_BIND; TME_ERROR_CONFIG where an address cannot
+/// change: in plaintext, where nobody can prove to be the same, and at an echo client; TME_ERROR_ADDRESS; TME_ERROR_UTF8;
+/// TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE. On failure nothing has changed.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_client_rebind(client: *mut TmeClient, address: *const c_char) -> TmeResult {
+    enter(client, |guest: &Guest| {
+        match input_text(address)? {
+            None => guest.handle.rebind()?,
+            Some(text) => guest.handle.rebind_to(local_address(text)?)?,
+        };
+        Ok(TME_OK)
+    })
+}
+
 /// Sets how much may leave for the server.
 ///
 /// Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
@@ -559,7 +573,9 @@ pub unsafe extern "C" fn tme_client_local_address(
     needed: *mut usize,
 ) -> TmeResult {
     put(needed, 0);
-    enter(client, |guest: &Guest| output_text(&guest.address, buffer, capacity, needed))
+    enter(client, |guest: &Guest| {
+        output_text(&guest.handle.local_addr().to_string(), buffer, capacity, needed)
+    })
 }
 
 /// The port the client sends from.
@@ -571,7 +587,7 @@ pub unsafe extern "C" fn tme_client_local_address(
 pub unsafe extern "C" fn tme_client_port(client: *const TmeClient) -> u16 {
     let mut port = 0;
     enter(client, |guest: &Guest| {
-        port = guest.port;
+        port = guest.handle.local_addr().port();
         Ok(TME_OK)
     });
     port

@@ -32,6 +32,8 @@ pub const TME_EVENT_SERVER_INFO: u32 = 12;
 
 /// The server's time is known now, or was set where it only ran until then: tme_client_server_time.
 pub const TME_EVENT_CLOCK: u32 = 13;
+/// At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address.
+pub const TME_EVENT_ADDRESS_CHANGED: u32 = 10;
 
 /// CONNECTED, ADMISSION: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
@@ -112,6 +114,7 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_ADMISSION => c"admission",
         TME_EVENT_SERVER_INFO => c"server info",
         TME_EVENT_CLOCK => c"clock",
+        TME_EVENT_ADDRESS_CHANGED => c"address changed",
         _ => c"unknown",
     };
     name.as_ptr()
@@ -172,6 +175,10 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
                 news.flags |= TME_EVENT_FLAG_STEPPED;
                 news.token = micros.cast_unsigned();
             }
+            None
+        }
+        Event::AddressChanged { .. } => {
+            news.r#type = TME_EVENT_ADDRESS_CHANGED;
             None
         }
         Event::Disconnected { reason, .. } => {

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
+use std::net::SocketAddr;
 use std::ptr::null;
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ pub struct TmeServerConfig {
     pub keep_alive_ms: u32,
     /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
     pub gathering_us: u32,
-    /// Largest datagram to send, in bytes of UDP payload, 1,200–65,507. Default 1,200.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200–65,507. Default 1,200.
     pub datagram_bytes: u32,
     /// Largest datagram to receive, 1,200–65,527. Default 1,452.
     pub receive_datagram_bytes_max: u32,
@@ -136,6 +137,10 @@ pub struct TmeServerConfig {
     /// Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200. Default: no
     /// limit but the path's.
     pub rate_cap: u64,
+    /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
+    pub datagram_bytes_max: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default.
@@ -177,7 +182,7 @@ pub struct TmeClientConfig {
     pub keep_alive_ms: u32,
     /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
     pub gathering_us: u32,
-    /// Largest datagram to send, in bytes of UDP payload, 1,200–65,507. Default 1,200.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200–65,507. Default 1,200.
     pub datagram_bytes: u32,
     /// Largest datagram to receive, 1,200–65,527. Default 1,452.
     pub receive_datagram_bytes_max: u32,
@@ -197,6 +202,10 @@ pub struct TmeClientConfig {
     pub token: *const c_char,
     /// Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's.
     pub rate_cap: u64,
+    /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
+    pub datagram_bytes_max: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What one send is told. NULL in its place is all zero.
@@ -217,8 +226,8 @@ pub struct TmeSendOptions {
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8);
-    assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8);
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4);
+    assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4);
     assert!(size_of::<TmeSendOptions>() == 24);
 };
 
@@ -260,6 +269,8 @@ unsafe impl Versioned for TmeServerConfig {
             tokens_issued_before_start_s: 0,
             congestion: TME_CONGESTION_DELIVERY_RATE,
             rate_cap: 0,
+            datagram_bytes_max: 1_452,
+            reserved: 0,
         }
     }
 }
@@ -297,6 +308,8 @@ unsafe impl Versioned for TmeClientConfig {
             congestion: TME_CONGESTION_DELIVERY_RATE,
             token: null(),
             rate_cap: 0,
+            datagram_bytes_max: 1_452,
+            reserved: 0,
         }
     }
 }
@@ -393,6 +406,7 @@ struct Common {
     keep_alive_ms: u32,
     gathering_us: u32,
     datagram_bytes: u32,
+    datagram_bytes_max: u32,
     receive_datagram_bytes_max: u32,
     message_bytes_max: u32,
     connection_credit_bytes: u32,
@@ -410,6 +424,7 @@ macro_rules! common {
             keep_alive_ms: $config.keep_alive_ms,
             gathering_us: $config.gathering_us,
             datagram_bytes: $config.datagram_bytes,
+            datagram_bytes_max: $config.datagram_bytes_max,
             receive_datagram_bytes_max: $config.receive_datagram_bytes_max,
             message_bytes_max: $config.message_bytes_max,
             connection_credit_bytes: $config.connection_credit_bytes,
@@ -471,6 +486,9 @@ macro_rules! with_common {
         if $common.datagram_bytes != 0 {
             builder = builder.datagram_bytes($common.datagram_bytes as usize);
         }
+        if $common.datagram_bytes_max != 0 {
+            builder = builder.datagram_bytes_max($common.datagram_bytes_max as usize);
+        }
         if $common.rate_cap != 0 {
             builder = builder.rate_cap($common.rate_cap);
         }
@@ -507,6 +525,7 @@ impl<B> Plan<B> {
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, SERVER_FLAGS)?;
+    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -536,6 +555,14 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     builder = with_admission(builder, &config)?;
     let is_threaded = config.flags & TME_CONFIG_THREADED != 0;
     Ok(Plan { builder, is_threaded, retained_max: retained(config.retained_messages_max) })
+}
+
+/// A local address to send from.
+pub(crate) fn local_address(text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| {
+        let text = format_args!("bind address {text:?} does not parse; expected one such as 0.0.0.0:0");
+        Failure::text(TME_ERROR_ADDRESS, text)
+    })
 }
 
 const SERVER_FLAGS: u32 = COMMON_FLAGS
@@ -598,6 +625,7 @@ unsafe fn with_admission(
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_CLOCK)?;
+    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Client::builder(), common);
     if let Some(address) = input_text(config.address)? {
@@ -619,11 +647,7 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         builder = builder.identity(SecretKey::from_hex(identity)?);
     }
     if let Some(bind) = input_text(config.bind)? {
-        let address = bind.parse().map_err(|_| {
-            let text = format_args!("bind address {bind:?} does not parse; expected one such as 0.0.0.0:0");
-            Failure::text(TME_ERROR_ADDRESS, text)
-        })?;
-        builder = builder.bind(address);
+        builder = builder.bind(local_address(bind)?);
     }
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
     if let Some(token) = input_text(config.token)? {

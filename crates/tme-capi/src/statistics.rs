@@ -18,7 +18,7 @@ use crate::boundary::Versioned;
 pub struct TmePeerStatistics {
     /// Size of the struct as the caller knows it.
     pub struct_size: u32,
-    /// Largest datagram sent, in bytes of UDP payload.
+    /// Largest datagram sent, in bytes of UDP payload: what the path is known to carry.
     pub datagram_bytes: u32,
     /// Newest round-trip time.
     pub rtt_latest_us: u64,
@@ -86,6 +86,10 @@ pub struct TmePeerStatistics {
     pub dropped_foreign_address: u64,
     /// Packets dropped: after the connection was closed.
     pub dropped_closed: u64,
+    /// How often the other side's address has changed, at a server.
+    pub address_changes: u64,
+    /// How often another address seemed to be the other side's and did not prove it.
+    pub address_changes_refused: u64,
 }
 
 /// Figures of one channel towards a peer, on the sending side.
@@ -239,7 +243,7 @@ pub struct TmeBroadcast {
 }
 
 const _: () = {
-    assert!(size_of::<TmePeerStatistics>() == 272);
+    assert!(size_of::<TmePeerStatistics>() == 288);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
     assert!(size_of::<TmeEngineStatistics>() == 184);
@@ -363,6 +367,8 @@ impl From<&ConnectionStatistics> for TmePeerStatistics {
             dropped_key_erased: of.drops.of(PacketDrop::KeyErased),
             dropped_foreign_address: of.drops.of(PacketDrop::ForeignAddress),
             dropped_closed: of.drops.of(PacketDrop::Closed),
+            address_changes: of.address_changes,
+            address_changes_refused: of.address_changes_refused,
         }
     }
 }

@@ -24,6 +24,11 @@ fn people_talk_and_leave() {
     server.say("/list\n/stats\n");
     server.expect("2 of at most 64 are here");
     server.expect("2 peers");
+    ann.say("/rebind\n");
+    ann.expect("* sending from ");
+    server.expect("* ann (2) goes on from 127.0.0.1:");
+    ann.say("the same\n");
+    bob.expect("ann: the same");
     ann.say("/quit\n");
     assert_eq!(ann.finish().code, 0);
     bob.expect("* ann left");

@@ -489,7 +489,7 @@ fn a_session_in_plaintext() {
     record(&Scenario {
         name: "plaintext",
         description: "recorded: NK, plaintext suite, a declared table, bad link",
-        seed: 310,
+        seed: 300,
         suite: Suite::Plaintext,
         has_identity: false,
         declares_table: true,

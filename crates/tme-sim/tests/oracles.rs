@@ -254,6 +254,7 @@ fn tallies(received: u64, drops: &[PacketDrop]) -> (DropTally, DropTally) {
 fn datagrams_are_taken_or_counted_for_a_reason_that_fits() {
     let good = DropFacts {
         kind: DatagramKind::Data,
+        is_forwarded: false,
         is_intact: true,
         is_first: true,
         is_open: true,

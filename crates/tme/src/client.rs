@@ -294,12 +294,6 @@ impl Client {
         }
     }
 
-    /// The address datagrams leave from.
-    #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.engine.local_address()
-    }
-
     /// Whether a network thread does the input and output, rather than [`update`](Self::update).
     #[must_use]
     pub fn is_threaded(&self) -> bool {
@@ -427,6 +421,36 @@ macro_rules! client_methods {
             let handle = self.raw();
             let farewell = Farewell { reason: Reason::Closed, code, detail: detail.into() };
             handle.server().is_some_and(|peer| handle.disconnect(peer, CloseMode::Flush, farewell))
+        }
+
+        /// The address datagrams leave from.
+        #[must_use]
+        pub fn local_addr(&self) -> SocketAddr {
+            self.raw().local_address()
+        }
+
+        /// Goes on through another socket, at any port, as after a change of the network: the session lives on, with all
+        /// that is queued. Gives the new local address. A client whose socket has broken, or through which nothing could
+        /// be sent for a second, does this by itself.
+        ///
+        /// # Errors
+        /// [`SendError::NotConnected`] before `Connected`; [`Error::Engine`] if no socket can be bound from which
+        /// the server can be reached, or none may be: in plaintext, where nobody can prove to be the same, and over a link
+        /// in memory. Nothing has changed then.
+        pub fn rebind(&self) -> Result<SocketAddr, Error> {
+            self.rebind_as(None)
+        }
+
+        /// As [`rebind`](Self::rebind), with the local address to send from.
+        ///
+        /// # Errors
+        /// As [`rebind`](Self::rebind).
+        pub fn rebind_to(&self, address: SocketAddr) -> Result<SocketAddr, Error> {
+            self.rebind_as(Some(address))
+        }
+
+        fn rebind_as(&self, address: Option<SocketAddr>) -> Result<SocketAddr, Error> {
+            Ok(self.raw().rebind(address)?.ok_or(SendError::NotConnected)?)
         }
 
         /// Sets how many bytes of UDP payload may leave in a second, at least 1,200; `None` leaves it to the path. `false`:

@@ -328,7 +328,7 @@ impl Server {
 
     /// The address the server listens on, with the real port if port 0 was asked for.
     #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
+    pub fn local_addr(&self) -> SocketAddr {
         self.engine.local_address()
     }
 

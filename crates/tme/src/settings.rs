@@ -67,10 +67,11 @@ impl Settings {
     /// Checks what only makes sense together.
     pub fn check(&self) -> Result<(), Error> {
         self.limits.check().map_err(|error| Error::Config(error.to_string()))?;
-        let bytes = self.connection.datagram_bytes;
-        if !(1_200..=DATAGRAM_BYTES_MAX).contains(&bytes) {
-            let text = format!("a datagram size of {bytes} bytes is outside 1200–{DATAGRAM_BYTES_MAX}");
-            return Err(Error::Config(text));
+        for bytes in [self.connection.datagram_bytes, self.connection.datagram_bytes_max] {
+            if !(1_200..=DATAGRAM_BYTES_MAX).contains(&bytes) {
+                let text = format!("a datagram size of {bytes} bytes is outside 1200–{DATAGRAM_BYTES_MAX}");
+                return Err(Error::Config(text));
+            }
         }
         Ok(())
     }
@@ -124,12 +125,21 @@ macro_rules! shared_setters {
             self
         }
 
-        /// Sets the largest datagram to send, in bytes of UDP payload: 1,200 (default) to 65,507. More than 1,200 only
-        /// where the whole way is known to carry it, and never more than the other side's
+        /// Sets the largest datagram to send without having asked the path, in bytes of UDP payload: 1,200 (default) to
+        /// 65,507. More than 1,200 only where the whole way is known to carry it, and never more than the other side's
         /// [`Limits`]($crate::Limits) take (1,452 by default).
         #[must_use]
         pub fn datagram_bytes(mut self, bytes: usize) -> Self {
             self.settings.connection.datagram_bytes = bytes;
+            self
+        }
+
+        /// Sets up to which size datagrams are tried on the path, 1,200 to 65,507; 1,452 by default, what Ethernet leaves.
+        /// Probes find out what the path carries, and that it carries less than before. 1,200 tries nothing. More than
+        /// 1,452 needs the other side's [`Limits`]($crate::Limits) to take it.
+        #[must_use]
+        pub fn datagram_bytes_max(mut self, bytes: usize) -> Self {
+            self.settings.connection.datagram_bytes_max = bytes;
             self
         }
 

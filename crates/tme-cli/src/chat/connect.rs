@@ -26,6 +26,7 @@ const OUT: Output = Output::Stdout;
 
 const HELP: &str = "/stats   figures of the connection
 /clock   the server's clock; asks for it from now on
+/rebind  go on from another port, as after a change of the network
 /quit    leave
 anything else is said to everybody";
 
@@ -275,6 +276,10 @@ impl Talk {
                         _ => OUT.line("not connected"),
                     },
                     "/clock" => OUT.line(&clock(client)),
+                    "/rebind" => match client.rebind() {
+                        Ok(address) => OUT.line(&format!("* sending from {address} now")),
+                        Err(error) => OUT.line(&format!("* {error}")),
+                    },
                     command if command.starts_with('/') => {
                         OUT.line(&format!("no command {command}; /help lists them"));
                     }

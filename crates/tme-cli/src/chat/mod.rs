@@ -37,7 +37,7 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
 pub(crate) fn describe(statistics: &ConnectionStatistics, budget: &SendBudget) -> String {
     format!(
         "rtt {} (min {}, jitter {}), lost {} out, {} in, {} out {} in, packets {} out {} in, resent {}, queued {} B, \
-         room for {} B at {}",
+         datagrams of {} B, room for {} B at {}",
         format::time(statistics.rtt_smoothed),
         format::time(statistics.rtt_minimum),
         format::time(statistics.jitter),
@@ -49,6 +49,7 @@ pub(crate) fn describe(statistics: &ConnectionStatistics, budget: &SendBudget) -
         format::count(statistics.packets_received),
         format::count(statistics.retransmitted),
         format::count(statistics.queued_bytes as u64),
+        statistics.datagram_bytes,
         format::count(budget.bytes_now),
         format::byte_rate(budget.bytes_per_second as f64),
     )

@@ -152,6 +152,7 @@ impl Room {
             }
             Event::Interrupted { peer } => self.note(peer, "is not heard at the moment"),
             Event::Resumed { peer } => self.note(peer, "is heard again"),
+            Event::AddressChanged { peer, remote } => self.note(peer, &format!("goes on from {remote}")),
             _ => {}
         }
     }

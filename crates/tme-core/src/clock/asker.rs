@@ -13,6 +13,8 @@ const CALM_INTERVAL: Duration = Duration::from_secs(1);
 const OUTSTANDING_MAX: usize = 32;
 /// With fewer answers no estimate counts as synchronised.
 const ANSWERS_MIN: usize = 8;
+/// With so many it does: the last answers of the eager time may be lost, and the next ones come a second apart.
+const ANSWERS_ENOUGH: usize = 20;
 /// An estimate this good counts before the eager time is over.
 const ERROR_SMALL: Duration = Duration::from_micros(500);
 /// No request left at this time.
@@ -134,7 +136,7 @@ impl ClockAsker {
         let Some(shown) = self.model.filter(ClockModel::is_synchronised) else {
             let is_good = estimate.error_likely <= ERROR_SMALL || now + EAGER_INTERVAL >= self.eager_until;
             let model = self.model.insert(set);
-            if estimate.samples >= ANSWERS_MIN && is_good {
+            if estimate.samples >= ANSWERS_ENOUGH || (estimate.samples >= ANSWERS_MIN && is_good) {
                 model.set_synchronised();
                 return Some(ClockChange::Synchronised);
             }

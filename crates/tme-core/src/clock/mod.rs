@@ -1,5 +1,5 @@
 //! The other side's clock: who asks, who answers, what the answers say, and ticks counted on it
-//! (`docs/PROTOCOL.md`, section 8.1).
+//! (`docs/PROTOCOL.md`, section 8.3).
 
 mod answerer;
 mod asker;

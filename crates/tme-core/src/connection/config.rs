@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::congestion::Congestion;
 use super::event::Connected;
+use super::mtu::{DATAGRAM_BYTES_MAX_DEFAULT, DATAGRAM_BYTES_SAFE};
 use crate::channel::ChannelTable;
 use crate::clock::ClockSync;
 use crate::crypto::SessionSecrets;
@@ -33,9 +34,12 @@ pub struct ConnectionConfig {
     pub interrupted_after: Duration,
     /// How long a graceful close waits for queued reliable messages. Default 3 s.
     pub linger: Duration,
-    /// Largest datagram to send, in bytes of UDP payload. 1,200 (default) to 65,527; a link may carry less (UDP over
-    /// IPv4: 65,507). Never more than the other side takes.
+    /// Largest datagram to send without having asked the path, in bytes of UDP payload. 1,200 (default) to 65,527; a link
+    /// may carry less (UDP over IPv4: 65,507). Never more than the other side takes.
     pub datagram_bytes: usize,
+    /// Largest datagram that is tried on the path: 1,452 by default, what Ethernet leaves to UDP over IPv6, to 65,527.
+    /// Not above [`datagram_bytes`](Self::datagram_bytes), nothing is tried. Never more than the other side takes.
+    pub datagram_bytes_max: usize,
     /// Bytes of UDP payload that may leave in a second, at least 1,200, where the path would carry more. Acknowledgements,
     /// probes and signs of life count but are not held back. Default none.
     pub rate_max: Option<u64>,
@@ -68,7 +72,8 @@ impl Default for ConnectionConfig {
             keep_alive: Duration::from_secs(5),
             interrupted_after: Duration::from_secs(3),
             linger: Duration::from_secs(3),
-            datagram_bytes: 1_200,
+            datagram_bytes: DATAGRAM_BYTES_SAFE,
+            datagram_bytes_max: DATAGRAM_BYTES_MAX_DEFAULT,
             rate_max: None,
             congestion: Congestion::default(),
             unreliable_backlog_max: 65_536,

@@ -221,6 +221,13 @@ pub enum Event {
         /// What happened.
         change: ClockChange,
     },
+    /// A client goes on from another address, which has proven itself. At servers only.
+    AddressChanged {
+        /// The peer.
+        peer: PeerId,
+        /// Its address from now on.
+        remote: SocketAddr,
+    },
     /// The connection is over, or was never made.
     Disconnected {
         /// The peer; its id names nobody from now on.
@@ -247,6 +254,7 @@ impl Event {
             | Self::Interrupted { peer }
             | Self::Resumed { peer }
             | Self::Clock { peer, .. }
+            | Self::AddressChanged { peer, .. }
             | Self::Disconnected { peer, .. } => *peer,
         }
     }

@@ -2,8 +2,9 @@
 
 use super::acknowledge::Arrival;
 use super::messages::PacketContents;
+use super::path::PathNews;
 use super::receive::Violation;
-use super::{Connection, Event, PacketDrop, Provokes, Timer, Workspace};
+use super::{Connection, Event, PacketDrop, Provokes, Side, Timer, Workspace};
 use crate::crypto::packet::OpenError;
 use crate::crypto::replay::ReplayError;
 use crate::datagram::{Ecn, Path};
@@ -43,7 +44,7 @@ impl Connection {
             return Err(PacketDrop::Closed);
         }
         let header = Header::decode(datagram).ok_or(PacketDrop::Malformed)?;
-        if path.remote != self.path.remote {
+        if path.remote != self.path.remote && !self.may_move() {
             return Err(PacketDrop::ForeignAddress);
         }
         let reference = self.received.largest().or(self.config.start.packet.checked_sub(1));
@@ -63,11 +64,12 @@ impl Connection {
                 return Err(PacketDrop::Unauthentic);
             }
         };
+        let is_newest = self.received.largest().is_none_or(|largest| number > largest);
         let arrival = self.register_arrival(now, number, datagram.len());
-        self.path.local = path.local.or(self.path.local);
         self.note_sign_of_life(now, number, workspace);
         let frames = datagram.get(header_bytes..header_bytes + payload_bytes).unwrap_or_default();
-        let provokes = self.process_frames(now, frames, workspace);
+        let (provokes, news) = self.process_frames(now, frames, workspace);
+        self.note_path(now, path, datagram.len(), is_newest, news, workspace);
         self.acks.handle_received(now, arrival, provokes);
         self.timers.set(Timer::Ack, self.acks.deadline());
         Ok(())
@@ -111,7 +113,7 @@ impl Connection {
             }
         }
         if self.is_unconfirmed() {
-            self.open(workspace);
+            self.open(now, workspace);
         }
         self.restart_idle_timers(now);
     }
@@ -122,8 +124,9 @@ impl Connection {
         now: Instant,
         frames: &[u8],
         workspace: &mut Workspace,
-    ) -> Provokes {
+    ) -> (Provokes, PathNews) {
         let mut provokes = Provokes::Nothing;
+        let mut news = PathNews::default();
         let mut packet = PacketContents { bytes: frames, shared: None, last_sequence: [None; 32] };
         let channel_count = self.table.count();
         let modes = self.modes;
@@ -134,6 +137,11 @@ impl Connection {
                 Err(_) => Err(Violation::Protocol),
                 Ok(frame) => {
                     provokes = provokes.max(Provokes::of(&frame, modes));
+                    match frame {
+                        Frame::Padding | Frame::PathChallenge { .. } => {}
+                        Frame::PathResponse { data } => news.response = Some(data),
+                        _ => news.is_substantial = true,
+                    }
                     let end = frames.len() - decoded.remaining();
                     self.handle_frame(now, &frame, end, &mut packet, workspace)
                 }
@@ -149,7 +157,7 @@ impl Connection {
         if let Some(buffer) = packet.shared {
             workspace.pool.give(buffer);
         }
-        provokes
+        (provokes, news)
     }
 
     /// Processes a frame that ends at byte `end` of its packet.
@@ -178,7 +186,10 @@ impl Connection {
             Frame::ClockAnswer { client_time, received, sent } => {
                 self.handle_clock_answer(now, (client_time, received, sent), workspace);
             }
-            Frame::Padding | Frame::Ping => {}
+            Frame::PathChallenge { data } => self.paths.response_due = Some(data),
+            Frame::ResetToken { token } if self.side == Side::Client => self.reset_token = Some(token),
+            Frame::ResetToken { .. } => return Err(Violation::Protocol),
+            Frame::Padding | Frame::Ping | Frame::PathResponse { .. } => {}
         }
         Ok(())
     }

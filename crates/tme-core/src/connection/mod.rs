@@ -14,7 +14,9 @@ mod errors;
 mod event;
 mod incoming;
 mod messages;
+pub mod mtu;
 pub mod pacer;
+mod path;
 pub mod receive;
 mod recovery;
 pub mod rtt;
@@ -56,7 +58,9 @@ use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
 use clock::Clocks;
 use congestion::CongestionController;
+use mtu::{MtuLimits, PathMtu};
 use pacer::Pacer;
+use path::Paths;
 use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
 use rtt::RttEstimator;
 use send::{PeerAllowance, SendChannels};
@@ -80,6 +84,7 @@ impl Provokes {
     pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
         match frame {
             Frame::Padding | Frame::Ack(_) | Frame::ClockAnswer { .. } => Self::Nothing,
+            Frame::PathChallenge { .. } | Frame::PathResponse { .. } => Self::Nothing,
             Frame::ClockRequest { .. } => Self::Lazily,
             Frame::Message(message) => match modes.get(usize::from(message.position)) {
                 Some(mode) if mode.is_reliable() => Self::Promptly,
@@ -142,7 +147,8 @@ pub struct Connection {
     /// The application was told of the end before the other side was.
     is_end_reported: bool,
     idle_timeout: Duration,
-    datagram_bytes: usize,
+    mtu: PathMtu,
+    paths: Paths,
     protection: PacketProtection,
     received: ReplayWindow,
     acks: AckScheduler,
@@ -202,6 +208,10 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+fn at_most(bytes: usize, limit: u16) -> u16 {
+    u16::try_from(bytes).unwrap_or(limit).min(limit)
+}
+
 impl Connection {
     /// A connection whose handshake is complete. A client's end is open at once, a server's with the first
     /// authentic packet; then [`Event::Connected`] is reported.
@@ -239,7 +249,10 @@ impl Connection {
         });
         let mut modes = [ChannelMode::Unreliable; crate::channel::CHANNELS_MAX];
         modes.iter_mut().zip(table.entries()).for_each(|(mode, entry)| *mode = entry.mode);
-        let datagram_bytes = config.datagram_bytes.min(usize::from(remote.datagram_bytes_max));
+        let mtu = PathMtu::new(MtuLimits {
+            start: at_most(config.datagram_bytes, remote.datagram_bytes_max),
+            ceiling: at_most(config.datagram_bytes_max, remote.datagram_bytes_max),
+        });
         let mut connection = Self {
             peer,
             side,
@@ -254,14 +267,15 @@ impl Connection {
             info: Some(negotiated.info),
             is_end_reported: false,
             idle_timeout: local.shared_idle_timeout(&remote),
-            datagram_bytes,
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
             received: ReplayWindow::new(),
             acks: AckScheduler::new(start.packet),
             sent: SentPackets::new(start.packet),
             rtt: RttEstimator::default(),
-            congestion: config.congestion.controller(now, datagram_bytes),
-            pacer: Pacer::new(now, datagram_bytes as u64),
+            congestion: config.congestion.controller(now, mtu.ceiling()),
+            pacer: Pacer::new(now, mtu.current() as u64),
+            mtu,
+            paths: Paths::default(),
             channels: SendChannels::new(&table, start.sequence, allowance),
             receivers: receivers.collect(),
             reassembly: UnreliableReassembly::default(),
@@ -290,7 +304,7 @@ impl Connection {
             connection.take_first_rtt(now, rtt);
         }
         if side == Side::Client {
-            connection.open(workspace);
+            connection.open(now, workspace);
         }
         if connection.config.clock_sync == ClockSync::FromStart && side == Side::Client {
             connection.synchronise_clock(now);
@@ -305,8 +319,10 @@ impl Connection {
         self.congestion.handle_first_rtt(now, self.rtt.latest());
     }
 
-    fn open(&mut self, workspace: &mut Workspace) {
+    fn open(&mut self, now: Instant, workspace: &mut Workspace) {
         self.state = State::Open;
+        self.mtu.begin(now, self.local_id);
+        self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
         if let Some(info) = self.info.take() {
             workspace.events.push_back(Event::Connected { peer: self.peer, info });
         }
@@ -424,9 +440,11 @@ impl Connection {
             congestion_window: self.congestion.window_bytes(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             pacing_rate: self.pacing_rate(),
-            datagram_bytes: self.datagram_bytes,
+            datagram_bytes: self.mtu.current(),
             queued_bytes: self.channels.queued_bytes(),
             clock: self.clock_statistics(),
+            address_changes: self.paths.changes.into(),
+            address_changes_refused: self.paths.changes_refused.into(),
             drops: counters.drops,
         }
     }
@@ -461,7 +479,7 @@ impl Connection {
     pub fn allowance(&self, now: Instant) -> Allowance {
         let pace = self.pacing_rate();
         let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
-        let tokens = self.pacer.available(now, pace, self.datagram_bytes as u64);
+        let tokens = self.pacer.available(now, pace, self.mtu.current() as u64);
         Allowance {
             bytes_per_second: self.congestion.estimated_rate(self.rtt.smoothed()).min(self.rate_max()),
             pace: if self.is_probing_only() { 0 } else { pace },
@@ -568,6 +586,12 @@ impl Connection {
             if self.is_heard_of() {
                 workspace.events.push_back(Event::Interrupted { peer: self.peer });
             }
+        }
+        if self.timers.take_expired(Timer::Path, now) {
+            self.handle_path_timeout(now);
+        }
+        if self.timers.take_expired(Timer::Mtu, now) {
+            self.mtu.handle_timeout(now);
         }
         if self.timers.take_expired(Timer::Idle, now) {
             self.end(Origin::Local, Farewell::new(Reason::TimedOut), workspace);

@@ -13,6 +13,8 @@ use crate::wire::ack::Ack;
 
 /// Probe time-outs in a row after which only probes are sent.
 const PROBES_BEFORE_SILENCE: u32 = 3;
+/// Probe time-outs in a row after which datagrams are small again: perhaps only large ones vanish.
+const PROBES_BEFORE_SMALL: u32 = 2;
 const PROBE_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 impl Connection {
@@ -28,7 +30,14 @@ impl Connection {
         if outcome.packets == 0 {
             return Ok(());
         }
-        if let Some(sample) = outcome.rtt_sample {
+        self.mtu.handle_carried(outcome.bytes_max);
+        if outcome.size_probe_bytes > 0 {
+            self.mtu.handle_probe_acked(now, outcome.size_probe_bytes);
+            self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
+        }
+        // What was sent on a former path says nothing about this one.
+        let is_of_this_path = outcome.newest_sent_at >= self.paths.begun_at;
+        if let Some(sample) = outcome.rtt_sample.filter(|_| is_of_this_path) {
             self.rtt.handle_sample(sample, Duration::from(ack.delay));
         }
         if let Some(largest) = self.sent.largest_acked() {
@@ -41,7 +50,7 @@ impl Connection {
         if let Some(permille) = self.counters.loss_sent.known_permille() {
             self.channels.handle_loss_figure(now, permille);
         }
-        self.congestion.handle_acked(AckedSample {
+        let sample = AckedSample {
             now,
             bytes: outcome.bytes,
             spurious_bytes: outcome.spurious_bytes,
@@ -50,7 +59,10 @@ impl Connection {
             newest_sent_at: outcome.newest_sent_at,
             rtt: outcome.rtt_sample.map(|_| self.rtt.latest()),
             rate: outcome.rate,
-        });
+        };
+        if is_of_this_path {
+            self.congestion.handle_acked(sample);
+        }
         for index in 0..workspace.acked.len() {
             let Some(&frame) = workspace.acked.get(index) else { break };
             if frame == SentFrame::Close {
@@ -81,12 +93,24 @@ impl Connection {
         if outcome.packets > 0 {
             self.counters.packets_lost += outcome.packets;
             self.counters.loss_sent.add(now, outcome.packets, outcome.packets as i64);
-            self.congestion.handle_lost(LostSample {
-                now,
-                bytes: outcome.bytes,
-                oldest_sent_at: outcome.oldest_sent_at.unwrap_or(outcome.newest_sent_at),
-                newest_sent_at: outcome.newest_sent_at,
-            });
+            if outcome.newest_sent_at >= self.paths.begun_at {
+                self.congestion.handle_lost(LostSample {
+                    now,
+                    bytes: outcome.bytes,
+                    oldest_sent_at: outcome.oldest_sent_at.unwrap_or(outcome.newest_sent_at),
+                    newest_sent_at: outcome.newest_sent_at,
+                });
+            }
+        }
+        if outcome.is_size_probe_lost {
+            self.mtu.handle_probe_lost(now);
+        }
+        if outcome.vanished > 0 && self.mtu.handle_vanished(now, outcome.vanished, outcome.vanished_bytes_min)
+        {
+            log::debug!("{}: datagrams above 1,200 bytes vanish", self.peer);
+        }
+        if outcome.is_size_probe_lost || outcome.vanished > 0 {
+            self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
         }
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
@@ -106,6 +130,7 @@ impl Connection {
         match frame {
             SentFrame::ConnectionCredit => self.is_credit_due = true,
             SentFrame::ChannelCredit { position } => self.channel_credit_due |= 1 << position,
+            SentFrame::ResetToken => self.paths.is_token_due = true,
             SentFrame::Close => self.repeat_close(workspace),
             _ => return false,
         }
@@ -145,6 +170,9 @@ impl Connection {
         self.counters.probe_timeouts += 1;
         self.probe_count += 1;
         self.probes_due = 1;
+        if self.probe_count == PROBES_BEFORE_SMALL && self.mtu.fall_back(now) {
+            self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
+        }
         if self.probe_count == PROBES_BEFORE_SILENCE {
             self.congestion.handle_outage(now);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Provokes;
 use super::delivery::{DeliveryMeter, RateSample, SentMark};
+use super::mtu::DATAGRAM_BYTES_SAFE;
 use super::rtt::{GRANULARITY, RttEstimator};
 use crate::codec::expand_truncated;
 use crate::time::Instant;
@@ -47,6 +48,8 @@ pub enum SentFrame {
         /// Position of the channel.
         position: u8,
     },
+    /// The server's newest reset token.
+    ResetToken,
     /// The end of the connection.
     Close,
 }
@@ -72,6 +75,8 @@ struct SentPacket {
     state: State,
     provokes: Provokes,
     is_app_limited: bool,
+    /// Asks only whether its size passes: that it is lost says nothing else.
+    is_size_probe: bool,
 }
 
 /// Packets and their frames, oldest first. Packet numbers are consecutive, so a number is an index.
@@ -97,6 +102,8 @@ pub struct SentPackets {
     thresholds: Thresholds,
     /// How long a lost packet is remembered after it was sent.
     lost_kept_for: Duration,
+    /// Number and size of the newest packet above the safe size that was acknowledged.
+    large_acked: (u64, u16),
 }
 
 /// How much reordering is taken for loss; widened when a loss turns out not to be one.
@@ -132,6 +139,10 @@ pub struct AckOutcome {
     pub spurious: u64,
     /// Their bytes.
     pub spurious_bytes: u64,
+    /// Size of the largest packet newly acknowledged.
+    pub bytes_max: u16,
+    /// Size of the largest among them that asked for its size only; 0 if there was none.
+    pub size_probe_bytes: u16,
 }
 
 /// What a check for losses found.
@@ -147,6 +158,12 @@ pub struct LossOutcome {
     pub newest_sent_at: Instant,
     /// When to look again.
     pub check_at: Option<Instant>,
+    /// Packets lost above the safe size while none as large that was sent later has arrived.
+    pub vanished: u32,
+    /// Size of the smallest of them.
+    pub vanished_bytes_min: u16,
+    /// Whether a packet was lost that asked for its size only; it is not counted above.
+    pub is_size_probe_lost: bool,
 }
 
 /// An ACK named a packet that was never sent, above the newest or below the first.
@@ -174,6 +191,7 @@ impl SentPackets {
             last_lazy_sent_at: Instant::ZERO,
             thresholds: Thresholds { packets: PACKET_THRESHOLD, time_eighths: TIME_EIGHTHS },
             lost_kept_for: RttEstimator::default().probe_timeout() * 3,
+            large_acked: (0, 0),
         }
     }
 
@@ -262,10 +280,18 @@ impl SentPackets {
             state,
             provokes,
             is_app_limited: self.delivery.is_app_limited(),
+            is_size_probe: false,
         });
         self.frames.extend(frames.drain(..));
         self.next += 1;
         self.forget_settled(now);
+    }
+
+    /// The newest packet asks only whether its size passes.
+    pub fn mark_size_probe(&mut self) {
+        if let Some(packet) = self.packets.back_mut() {
+            packet.is_size_probe = true;
+        }
     }
 
     /// Whether more packets are remembered than should be: [`detect_losses`](Self::detect_losses) gives the oldest up.
@@ -299,13 +325,20 @@ impl SentPackets {
             let packet = *packet;
             if previous == State::InFlight {
                 self.land(&packet);
-            } else {
+            } else if !packet.is_size_probe {
                 outcome.spurious += 1;
                 outcome.spurious_bytes += u64::from(packet.bytes);
                 self.thresholds.widen(newest.saturating_sub(number));
             }
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
+            outcome.bytes_max = outcome.bytes_max.max(packet.bytes);
+            if packet.is_size_probe {
+                outcome.size_probe_bytes = outcome.size_probe_bytes.max(packet.bytes);
+            }
+            if usize::from(packet.bytes) > DATAGRAM_BYTES_SAFE && number >= self.large_acked.0 {
+                self.large_acked = (number, packet.bytes);
+            }
             outcome.newest_sent_at = outcome.newest_sent_at.max(packet.sent_at);
             self.delivery.count(now, packet.sent_at, packet.bytes.into());
             newest_packet = Some(packet);
@@ -362,6 +395,17 @@ impl SentPackets {
             packet.state = State::Lost;
             let packet = *packet;
             self.land(&packet);
+            if packet.is_size_probe {
+                outcome.is_size_probe_lost = true;
+                continue;
+            }
+            let (newest_large, largest) = self.large_acked;
+            let has_passed_since = newest_large > number && largest >= packet.bytes;
+            if usize::from(packet.bytes) > DATAGRAM_BYTES_SAFE && !has_passed_since {
+                let smallest = if outcome.vanished == 0 { u16::MAX } else { outcome.vanished_bytes_min };
+                outcome.vanished_bytes_min = smallest.min(packet.bytes);
+                outcome.vanished += 1;
+            }
             outcome.bytes += u64::from(packet.bytes);
             outcome.packets += 1;
             outcome.oldest_sent_at.get_or_insert(packet.sent_at);

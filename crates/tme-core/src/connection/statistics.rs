@@ -138,12 +138,16 @@ pub struct ConnectionStatistics {
     pub bytes_in_flight: u64,
     /// Bytes per second the pacer allows.
     pub pacing_rate: u64,
-    /// Largest datagram sent, in bytes of UDP payload.
+    /// Largest datagram sent, in bytes of UDP payload: what the path is known to carry.
     pub datagram_bytes: usize,
     /// Bytes queued on all channels.
     pub queued_bytes: usize,
     /// Requests for the time and their answers.
     pub clock: ClockStatistics,
+    /// How often the other side's address has changed.
+    pub address_changes: u64,
+    /// How often another address seemed to be the other side's and did not prove it.
+    pub address_changes_refused: u64,
     /// Packets dropped, by reason.
     pub drops: PacketDrops,
 }

@@ -26,9 +26,13 @@ pub enum Timer {
     Clock,
     /// Can old keys be erased?
     Keys,
+    /// Must a new address be asked again, or has it failed to prove itself?
+    Path,
+    /// Can a larger datagram be tried?
+    Mtu,
 }
 
-const COUNT: usize = Timer::Keys as usize + 1;
+const COUNT: usize = Timer::Mtu as usize + 1;
 
 /// When each timer goes off, if it is set.
 #[derive(Clone, Debug)]

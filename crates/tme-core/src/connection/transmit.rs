@@ -1,5 +1,8 @@
 //! Building packets: what goes into the next one, and when it may leave.
 
+use super::acknowledge::LAZY_DELAY_MAX;
+use super::mtu::DATAGRAM_BYTES_SAFE;
+use super::path::ANNOUNCEMENT_PADDING;
 use super::send::PacketRoom;
 use super::sent::SentFrame;
 use super::{Connection, Provokes, ReceiveChannel, State, Timer, Workspace};
@@ -41,14 +44,24 @@ impl Connection {
         buffer: &mut Vec<u8>,
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
+        let lone = self.poll_challenge(now, buffer, workspace);
+        let lone = lone.or_else(|| self.poll_size_probe(now, limits, buffer, workspace));
+        if lone.is_some() {
+            return lone;
+        }
+        self.shrink_in_silence(now);
         let start = buffer.len();
         let mut segment_bytes: Option<usize> = None;
         let mut count = 0;
-        while count < limits.segments && buffer.len() - start + self.datagram_bytes <= limits.bytes {
+        while count < limits.segments && buffer.len() - start + self.mtu.current() <= limits.bytes {
             let Some(permission) = self.permission(now) else { break };
-            let largest = segment_bytes.unwrap_or(self.datagram_bytes);
-            let Some(bytes) = self.build_packet(now, permission, largest, segment_bytes, buffer, workspace)
-            else {
+            let largest = segment_bytes.unwrap_or(self.mtu.current());
+            // Where nothing is answered, perhaps only large datagrams vanish.
+            let (largest, pad_to) = match permission {
+                Permission::Probe => (largest.min(DATAGRAM_BYTES_SAFE), None),
+                Permission::Data | Permission::AckOnly => (largest, segment_bytes),
+            };
+            let Some(bytes) = self.build_packet(now, permission, largest, pad_to, buffer, workspace) else {
                 break;
             };
             count += 1;
@@ -70,10 +83,59 @@ impl Connection {
         })
     }
 
+    /// Nothing is answered although packets go on leaving, which keeps putting the probe time-out off: perhaps only large
+    /// datagrams vanish.
+    fn shrink_in_silence(&mut self, now: Instant) {
+        if self.mtu.current() <= DATAGRAM_BYTES_SAFE {
+            return;
+        }
+        let patience = self.rtt.probe_timeout() + LAZY_DELAY_MAX;
+        let oldest = self.sent.oldest_in_flight_sent_at();
+        if oldest.is_some_and(|at| now.saturating_since(at) > patience) && self.mtu.fall_back(now) {
+            self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
+        }
+    }
+
+    /// Builds a packet that asks whether its size passes, if one is due and may go.
+    fn poll_size_probe(
+        &mut self,
+        now: Instant,
+        limits: TransmitLimits,
+        buffer: &mut Vec<u8>,
+        workspace: &mut Workspace,
+    ) -> Option<Transmit> {
+        if self.mtu.probe_due(now)? > limits.bytes {
+            self.mtu.cap(now, limits.bytes);
+        }
+        let bytes = self.mtu.probe_due(now)?;
+        let in_flight = self.sent.bytes_in_flight() + bytes as u64;
+        let is_quiet = self.probes_due > 0 || self.is_probing_only();
+        if !self.is_open() || is_quiet || in_flight > self.congestion.window_bytes() {
+            return None;
+        }
+        let may_go_at = self.pacer.poll(now, self.pacing_rate(), bytes as u64);
+        if may_go_at > now {
+            self.timers.set(Timer::Mtu, Some(may_go_at));
+            return None;
+        }
+        let start = buffer.len();
+        workspace.frames.clear();
+        let payload_start = self.write_header(buffer);
+        Frame::Ping.encode(&[], buffer);
+        buffer.resize(start + bytes - self.protection.tag_bytes(), PADDING);
+        self.seal(now, start, payload_start, Provokes::Promptly, buffer, workspace)?;
+        self.sent.mark_size_probe();
+        self.mtu.handle_probe_sent();
+        self.timers.set(Timer::Mtu, None);
+        self.restart_answer_timers();
+        Some(Transmit { path: self.path, ecn: Ecn::NotCapable, bytes, segment_bytes: None })
+    }
+
     /// What may be sent now; sets the pacer's timer when it is the pacer that says no.
     fn permission(&mut self, now: Instant) -> Option<Permission> {
         self.timers.set(Timer::Pacer, None);
-        let ack_only = self.acks.is_due(now).then_some(Permission::AckOnly);
+        let is_answer_due = self.acks.is_due(now) || self.paths.response_due.is_some();
+        let ack_only = is_answer_due.then_some(Permission::AckOnly);
         match self.state {
             State::Closed => return None,
             State::Draining => return ack_only,
@@ -85,19 +147,17 @@ impl Connection {
         if self.probes_due > 0 || self.is_ping_due {
             return Some(Permission::Probe);
         }
-        let has_data = self.is_credit_due
-            || self.channel_credit_due != 0
-            || self.is_clock_request_due()
-            || self.channels.has_sendable();
+        let has_control = self.is_credit_due || self.paths.is_token_due || self.is_clock_request_due();
+        let has_data = has_control || self.channel_credit_due != 0 || self.channels.has_sendable();
         if !has_data {
             self.sent.limit_by_application();
             return ack_only;
         }
         let window = self.congestion.window_bytes();
-        if self.is_probing_only() || self.sent.bytes_in_flight() + self.datagram_bytes as u64 > window {
+        if self.is_probing_only() || self.sent.bytes_in_flight() + self.mtu.current() as u64 > window {
             return ack_only;
         }
-        let may_go_at = self.pacer.poll(now, self.pacing_rate(), self.datagram_bytes as u64);
+        let may_go_at = self.pacer.poll(now, self.pacing_rate(), self.mtu.current() as u64);
         if may_go_at > now {
             // What the cap holds back says nothing about the path.
             if self.is_capped() {
@@ -122,14 +182,7 @@ impl Connection {
     ) -> Option<usize> {
         let start = buffer.len();
         let number = self.sent.next_number();
-        let largest_acked = self.sent.largest_acked().or(self.config.start.packet.checked_sub(1));
-        let header = Header {
-            connection_id: self.remote_id,
-            number: TruncatedNumber::new(number, largest_acked),
-            phase: KeyPhase(false), // set by the protection when it seals
-        };
-        header.encode(buffer);
-        let payload_start = buffer.len();
+        let payload_start = self.write_header(buffer);
         let tag_bytes = self.protection.tag_bytes();
         let end = start + largest - tag_bytes;
 
@@ -141,7 +194,11 @@ impl Connection {
             room.write_ack(|packet| acks.write(now, received, packet));
         }
         self.write_clock_answer(now, &mut room);
+        if let Some(data) = self.paths.response_due.take() {
+            room.write_response(data);
+        }
         if permission == Permission::AckOnly {
+            let largest_acked = self.largest_acked();
             if number - largest_acked.unwrap_or(0).min(number) > UNACKED_SPAN_MAX
                 && self.sent.bytes_in_flight() == 0
             {
@@ -151,6 +208,9 @@ impl Connection {
             self.fill_packet(now, permission, &mut room);
         }
         let provokes = room.provokes();
+        if permission == Permission::Probe && std::mem::take(&mut self.paths.is_announcing) {
+            buffer.resize((buffer.len() + ANNOUNCEMENT_PADDING).min(end), PADDING);
+        }
         if buffer.len() == payload_start {
             buffer.truncate(start);
             return None;
@@ -161,7 +221,37 @@ impl Connection {
                 buffer.resize(padded, PADDING);
             }
         }
-        buffer.resize(buffer.len() + tag_bytes, 0);
+        self.seal(now, start, payload_start, provokes, buffer, workspace)
+    }
+
+    /// The number that short numbers in our headers are expanded against.
+    fn largest_acked(&self) -> Option<u64> {
+        self.sent.largest_acked().or(self.config.start.packet.checked_sub(1))
+    }
+
+    /// Appends the header of the next packet; gives where its payload begins.
+    pub(super) fn write_header(&self, buffer: &mut Vec<u8>) -> usize {
+        let header = Header {
+            connection_id: self.remote_id,
+            number: TruncatedNumber::new(self.sent.next_number(), self.largest_acked()),
+            phase: KeyPhase(false), // set by the protection when it seals
+        };
+        header.encode(buffer);
+        buffer.len()
+    }
+
+    /// Seals the packet that begins at `start` and counts it as sent. Gives its size.
+    pub(super) fn seal(
+        &mut self,
+        now: Instant,
+        start: usize,
+        payload_start: usize,
+        provokes: Provokes,
+        buffer: &mut Vec<u8>,
+        workspace: &mut Workspace,
+    ) -> Option<usize> {
+        let number = self.sent.next_number();
+        buffer.resize(buffer.len() + self.protection.tag_bytes(), 0);
         let datagram = buffer.get_mut(start..)?;
         self.protection.seal_in_place(now, number, datagram, payload_start - start);
         let bytes = datagram.len();
@@ -184,6 +274,11 @@ impl Connection {
         }
         self.write_credit(room);
         self.write_clock_request(now, room);
+        if let (true, Some(token)) = (self.paths.is_token_due, self.reset_token)
+            && room.write_control(&Frame::ResetToken { token }, Some(SentFrame::ResetToken)).is_some()
+        {
+            self.paths.is_token_due = false;
+        }
         if permission == Permission::Data || self.probes_due > 0 {
             self.channels.fill(now, room);
         }

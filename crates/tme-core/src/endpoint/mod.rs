@@ -18,6 +18,7 @@ mod tests;
 mod unconfirmed;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,6 +204,16 @@ impl Endpoint {
         }
     }
 
+    /// The address of the connection that a data packet says it belongs to. Nothing is proven by that.
+    #[must_use]
+    pub fn remote_of_packet(&self, datagram: &[u8]) -> Option<SocketAddr> {
+        let id = connection_id_of(datagram).filter(|_| is_data_packet(datagram))?;
+        match &self.slots.get(self.slots.index_of_connection(id)?)?.state {
+            PeerState::Connected(connection) => Some(connection.path().remote),
+            PeerState::Connecting(_) | PeerState::Applying(_) => None,
+        }
+    }
+
     /// Figures of one peer.
     #[must_use]
     pub fn peer_statistics(&self, now: Instant, peer: PeerId) -> Option<ConnectionStatistics> {
@@ -350,6 +361,18 @@ impl Endpoint {
         }
     }
 
+    /// Tells that datagrams leave from another socket from now on. Servers find out who sends, so that connections that
+    /// are open live on; not in plaintext.
+    pub fn handle_rebind(&mut self, now: Instant) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if let Some(connection) = self.connection_mut(index) {
+                connection.handle_rebind(now);
+                self.make_ready(index);
+            }
+        }
+    }
+
     /// Opens or closes the door for new peers: while closed they are refused as `Full`.
     pub fn set_admitting(&mut self, is_admitting: bool) {
         self.is_admitting = is_admitting;
@@ -391,7 +414,7 @@ impl Endpoint {
         self.statistics.datagrams_received += 1;
         self.statistics.bytes_received += datagram.len() as u64;
         if is_data_packet(datagram) {
-            self.handle_packet(now, arrived_at, path, ecn, datagram);
+            self.handle_packet(now, arrived_at, path, ecn, datagram, random);
         } else if datagram.starts_with(&MAGIC) {
             self.handle_handshake(now, path, datagram, random);
         } else {
@@ -406,6 +429,7 @@ impl Endpoint {
         path: Path,
         ecn: Ecn,
         datagram: &mut [u8],
+        random: &mut dyn Random,
     ) {
         let Some(id) = connection_id_of(datagram) else {
             self.statistics.drops.add(PacketDrop::Malformed);
@@ -422,6 +446,7 @@ impl Endpoint {
             return;
         };
         let was_unconfirmed = connection.is_unconfirmed();
+        let former = connection.path().remote;
         let first_event = self.workspace.events.len();
         connection.note_arrival(arrived_at);
         let result = connection.handle_datagram(now, path, ecn, datagram, &mut self.workspace);
@@ -434,6 +459,15 @@ impl Endpoint {
                 self.make_ready(index);
             }
             return;
+        }
+        if connection.needs_challenge() {
+            connection.challenge_path(random.next_u64().to_le_bytes());
+        }
+        let remote = connection.path().remote;
+        if remote.ip() != former.ip()
+            && let Some(server) = &self.server
+        {
+            connection.renew_reset_token(server.handshake.reset_token(id, remote.ip()));
         }
         if is_confirmed {
             self.confirm(now, index, first_event);

@@ -5,6 +5,7 @@
 use super::ack::Ack;
 use crate::channel::ChannelMode;
 use crate::codec::{DecodeError, Put, Reader, varint_bytes};
+use crate::crypto::reset::ResetToken;
 
 pub(crate) const PADDING: u8 = 0x00;
 pub(crate) const PING: u8 = 0x01;
@@ -15,8 +16,11 @@ pub(crate) const CONNECTION_CREDIT: u8 = 0x05;
 pub(crate) const CHANNEL_CREDIT: u8 = 0x06;
 pub(crate) const SKIP: u8 = 0x07;
 pub(crate) const CLOSE: u8 = 0x08;
+pub(crate) const PATH_CHALLENGE: u8 = 0x09;
+pub(crate) const PATH_RESPONSE: u8 = 0x0A;
 pub(crate) const CLOCK_REQUEST: u8 = 0x0B;
 pub(crate) const CLOCK_ANSWER: u8 = 0x0C;
+pub(crate) const RESET_TOKEN: u8 = 0x0E;
 const MESSAGE: u8 = 0x80;
 const IMPLIED_SEQUENCE: u8 = 0x40;
 const FRAGMENT: u8 = 0x20;
@@ -35,6 +39,8 @@ pub const CLOSE_DETAIL_BYTES_MAX: usize = 512;
 /// Most MESSAGE frames in a packet. A replay window of 2,048 packets then holds at most 2²² messages, which 24 bits of
 /// sequence tell apart even where datagrams of 65,527 bytes hold messages of two.
 pub const MESSAGES_PER_PACKET_MAX: u32 = 2_048;
+/// Bytes that a challenge of a path asks back.
+pub const PATH_DATA_BYTES: usize = 8;
 /// Bits of a message sequence that travel.
 pub const SEQUENCE_BITS: u32 = 24;
 
@@ -92,6 +98,21 @@ pub enum Frame<'a> {
         received: u64,
         /// When this left.
         sent: u64,
+    },
+    /// Asks whoever gets it to send the same bytes back.
+    PathChallenge {
+        /// Random bytes.
+        data: [u8; PATH_DATA_BYTES],
+    },
+    /// The answer to a challenge.
+    PathResponse {
+        /// The bytes of the challenge.
+        data: [u8; PATH_DATA_BYTES],
+    },
+    /// How the server would tell, from now on, that it forgot the connection.
+    ResetToken {
+        /// The token.
+        token: ResetToken,
     },
     /// A message or a piece of one.
     Message(MessageFrame<'a>),
@@ -239,6 +260,9 @@ fn decode_control<'a>(
             let (client_time, received, sent) = (reader.u64()?, reader.u64()?, reader.u64()?);
             Ok(Frame::ClockAnswer { client_time, received, sent })
         }
+        PATH_CHALLENGE => Ok(Frame::PathChallenge { data: reader.array()? }),
+        PATH_RESPONSE => Ok(Frame::PathResponse { data: reader.array()? }),
+        RESET_TOKEN => Ok(Frame::ResetToken { token: ResetToken::from_bytes(reader.array()?) }),
         _ => Err(DecodeError::UnknownType),
     }
 }
@@ -363,6 +387,18 @@ impl Frame<'_> {
                 out.put_u8(CLOCK_ANSWER);
                 [client_time, received, sent].into_iter().for_each(|&time| out.put_u64(time));
             }
+            Self::PathChallenge { data } => {
+                out.put_u8(PATH_CHALLENGE);
+                out.put_bytes(data);
+            }
+            Self::PathResponse { data } => {
+                out.put_u8(PATH_RESPONSE);
+                out.put_bytes(data);
+            }
+            Self::ResetToken { token } => {
+                out.put_u8(RESET_TOKEN);
+                out.put_bytes(token.as_bytes());
+            }
             Self::Message(message) => {
                 if let Some(&mode) = modes.get(usize::from(message.position)) {
                     message.encode(mode, out);
@@ -393,6 +429,9 @@ mod tests {
             Frame::Close { reason: 100, code: 7, detail: b"bye" },
             Frame::ClockRequest { client_time: u64::MAX },
             Frame::ClockAnswer { client_time: 1, received: 2, sent: 1 << 63 },
+            Frame::PathChallenge { data: [9; PATH_DATA_BYTES] },
+            Frame::PathResponse { data: [10; PATH_DATA_BYTES] },
+            Frame::ResetToken { token: ResetToken::from_bytes([14; 16]) },
             message(0, SequenceField::Absent, 0, None, &DATA[..0]),
             message(0, SequenceField::Low(9), 0, piece(1, 2_300), &DATA[..1_200]),
             message(1, SequenceField::Low(0xFF_FFFF), 0, None, &DATA[..127]),
@@ -427,7 +466,7 @@ mod tests {
     fn malformed_frames_are_refused() {
         let cases: [(&str, &[u8]); 11] = [
             ("unknown type", &[0x7F]),
-            ("reserved type", &[0x09, 0, 0, 0, 0, 0, 0, 0, 0]),
+            ("reserved type", &[0x0D, 0, 0, 0, 0, 0, 0, 0, 0]),
             ("channel outside the table", &[0x80 | 31, 0, 0, 0, 0]),
             ("implied sequence in an unreliable channel", &[0xC0, 0]),
             ("implied sequence of a fragment", &[0xE3, 0, 0x8A, 0x11, 1, 0]),

@@ -63,6 +63,8 @@ pub struct Net {
     link: Link<Way>,
     buffer: Vec<u8>,
     cut: Option<usize>,
+    /// Addresses that nodes have beside their own, or have taken since.
+    moved: Vec<(SocketAddr, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +132,7 @@ impl Net {
             link: Link::new(conditions, 5).unwrap(),
             buffer: Vec::with_capacity(LIMITS.bytes),
             cut: None,
+            moved: Vec::new(),
         }
     }
 
@@ -223,7 +226,7 @@ impl Net {
                     if let Some(tap) = &mut self.tap {
                         tap.push(Tapped { from, to, bytes: datagram.to_vec() });
                     }
-                    match node_at(to).filter(|&node| node < count) {
+                    match route(&self.moved, to).filter(|&node| node < count) {
                         Some(to) if Some(to) == self.cut => {}
                         Some(to) => self.link.handle_datagram(now, datagram, Way { from, to }),
                         None => self.outside.push((to, datagram.to_vec())),
@@ -238,6 +241,16 @@ impl Net {
     pub fn discard_replies(&mut self) {
         let server = &mut self.nodes[SERVER].endpoint;
         while server.poll_transmit(self.now, LIMITS, &mut self.buffer).is_some() {}
+    }
+
+    /// From now on a node's datagrams come from this address, and what is sent to its former one arrives nowhere. Whether
+    /// it knows of that is up to the caller.
+    pub fn move_node(&mut self, node: usize, address: SocketAddr) {
+        let former = std::mem::replace(&mut self.nodes[node].address, address);
+        self.moved.retain(|(_, moved)| *moved != node);
+        self.moved.push((address, node));
+        self.moved.push((former, usize::MAX));
+        self.moved.retain(|(other, moved)| *moved != usize::MAX || *other != address);
     }
 
     /// From now on nothing that is sent to this node arrives.
@@ -277,6 +290,11 @@ impl Pair {
         let at_client = net.connect(node);
         Self { node, at_client, at_server: PeerId::from_u64(0) }
     }
+}
+
+/// The node that what is sent to this address arrives at; one that is not there for a former address.
+fn route(moved: &[(SocketAddr, usize)], to: SocketAddr) -> Option<usize> {
+    moved.iter().find(|(address, _)| *address == to).map_or_else(|| node_at(to), |&(_, node)| Some(node))
 }
 
 /// The node that has, or would have, this address.

@@ -96,6 +96,9 @@ fn frames_json(frames: &[Frame<'_>], modes: &[ChannelMode]) -> Value {
                 "received": received,
                 "sent": sent,
             }),
+            Frame::PathChallenge { data } => json!({"frame": "path_challenge", "data": hex(data)}),
+            Frame::PathResponse { data } => json!({"frame": "path_response", "data": hex(data)}),
+            Frame::ResetToken { token } => json!({"frame": "reset_token", "token": hex(token.as_bytes())}),
             Frame::Message(message) => {
                 let position = usize::from(message.position);
                 message_json(message, modes[position], &mut previous[position])

@@ -14,8 +14,8 @@ use tme_core::random::SeededRandom;
 use tme_core::time::Duration;
 
 use super::{
-    ClientPlan, Consumption, Deed, Family, Flow, Host, Pace, PortChoice, Reading, Rhythm, ScriptLine,
-    ServerPlan, TableSource, Who, WorldConfig, both_ways,
+    ClientPlan, Consumption, Deed, Family, Flow, Host, NewAddress, Pace, PortChoice, Reading, Rebinder,
+    Rhythm, ScriptLine, ServerPlan, TableSource, Who, WorldConfig, both_ways,
 };
 use crate::mix::mix;
 
@@ -115,6 +115,18 @@ impl WorldConfig {
         }
         if preset == Preset::Lan && dice.chance(0.2) {
             jumbo(&mut dice, &mut connection, &mut clients, &mut script);
+        }
+        let is_jumbo = connection.datagram_bytes > 1_500;
+        if !is_jumbo {
+            connection.datagram_bytes_max = dice.pick(&[1_452, 1_452, 1_452, 1_200, 1_400, 9_000]);
+            narrow_paths(&mut dice, &mut clients, &mut script);
+        }
+        if suite != Suite::Plaintext {
+            for client in 0..client_count {
+                if dice.chance(0.3) {
+                    rebindings(&mut dice, client, faulty_time, &mut script);
+                }
+            }
         }
         let intrusion_interval = dice.chance(0.4).then(|| dice.millis(5..=200));
         Self {
@@ -220,6 +232,34 @@ fn jumbo(
     });
     for path in of_clients.chain(of_script) {
         (path.up.mtu_bytes, path.down.mtu_bytes) = (None, None);
+    }
+}
+
+/// Some paths carry less than Ethernet, and less still after a while.
+fn narrow_paths(dice: &mut Dice, clients: &mut [ClientPlan], script: &mut [ScriptLine]) {
+    let of_clients = clients.iter_mut().map(|client| &mut client.path);
+    let of_script = script.iter_mut().filter_map(|line| match &mut line.deed {
+        Deed::Weather { path, .. } => Some(path.as_mut()),
+        _ => None,
+    });
+    for path in of_clients.chain(of_script) {
+        for link in [&mut path.up, &mut path.down] {
+            if dice.chance(0.3) {
+                link.mtu_bytes = Some(link.header_bytes + dice.pick(&[1_200, 1_252, 1_280, 1_372, 1_400]));
+            }
+        }
+    }
+}
+
+/// A client whose address changes now and then, at times every few hundred milliseconds.
+fn rebindings(dice: &mut Dice, client: usize, faulty_time: Duration, script: &mut Vec<ScriptLine>) {
+    let interval = dice.pick(&[300, 1_000, 3_000, 10_000]);
+    let by = dice.pick(&[Rebinder::Program, Rebinder::Nat]);
+    let mut at = dice.millis(0..=interval);
+    while at < faulty_time {
+        let to = dice.pick(&[NewAddress::Port, NewAddress::Network]);
+        script.push(ScriptLine { at, deed: Deed::Rebind { client, to, by } });
+        at += dice.millis(interval / 2..=interval * 2);
     }
 }
 

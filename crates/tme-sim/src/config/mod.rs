@@ -196,6 +196,24 @@ pub enum Reading {
     Stopped,
 }
 
+/// What a client's new address has in common with the former.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewAddress {
+    /// All but the port.
+    Port,
+    /// Nothing.
+    Network,
+}
+
+/// Who changes a client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebinder {
+    /// Its program, which binds another socket.
+    Program,
+    /// A NAT, which tells nobody.
+    Nat,
+}
+
 /// What can happen.
 #[derive(Clone, Debug)]
 pub enum Deed {
@@ -235,6 +253,15 @@ pub enum Deed {
         client: usize,
         /// The new conditions.
         path: Box<PathConditions>,
+    },
+    /// A client's address changes; what is sent to the former one arrives nowhere.
+    Rebind {
+        /// Index of the client.
+        client: usize,
+        /// What changes.
+        to: NewAddress,
+        /// Whether its program knows.
+        by: Rebinder,
     },
     /// A program changes how it treats its events.
     Read {

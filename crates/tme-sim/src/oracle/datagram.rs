@@ -30,6 +30,13 @@ impl PacketNumbers {
         Self { first, last: BTreeMap::new() }
     }
 
+    /// The receiver of the packets with this connection id, if only one has it.
+    #[must_use]
+    pub fn receiver_of(&self, id: u32) -> Option<SocketAddr> {
+        let mut receivers = self.last.keys().filter(|(_, other)| *other == id).map(|(to, _)| *to);
+        receivers.next().filter(|_| receivers.next().is_none())
+    }
+
     /// The sender handed a data packet to `to` out. Gives its connection id and full number.
     pub fn handle_sent(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(u32, u64), Breach> {
         let malformed = || {
@@ -93,6 +100,17 @@ impl Amplification {
         if let Some(cookie) = connect_cookie(datagram) {
             account.is_proven |= account.cookies.contains(&cookie);
         }
+    }
+
+    /// Whether as much as it likes may be sent to this address.
+    #[must_use]
+    pub fn is_proven(&self, address: SocketAddr) -> bool {
+        self.accounts.get(&address).is_some_and(|account| account.is_proven)
+    }
+
+    /// A connection has moved to this address, which is its client's.
+    pub fn handle_moved(&mut self, address: SocketAddr) {
+        self.accounts.entry(address).or_default().is_proven = true;
     }
 
     /// The server sent this to `address`.

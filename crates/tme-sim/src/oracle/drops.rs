@@ -36,6 +36,8 @@ pub struct DropFacts {
     pub kind: DatagramKind,
     /// It arrived as it was sent, at the address it was sent to, from the address it was sent from.
     pub is_intact: bool,
+    /// Somebody sent it on, as it was, from an address of his own: it may be taken.
+    pub is_forwarded: bool,
     /// No copy of it arrived here before.
     pub is_first: bool,
     /// The connection it is for was open here when it arrived.
@@ -112,8 +114,8 @@ pub fn judge_drop(facts: &DropFacts, before: &DropTally, after: &DropTally) -> R
     }
     if facts.kind != DatagramKind::Data || !facts.is_intact {
         // Damage can turn a data packet into anything, so only an untouched one must be what it was.
-        let is_lost_for_sure =
-            facts.kind == DatagramKind::Foreign || (facts.kind == DatagramKind::Data && !facts.is_intact);
+        let is_lost_for_sure = facts.kind == DatagramKind::Foreign
+            || (facts.kind == DatagramKind::Data && !facts.is_intact && !facts.is_forwarded);
         if is_lost_for_sure && counted == 0 {
             return breach("a damaged or foreign datagram to be dropped", "it was taken".into());
         }
@@ -124,7 +126,11 @@ pub fn judge_drop(facts: &DropFacts, before: &DropTally, after: &DropTally) -> R
         None if !facts.is_first => breach("a repeated packet to be dropped", "it was taken".into()),
         None => Ok(()),
         Some(_) if !facts.is_first => Ok(()),
-        Some(PacketDrop::UnknownConnection | PacketDrop::Closed) if !facts.is_open => Ok(()),
+        Some(PacketDrop::UnknownConnection | PacketDrop::Closed | PacketDrop::ForeignAddress)
+            if !facts.is_open =>
+        {
+            Ok(())
+        }
         Some(PacketDrop::TooOld) if facts.behind >= REPLAY_WINDOW => Ok(()),
         // Two generations have one phase bit: a packet so late that its own keys are gone may be tried with others.
         Some(PacketDrop::KeyErased | PacketDrop::Unauthentic) if facts.may_have_outlived_its_keys() => Ok(()),

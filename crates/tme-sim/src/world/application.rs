@@ -91,6 +91,7 @@ impl World {
             Event::Writable { .. } => Some("Writable"),
             Event::Interrupted { .. } => Some("Interrupted"),
             Event::Resumed { .. } => Some("Resumed"),
+            Event::AddressChanged { .. } => Some("address changed"),
             _ => None,
         };
         sight.into_iter().for_each(|name| *self.tally.sights.entry(name.into()).or_default() += 1);

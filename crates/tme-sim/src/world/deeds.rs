@@ -12,8 +12,8 @@ use tme_core::random::SeededRandom;
 use super::agenda::Action;
 use super::node::Node;
 use super::session::Session;
-use super::{SERVER, World, address_of};
-use crate::config::{Deed, PortChoice, TableSource, Who};
+use super::{SERVER, World, address_of, rebound};
+use crate::config::{Deed, NewAddress, PortChoice, Rebinder, TableSource, Who};
 use crate::mix::mix;
 use crate::oracle::{Breach, EndState, Oracle, Parting};
 
@@ -43,6 +43,10 @@ impl World {
                     .set_conditions(self.now, client, *path)
                     .map_err(|error| Breach::new(Oracle::Setup, "links that work", error.to_string()))
             }
+            Deed::Rebind { client, to, by } => {
+                self.rebind(client, to, by);
+                Ok(())
+            }
             Deed::Read { who, reading } => {
                 let place = &mut self.nodes[node_of(who)];
                 place.reading = reading;
@@ -56,6 +60,20 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    fn rebind(&mut self, client: usize, to: NewAddress, by: Rebinder) {
+        let now = self.now;
+        self.clients[client].rebindings += 1;
+        let count = self.clients[client].rebindings;
+        let place = &mut self.nodes[client + 1];
+        place.address = rebound(place.address, to, count);
+        place.trouble_at = Some(now);
+        place.is_dirty = true;
+        if by == Rebinder::Program {
+            place.endpoint.handle_rebind(now);
+        }
+        self.network.set_address(client, self.nodes[client + 1].address);
     }
 
     /// Begins to connect, unless there is a session already.

@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
-use tme_core::connection::PacketDrop;
+use tme_core::connection::{PacketDrop, PeerId};
 use tme_core::datagram::{Ecn, Path};
 use tme_core::time::Duration;
 
 use super::network::Meta;
-use super::node::Heard;
+use super::node::{Heard, Node};
 use super::{SERVER, Sabotage, World, name_of};
 use crate::mix::TraceHash;
-use crate::oracle::{Breach, DatagramKind, DropFacts, DropTally, judge_drop};
+use crate::oracle::{Breach, DatagramKind, DropFacts, DropTally, Oracle, judge_drop};
 
 /// Old keys are kept at least so long: three probe time-outs of at least 30 ms.
 const KEY_RETENTION: Duration = Duration::from_millis(90);
@@ -50,6 +50,8 @@ impl World {
         }
         let digest = TraceHash::of(bytes);
         let is_intact = digest == meta.hash && from == meta.from;
+        let is_forwarded =
+            digest == meta.hash && from != meta.from && node == SERVER && meta.kind == DatagramKind::Data;
         let is_first = is_intact && self.network.pipes[meta.pipe].mark_delivered(meta.serial);
         if node == SERVER {
             self.network.note_received_by_server(from, bytes);
@@ -70,8 +72,10 @@ impl World {
 
         let (id, number) = meta.packet.unwrap_or_default();
         let heard = place.heard.get(&id).copied();
-        let is_unknown = after.of_reason(PacketDrop::UnknownConnection) + after.of_reason(PacketDrop::Closed)
-            != before.of_reason(PacketDrop::UnknownConnection) + before.of_reason(PacketDrop::Closed);
+        // An address changes only while the connection is open.
+        let is_unknown = [PacketDrop::UnknownConnection, PacketDrop::Closed, PacketDrop::ForeignAddress]
+            .into_iter()
+            .any(|reason| after.of_reason(reason) != before.of_reason(reason));
         let is_open = is_unknown
             && place.endpoint.peers().any(|peer| {
                 place.endpoint.connection(peer).is_some_and(|connection| connection.local_id() == id)
@@ -79,6 +83,7 @@ impl World {
         let facts = DropFacts {
             kind: meta.kind,
             is_intact,
+            is_forwarded,
             is_first,
             is_open,
             behind: heard.map_or(0, |heard| heard.largest.saturating_sub(number)),
@@ -91,6 +96,16 @@ impl World {
             return Err(breach);
         }
         let was_taken = after.total() == before.total();
+        if is_first
+            && after.of_reason(PacketDrop::ForeignAddress) != before.of_reason(PacketDrop::ForeignAddress)
+        {
+            self.network.pipes[meta.pipe].unmark_delivered(meta.serial);
+        }
+        let is_first = is_first || (was_taken && is_forwarded);
+        if was_taken && is_forwarded && !self.network.pipes[meta.pipe].mark_delivered(meta.serial) {
+            self.subject = format!("{} taking {} bytes from {from}", name_of(node), bytes.len());
+            return Err(Breach::new(Oracle::Drops, "a repeated packet to be dropped", "it was taken"));
+        }
         if was_taken && is_first && meta.kind == DatagramKind::Data {
             let mut newer = heard.unwrap_or(Heard {
                 at: now,
@@ -105,10 +120,34 @@ impl World {
             }
             place.heard.insert(id, newer);
         }
+        if node == SERVER {
+            self.check_move(from)?;
+        }
         self.note(node, || {
             let outcome = if was_taken { "takes" } else { "drops" };
             format!("{outcome} {} bytes of {:?} from {from}, {:?}", bytes.len(), meta.kind, meta.packet)
         });
+        Ok(())
+    }
+
+    /// Whether a connection of the server is with somebody at an address that has proven nothing yet: then it must have
+    /// moved there, and the address must be its client's.
+    fn check_move(&mut self, address: SocketAddr) -> Result<(), Breach> {
+        if self.network.is_proven(address) {
+            return Ok(());
+        }
+        let Node { endpoint, sessions, .. } = &self.nodes[SERVER];
+        let moved = sessions.iter().find(|(peer, _)| {
+            let connection = endpoint.connection(PeerId::from_u64(**peer));
+            connection.is_some_and(|connection| connection.path().remote == address)
+        });
+        let Some((_, &session)) = moved else { return Ok(()) };
+        let client = self.sessions[session].client;
+        if !self.network.note_moved(client, address) {
+            self.subject = name_of(SERVER);
+            let expected = format!("a session that stays with client {client}");
+            return Err(Breach::new(Oracle::Lifecycle, expected, format!("it moved to {address}")));
+        }
         Ok(())
     }
 }

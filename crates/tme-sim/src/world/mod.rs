@@ -27,7 +27,7 @@ use self::network::Network;
 use self::node::Node;
 pub use self::sabotage::Sabotage;
 use self::session::Session;
-use crate::config::{Family, Pace, Reading, WorldConfig};
+use crate::config::{Family, NewAddress, Pace, Reading, WorldConfig};
 use crate::mix::{TraceHash, mix};
 use crate::oracle::{Breach, Oracle, check_deadline};
 use crate::report::{Failure, LatencySamples, ModeTally, WorldReport};
@@ -80,6 +80,7 @@ struct ClientState {
     wants_connection: bool,
     session: Option<usize>,
     attempts: u16,
+    rebindings: u16,
 }
 
 #[derive(Debug, Default)]
@@ -507,6 +508,23 @@ impl World {
 
 fn name_of(node: usize) -> String {
     if node == SERVER { "server".into() } else { format!("client {}", node - 1) }
+}
+
+/// The `count`-th other address of a client.
+fn rebound(address: SocketAddr, to: NewAddress, count: u16) -> SocketAddr {
+    let ip = match (to, address.ip()) {
+        (NewAddress::Port, ip) => ip,
+        (NewAddress::Network, IpAddr::V4(ip)) => {
+            let [a, _, c, d] = ip.octets();
+            IpAddr::V4(Ipv4Addr::new(a, 100 + (count % 100) as u8, c, d))
+        }
+        (NewAddress::Network, IpAddr::V6(ip)) => {
+            let [a, _, rest @ ..] = ip.segments();
+            let [c, d, e, f, g, h] = rest;
+            IpAddr::V6(Ipv6Addr::new(a, 100 + count, c, d, e, f, g, h))
+        }
+    };
+    SocketAddr::new(ip, 20_000 + count)
 }
 
 /// Where a node's socket is bound the `attempt`-th time.

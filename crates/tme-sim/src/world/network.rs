@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use tme_core::connection::ConnectionConfig;
 use tme_core::crypto::packet::KEY_PHASE_BIT;
 use tme_core::link::{ConditionsError, Link, PathConditions};
 use tme_core::time::Instant;
+use tme_core::wire::header::connection_id_of;
 
-use super::SERVER;
+use super::{SERVER, address_of};
 use crate::config::WorldConfig;
 use crate::mix::{TraceHash, mix};
 use crate::oracle::{Amplification, Breach, DatagramKind, PacketNumbers, check_datagram_size};
@@ -54,6 +56,13 @@ impl Pipe {
         !was_delivered
     }
 
+    /// What was delivered was not looked at: another copy may be.
+    pub(super) fn unmark_delivered(&mut self, serial: u64) {
+        if let Some(word) = self.delivered.get_mut((serial / 64) as usize) {
+            *word &= !(1 << (serial % 64));
+        }
+    }
+
     /// Looks whether anything was lost or damaged since the last look.
     pub(super) fn watch(&mut self, now: Instant) {
         let statistics = self.link.statistics();
@@ -73,8 +82,10 @@ pub(super) struct Network {
     /// Sealed numbers, per node.
     numbers: Vec<PacketNumbers>,
     amplification: Amplification,
-    /// Client of each address in use.
+    /// Client of each address in use, now or formerly.
     clients: BTreeMap<SocketAddr, usize>,
+    /// By client, an address that stands for all it has had.
+    homes: Vec<SocketAddr>,
     /// The newest datagrams, for an intruder to choose from.
     captured: Vec<(Meta, Vec<u8>)>,
     captured_count: usize,
@@ -104,6 +115,8 @@ pub(super) const fn down(client: usize) -> usize {
 impl Network {
     pub(super) fn new(config: &WorldConfig) -> Result<Self, ConditionsError> {
         let first_number = config.connection.start.packet;
+        let ConnectionConfig { datagram_bytes, datagram_bytes_max, .. } = config.connection;
+        let datagram_bytes_max = datagram_bytes.max(datagram_bytes_max);
         let mut pipes = Vec::new();
         for (client, plan) in config.clients.iter().enumerate() {
             let ends = [
@@ -114,7 +127,7 @@ impl Network {
                 let seed = mix(mix(config.seed, 0x11FE), (2 * client + direction) as u64);
                 pipes.push(Pipe {
                     link: Link::new(conditions, seed)?,
-                    limit_bytes: config.connection.datagram_bytes.min(limit.into()),
+                    limit_bytes: datagram_bytes_max.min(limit.into()),
                     sent: 0,
                     delivered: Vec::new(),
                     troubles: 0,
@@ -127,6 +140,7 @@ impl Network {
             numbers: vec![PacketNumbers::new(first_number); config.clients.len() + 1],
             amplification: Amplification::default(),
             clients: BTreeMap::new(),
+            homes: (0..config.clients.len()).map(|client| address_of(config.family, client + 1, 0)).collect(),
             captured: Vec::new(),
             captured_count: 0,
             first_number,
@@ -183,13 +197,19 @@ impl Network {
         }
         let kind = DatagramKind::of(datagram);
         let packet = match kind {
-            DatagramKind::Data => Some(self.numbers[node].handle_sent(to, datagram)?),
+            DatagramKind::Data => {
+                let receiver = self.receiver(node, to, datagram);
+                Some(self.numbers[node].handle_sent(receiver, datagram)?)
+            }
             _ => None,
         };
         let mut generation = 0;
         if let (Some((id, _)), Some(&flags)) = (packet, datagram.first()) {
             let phase = flags & KEY_PHASE_BIT;
-            let (known, count) = self.phases.entry((to, id)).or_insert((phase, 0));
+            let (known, count) = self
+                .phases
+                .entry((self.clients.get(&to).map_or(to, |&client| self.homes[client]), id))
+                .or_insert((phase, 0));
             let is_renewed = std::mem::replace(known, phase) != phase;
             *count += u64::from(is_renewed);
             self.key_updates += u64::from(is_renewed);
@@ -212,6 +232,24 @@ impl Network {
         place.watch(now);
         self.capture(meta, datagram);
         Ok(())
+    }
+
+    /// Whose packets are numbered together: a client's, whatever its address. A challenge may go to an intruder's.
+    fn receiver(&self, node: usize, to: SocketAddr, datagram: &[u8]) -> SocketAddr {
+        let home = self.clients.get(&to).and_then(|&client| self.homes.get(client)).copied();
+        let by_id = || self.numbers[node].receiver_of(connection_id_of(datagram)?);
+        if node == SERVER { home.or_else(by_id).unwrap_or(to) } else { to }
+    }
+
+    /// Whether the server may send as much as it likes to this address.
+    pub(super) fn is_proven(&self, address: SocketAddr) -> bool {
+        self.amplification.is_proven(address)
+    }
+
+    /// A client's connection has moved to this address; gives whether it is the client's.
+    pub(super) fn note_moved(&mut self, client: usize, address: SocketAddr) -> bool {
+        self.amplification.handle_moved(address);
+        self.clients.get(&address) == Some(&client)
     }
 
     /// The server is about to take in a datagram from `from`.

@@ -74,6 +74,13 @@ impl Conditions {
         self.shaped.remove(&remote);
     }
 
+    /// A peer goes on from another address, and its links with it.
+    pub fn handle_moved(&mut self, former: SocketAddr, remote: SocketAddr) {
+        if let Some(shaped) = self.shaped.remove(&former) {
+            self.shaped.insert(remote, shaped);
+        }
+    }
+
     /// What the links towards this address have counted.
     pub fn figures(&self, remote: SocketAddr) -> ConditionFigures {
         self.shaped.get(&remote).map_or_else(ConditionFigures::default, Shaped::figures)
@@ -90,9 +97,10 @@ impl Conditions {
         self.shaped.values().map(|shaped| (shaped.peer, shaped.figures()))
     }
 
-    /// Takes a datagram in if its way is modelled; `false` leaves it to the caller.
-    pub fn handle(&mut self, now: Instant, direction: Direction, bytes: &[u8], meta: Meta) -> bool {
-        let Some(link) = self.link(meta.path.remote, direction) else { return false };
+    /// Takes a datagram in if its way, from or to this address, is modelled; `false` leaves it to the caller.
+    pub fn handle(&mut self, now: Instant, way: (Direction, SocketAddr), bytes: &[u8], meta: Meta) -> bool {
+        let (direction, remote) = way;
+        let Some(link) = self.link(remote, direction) else { return false };
         link.handle_datagram(now, bytes, meta);
         self.is_counting = true;
         true

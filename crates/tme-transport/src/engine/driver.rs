@@ -20,12 +20,14 @@ use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
 use super::outbox::{Batch, Body, Change, Command, Direction, Ending, Judged, RateCap, Verdict};
+use super::rebind::Trouble;
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendOutcome, Watch};
+use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendError, SendOutcome, Watch};
 use crate::poller::{Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
+use crate::udp::UdpLink;
 
 const SOCKET: Token = Token(0);
 /// Datagrams taken from the socket before timers and sending get their turn.
@@ -76,6 +78,7 @@ pub(super) struct Driver {
     is_receivable: bool,
     /// When the socket was last found empty.
     emptied_at: Instant,
+    trouble: Trouble,
     gathering: Duration,
     /// What the engine's figures were published for last.
     published: (LinkStats, usize),
@@ -125,6 +128,7 @@ impl Driver {
             events: VecDeque::new(),
             is_receivable: true,
             emptied_at: Instant::ZERO,
+            trouble: Trouble::default(),
             gathering,
             published: Default::default(),
         };
@@ -222,6 +226,9 @@ impl Driver {
         if self.shared.commands_due_at(self.gathering).is_none_or(|at| at > now) {
             return;
         }
+        if let Some(link) = self.shared.socket.take() {
+            self.change_link(now, *link);
+        }
         {
             let mut outbox = self.shared.outbox.lock();
             outbox.take(&mut self.batch);
@@ -297,6 +304,36 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Goes on through another socket.
+    fn change_link(&mut self, now: Instant, link: UdpLink) {
+        let mut link = Link::from(link);
+        if let Err(error) = link.register(&self.poller, SOCKET) {
+            return log::warn!("{}: cannot wait for this socket: {error}", link.local_address());
+        }
+        log::info!("sending from {} instead of {}", link.local_address(), self.link.local_address());
+        self.link = link;
+        // What the old socket did not take is lost with it.
+        self.blocked = None;
+        self.is_receivable = true;
+        self.endpoint.handle_rebind(now);
+    }
+
+    /// Replaces a socket that is of no use any more; `false`: there is no other to be had, or it may not be.
+    fn replace_link(&mut self, now: Instant) -> bool {
+        let Some(connection) = self.endpoint.peers().next().and_then(|peer| self.endpoint.connection(peer))
+        else {
+            return false;
+        };
+        if let Err(error) = self.shared.socket.bind(None, connection.path().remote) {
+            log::debug!("no other socket: {error}");
+            return false;
+        }
+        if let Some(link) = self.shared.socket.take() {
+            self.change_link(now, *link);
+        }
+        true
     }
 
     fn change_conditions(&mut self, now: Instant, change: Change) {
@@ -378,17 +415,23 @@ impl Driver {
             return Ok(());
         }
         let Self { endpoint, link, random, conditions, emptied_at, .. } = self;
-        let received = link
-            .receive_timed(RECEIVE_BATCH, |bytes, path: Path, ecn, waited| {
-                let is_modelled = !conditions.is_empty()
-                    && conditions.handle(now, Direction::Incoming, bytes, Meta { path, ecn });
-                if !is_modelled {
-                    // It was not there yet when the socket was last empty, whatever the wall clock says.
-                    let arrived_at = (now - waited).max(*emptied_at);
-                    endpoint.handle_late_datagram(now, arrived_at, path, ecn, bytes, random);
-                }
-            })
-            .map_err(|error| EngineError::Socket(error.to_string()))?;
+        let received = link.receive_timed(RECEIVE_BATCH, |bytes, path: Path, ecn, waited| {
+            let is_modelled = !conditions.is_empty() && {
+                // Whoever comes from another address than before is still the same on a modelled path.
+                let known = endpoint.remote_of_packet(bytes).unwrap_or(path.remote);
+                conditions.handle(now, (Direction::Incoming, known), bytes, Meta { path, ecn })
+            };
+            if !is_modelled {
+                // It was not there yet when the socket was last empty, whatever the wall clock says.
+                let arrived_at = (now - waited).max(*emptied_at);
+                endpoint.handle_late_datagram(now, arrived_at, path, ecn, bytes, random);
+            }
+        });
+        let received = match received {
+            Ok(received) => received,
+            Err(error) if self.survives(&error) => return Ok(()),
+            Err(error) => return Err(EngineError::Socket(error.to_string())),
+        };
         self.is_receivable = received.more;
         if !received.more {
             self.emptied_at = now;
@@ -424,7 +467,8 @@ impl Driver {
         let meta = Meta { path: transmit.path, ecn: transmit.ecn };
         let segment = transmit.segment_bytes.unwrap_or(transmit.bytes).max(1);
         let mut datagrams = self.transmit_buffer.chunks(segment);
-        datagrams.all(|bytes| self.conditions.handle(now, Direction::Outgoing, bytes, meta))
+        datagrams
+            .all(|bytes| self.conditions.handle(now, (Direction::Outgoing, meta.path.remote), bytes, meta))
     }
 
     /// Hands the buffer from `start` on to the socket; `false` if it has to wait.
@@ -432,15 +476,36 @@ impl Driver {
         let rest = self.transmit_buffer.get(start..transmit.bytes).unwrap_or_default();
         let part = Transmit { bytes: rest.len(), ..transmit };
         match self.link.send(&part, rest) {
-            Ok(SendOutcome::Sent | SendOutcome::Dropped(_)) => Ok(true),
+            Ok(SendOutcome::Sent) => {
+                self.trouble.handle_sent();
+                Ok(true)
+            }
+            Ok(SendOutcome::Dropped(hint)) => {
+                let now = self.clock.now();
+                if self.trouble.handle_refused(now, hint) {
+                    self.replace_link(now);
+                }
+                Ok(true)
+            }
             Ok(SendOutcome::WouldBlock { sent_bytes }) => {
                 self.blocked = Some(Blocked { transmit, sent_bytes: start + sent_bytes });
                 let watched = self.link.watch_writable(&self.poller, Watch::On);
                 watched.map_err(|error| EngineError::Socket(error.to_string()))?;
                 Ok(false)
             }
+            Err(SendError::Socket(error)) if self.survives(&error) => Ok(true),
             Err(error) => Err(EngineError::Socket(error.to_string())),
         }
+    }
+
+    /// Whether the engine goes on, through another socket, after this one has broken.
+    fn survives(&mut self, error: &dyn std::fmt::Display) -> bool {
+        let now = self.clock.now();
+        let is_replaced = self.trouble.may_rebind(now) && self.replace_link(now);
+        if is_replaced {
+            log::warn!("the socket no longer works: {error}");
+        }
+        is_replaced
     }
 
     fn retry_blocked(&mut self) -> Result<(), EngineError> {
@@ -475,6 +540,13 @@ impl Driver {
                     log::info!("{peer} disconnected: {reason}");
                     if let Some(remote) = outbox.lock().remove_peer(*peer) {
                         self.conditions.remove(remote);
+                    }
+                }
+                Event::AddressChanged { peer, remote } => {
+                    let former = outbox.lock().set_remote(*peer, *remote);
+                    log::info!("{peer} goes on from {remote}");
+                    if let Some(former) = former {
+                        self.conditions.handle_moved(former, *remote);
                     }
                 }
                 // The outbox knows better: its own queue comes before the connection's.

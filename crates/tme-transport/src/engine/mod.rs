@@ -10,6 +10,7 @@ mod driver;
 mod echo;
 mod message;
 mod outbox;
+mod rebind;
 mod shared;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use tme_core::connection::{
     SendError, SendOptions, TokenInfo,
 };
 use tme_core::crypto::keys::PublicKey;
+use tme_core::crypto::suite::Suite;
 use tme_core::endpoint::{Endpoint, EndpointConfig};
 use tme_core::handshake::client::ClientHandshakeConfig;
 use tme_core::handshake::datagram::Information;
@@ -45,6 +47,7 @@ pub use echo::Echo;
 pub use message::MessageBytes;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
 use outbox::{Change, Ending, Judged, RateCap, Verdict};
+use rebind::Socket;
 pub use shared::EngineStatistics;
 use shared::{Shared, StopRequest, Taken};
 
@@ -159,13 +162,12 @@ pub struct Engine {
     runner: Runner,
     drive: Drive,
     handle: Handle,
-    local_address: SocketAddr,
     public_key: Option<PublicKey>,
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("local_address", &self.local_address).finish_non_exhaustive()
+        f.debug_struct("Engine").field("local_address", &self.local_address()).finish_non_exhaustive()
     }
 }
 
@@ -180,11 +182,21 @@ impl Engine {
         let mut random = SystemRandom::new().map_err(|error| system(&error))?;
         let endpoint = Endpoint::new(config.endpoint, &mut random)
             .map_err(|error| EngineError::Config(error.to_string()))?;
-        let link = match config.link {
+        let (link, setup) = match config.link {
             LinkSetup::Udp(udp) => {
-                Link::from(UdpLink::bind(&udp).map_err(|error| EngineError::Bind(Arc::new(error)))?)
+                let link = UdpLink::bind(&udp).map_err(|error| EngineError::Bind(Arc::new(error)))?;
+                (Link::from(link), Ok(udp))
             }
-            LinkSetup::Memory(memory) => Link::from(*memory),
+            LinkSetup::Memory(memory) => {
+                (Link::from(*memory), Err("a link in memory has no socket to be replaced"))
+            }
+        };
+        let setup = match &config.connect {
+            None => Err("a server keeps its socket: its clients know no other address"),
+            Some((_, handshake)) if handshake.suites.contains(Suite::Plaintext) => {
+                Err("in plaintext nobody can prove to be the same at another address")
+            }
+            Some(_) => setup,
         };
         let poller = Poller::new(EVENTS_DEFAULT).map_err(|error| system(&error))?;
         let wake = poller.wake_handle();
@@ -203,7 +215,7 @@ impl Engine {
         if public_key.is_some() {
             log::info!("listening on {local_address}");
         }
-        let shared = Arc::new(Shared::new(clock, wake));
+        let shared = Arc::new(Shared::new(clock, wake, Socket::new(local_address, setup)));
         let gathering = if config.drive == Drive::Threaded { config.gathering } else { Duration::ZERO };
         let driver = Driver::new(DriverParts {
             endpoint,
@@ -227,13 +239,13 @@ impl Engine {
                 Runner::Threaded(Some(thread))
             }
         };
-        Ok(Self { runner, drive: config.drive, handle: Handle { shared }, local_address, public_key })
+        Ok(Self { runner, drive: config.drive, handle: Handle { shared }, public_key })
     }
 
     /// The address others reach this engine at, with the real port if port 0 was asked for.
     #[must_use]
-    pub const fn local_address(&self) -> SocketAddr {
-        self.local_address
+    pub fn local_address(&self) -> SocketAddr {
+        self.handle.local_address()
     }
 
     /// The server's public key, if this engine accepts connections.
@@ -684,6 +696,25 @@ impl Handle {
     #[must_use]
     pub fn statistics(&self) -> EngineStatistics {
         self.shared.statistics()
+    }
+
+    /// The address datagrams leave from.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.shared.socket.local()
+    }
+
+    /// Binds another socket for a client and goes on through it: at this address, or at any port of the former one's.
+    /// Gives the new address; `None` if nobody is connected.
+    ///
+    /// # Errors
+    /// [`EngineError::Bind`]; [`EngineError::Config`] if the other side cannot be reached from there, and where an address
+    /// cannot change: at a server, in memory, in plaintext. Nothing has changed then.
+    pub fn rebind(&self, address: Option<SocketAddr>) -> Result<Option<SocketAddr>, EngineError> {
+        let Some(PeerInfo { remote, .. }) = self.server_info() else { return Ok(None) };
+        let local = self.shared.socket.bind(address, remote)?;
+        self.shared.handle_command();
+        Ok(Some(local))
     }
 
     /// Lets queued messages leave without gathering more.

@@ -633,6 +633,11 @@ impl Outbox {
         self.entry(peer).map(|entry| entry.remote)
     }
 
+    /// A peer goes on from another address. Gives the former one.
+    pub fn set_remote(&mut self, peer: PeerId, remote: SocketAddr) -> Option<SocketAddr> {
+        self.entry_mut(peer).map(|entry| std::mem::replace(&mut entry.remote, remote))
+    }
+
     pub fn set_condition_figures(&mut self, peer: PeerId, figures: ConditionFigures) {
         if let Some(entry) = self.entry_mut(peer) {
             **entry.conditions.get_or_insert_default() = figures;

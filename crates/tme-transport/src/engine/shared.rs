@@ -12,6 +12,7 @@ use tme_core::time::Instant;
 use super::EngineError;
 use super::driver::Consumed;
 use super::outbox::Outbox;
+use super::rebind::Socket;
 use crate::clock::Clock;
 use crate::link::LinkStats;
 use crate::wake::WakeHandle;
@@ -91,6 +92,7 @@ impl Taken {
 /// See the module. Locks are held for swaps and single copies only; who takes two, takes `inbox` before `ready`.
 pub(super) struct Shared {
     pub outbox: Mutex<Outbox>,
+    pub socket: Socket,
     /// When the oldest waiting command was given, in microseconds.
     commands_since: AtomicU64,
     is_flush_asked: AtomicBool,
@@ -110,8 +112,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(clock: Clock, wake: WakeHandle) -> Self {
+    pub fn new(clock: Clock, wake: WakeHandle, socket: Socket) -> Self {
         Self {
+            socket,
             outbox: Mutex::new(Outbox::default()),
             commands_since: AtomicU64::new(NEVER),
             is_flush_asked: AtomicBool::new(false),
@@ -348,7 +351,11 @@ mod tests {
 
     #[test]
     fn events_count_as_waiting_until_the_game_takes_them() {
-        let shared = Shared::new(Clock::start(), WakeHandle::from_fn(|| {}));
+        let shared = Shared::new(
+            Clock::start(),
+            WakeHandle::from_fn(|| {}),
+            Socket::new(([127, 0, 0, 1], 1).into(), Err("")),
+        );
         let mut events = VecDeque::from(vec![Event::Resumed { peer: PeerId::from_u64(1) }; 3]);
         shared.deliver(&mut events);
         assert_eq!(shared.events_waiting(), 3);

@@ -31,6 +31,7 @@ pub const CALLS: &[Call] = &[
     (3, server_info),
     (3, channel_by_name),
     (1, disconnect),
+    (2, rebind),
     (3, set_rate_cap),
     (3, server_time),
     (1, synchronise_clock),
@@ -234,6 +235,15 @@ fn disconnect(m: &mut Misuser<'_>) {
     m.judge(&given, result);
     let is_so = !given.is_right() || cargo.length <= 512 || result == TME_ERROR_TOO_LARGE;
     m.must(is_so, format_args!("a goodbye of {} bytes gave {result}", cargo.length));
+}
+
+fn rebind(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let mut kept = Kept::default();
+    let addresses = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "192.0.2.1:0", "nowhere"];
+    let address = if m.chance.one_in(2) { null_mut() } else { m.any_text(&mut kept, &addresses).cast_mut() };
+    let result = call!(m, tme_client_rebind(handle(&given), address));
+    m.judge(&given, result);
 }
 
 fn set_rate_cap(m: &mut Misuser<'_>) {

@@ -17,7 +17,7 @@ use super::sent::SentFrame;
 use crate::channel::ChannelMode;
 use crate::time::Instant;
 use crate::wire::frame::{
-    CELL_BYTES, Frame, MESSAGES_PER_PACKET_MAX, MessageFrame, SEQUENCE_BITS, SequenceField,
+    CELL_BYTES, Frame, MESSAGES_PER_PACKET_MAX, MessageFrame, PATH_DATA_BYTES, SEQUENCE_BITS, SequenceField,
 };
 
 /// Credit that the receiver has granted, in absolute numbers since the start, and how much of it is used.
@@ -170,6 +170,11 @@ impl<'a> PacketRoom<'a> {
     /// Appends an ACK with `write`; it is never recorded and provokes nothing.
     pub fn write_ack(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(self.packet);
+    }
+
+    /// Appends the answer to a challenge; it is never recorded and provokes nothing.
+    pub fn write_response(&mut self, data: [u8; PATH_DATA_BYTES]) {
+        Frame::PathResponse { data }.encode(&[], self.packet);
     }
 
     /// Appends a SKIP if it fits.
