@@ -50,6 +50,9 @@ int main() {
             CHECK(message == Numbered(atClient, MixedLength(atClient)));
             ++atClient;
         }
+        if (fromClients.empty() && fromServer.empty()) {
+            Sleep(1);
+        }
     }
     Sleep(100);
     ClientMessages more;
