@@ -107,9 +107,7 @@ impl Connection {
             return;
         }
         let farewell = Farewell { reason: Reason::from_code(reason), code, detail: Payload::from(detail) };
-        if self.info.is_none() {
-            workspace.events.push_back(Event::disconnected(self.peer, Origin::Remote, farewell));
-        }
+        self.announce_end(Origin::Remote, farewell, workspace);
         self.state = State::Draining;
         self.timers.clear();
         // A peer that answers late on purpose makes the probe time-out as long as it likes.
@@ -145,12 +143,20 @@ impl Connection {
     }
 
     pub(super) fn end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
-        // Who was never announced does not leave either, and who has left does not leave twice.
-        let was_announced = self.info.is_none();
-        if was_announced && !matches!(self.state, State::Draining | State::Closed) {
-            workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
+        // Who has left does not leave twice.
+        if !self.has_ended() {
+            self.announce_end(origin, farewell, workspace);
         }
         self.end_silently();
+    }
+
+    fn announce_end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
+        // Who was never announced does not leave either.
+        if self.info.is_none() {
+            self.channels.abandon();
+            self.report_receipts(workspace);
+            workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
+        }
     }
 
     pub(super) fn end_silently(&mut self) {

@@ -32,7 +32,7 @@ use std::time::Duration;
 pub use budget::{Allowance, Backlog, SendBudget};
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
-pub use errors::{SendError, SendOptions};
+pub use errors::{Expiry, SendError, SendOptions};
 pub use event::{Connected, Disconnected, Event, Origin, PeerId};
 pub use statistics::{
     ChannelStatistics, ConnectionStatistics, LossMeter, PacketDrop, PacketDrops, RateMeter,
@@ -456,9 +456,16 @@ impl Connection {
     }
 
     /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.
+    /// Messages whose receipt is outstanding, or was not taken, are among them.
     #[must_use]
     pub fn queued(&self, position: usize) -> (usize, usize) {
         self.channels.counters(position).map_or((0, 0), |(_, bytes, messages)| (bytes, messages))
+    }
+
+    /// Whether a value of this key, on the channel at this position, waits or is not acknowledged.
+    #[must_use]
+    pub fn is_key_in_use(&self, position: usize, key: u32) -> bool {
+        self.channels.is_key_in_use(position, key)
     }
 
     /// Largest message that [`send`](Self::send) takes on the channel at this position, in bytes.
@@ -488,7 +495,20 @@ impl Connection {
         }
         let position = self.table.position(channel).ok_or(SendError::UnknownChannel)?;
         self.last_message_at = Some(now);
-        self.channels.push(now, position, payload, options)
+        self.channels.push(now, position, payload, options)?;
+        if options.deadline.is_some() || options.receipt.is_some() {
+            self.timers.set(Timer::Expiry, self.channels.next_deadline());
+        }
+        Ok(())
+    }
+
+    /// Tells that the application took so many `Delivered` and `Expired` events of a channel: until then their messages
+    /// count as queued.
+    pub fn consume_receipts(&mut self, channel: ChannelId, count: u64, workspace: &mut Workspace) {
+        if let Some(position) = self.table.position(channel) {
+            self.channels.consume_receipts(position, count);
+            self.report_writable(workspace);
+        }
     }
 
     fn restart_idle_timers(&mut self, now: Instant) {
@@ -540,6 +560,9 @@ impl Connection {
         }
         self.reassembly.expire(now);
         self.channels.expire(now);
+        self.timers.set(Timer::Expiry, self.channels.next_deadline());
+        self.report_receipts(workspace);
+        self.finish_flush();
         self.report_writable(workspace);
         if self.last_message_at.is_some_and(|at| now.saturating_since(at) >= SPARE_TIME_MAX) {
             self.release_spare();

@@ -24,9 +24,11 @@ pub enum Timer {
     Close,
     /// Can old keys be erased?
     Keys,
+    /// Has the deadline of a message passed, or its time in the queue, and somebody wants to know?
+    Expiry,
 }
 
-const COUNT: usize = Timer::Keys as usize + 1;
+const COUNT: usize = Timer::Expiry as usize + 1;
 
 /// When each timer goes off, if it is set.
 #[derive(Clone, Debug, Default)]

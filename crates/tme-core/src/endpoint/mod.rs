@@ -211,6 +211,16 @@ impl Endpoint {
         }
     }
 
+    /// Tells that the application took `Delivered` and `Expired` events of a peer away: until then their messages count as
+    /// queued on their channel, so that events nobody takes are bounded.
+    pub fn consume_receipts(&mut self, peer: PeerId, channel: ChannelId, count: u64) {
+        let Some(index) = self.slots.index_of_peer(peer) else { return };
+        if let Some(PeerState::Connected(connection)) = self.slots.get_mut(index).map(|peer| &mut peer.state) {
+            connection.consume_receipts(channel, count, &mut self.workspace);
+            self.make_ready(index);
+        }
+    }
+
     /// Ends a connection or gives up an attempt; `Disconnected` follows. `false`: nobody has this id.
     pub fn disconnect(&mut self, now: Instant, peer: PeerId, mode: CloseMode, farewell: Farewell) -> bool {
         let Some(index) = self.slots.index_of_peer(peer) else { return false };
