@@ -167,6 +167,10 @@ TME_C_API TmeResult tme_last_error(char *buffer, size_t capacity, size_t *needed
 #define TME_CHANNEL_RELIABLE_LATEST 5u
 /** The channel's id is `id`, not its position in the table. */
 #define TME_CHANNEL_FLAG_ID 1u
+/** Small reliable messages ride again in following packets as the loss on the way asks for. */
+#define TME_REDUNDANCY_AUTO 0u
+/** No message rides again before it is known to be lost. */
+#define TME_REDUNDANCY_OFF 255u
 /** Most channels of a table. */
 #define TME_CHANNELS_MAX 32u
 
@@ -198,8 +202,13 @@ typedef struct TmeChannelConfig {
     uint32_t queue_messages_max;
     /** Age at which a queued unreliable or sequenced message expires, in milliseconds. Default 100. */
     uint32_t queue_age_max_ms;
+    /**
+     * How often small messages of a reliable channel ride again in following packets, so that a loss need not cost a round
+     * trip: 1-3, TME_REDUNDANCY_OFF, or TME_REDUNDANCY_AUTO, which is the default.
+     */
+    uint32_t redundancy;
     /** 0. */
-    uint64_t reserved[4];
+    uint32_t reserved[7];
 } TmeChannelConfig;
 
 /* ---- Conditions: a bad network, made on purpose ---------------------------------------------- */
@@ -446,6 +455,10 @@ TME_C_API const char *tme_event_string(uint32_t type);
 #define TME_CONFIG_PLAINTEXT 2u
 /** Server: only clients that prove an identity key are admitted. */
 #define TME_CONFIG_REQUIRE_IDENTITY 4u
+/** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
+#define TME_CONGESTION_DELIVERY_RATE 1u
+/** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
+#define TME_CONGESTION_NEW_RENO 2u
 /** Everything queued leaves at once. */
 #define TME_SEND_FLUSH 1u
 
@@ -504,8 +517,8 @@ typedef struct TmeClientConfig {
     uint32_t channel_credit_messages;
     /** Messages that may be retained at a time. Default 16,384. */
     uint32_t retained_messages_max;
-    /** 0. */
-    uint32_t reserved;
+    /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
+    uint32_t congestion;
 } TmeClientConfig;
 
 /** What one send is told. NULL in its place is all zero. */
@@ -565,6 +578,10 @@ typedef struct TmeServerConfig {
     uint32_t channel_credit_messages;
     /** Messages that may be retained at a time. Default 16,384. */
     uint32_t retained_messages_max;
+    /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
+    uint32_t congestion;
+    /** 0. */
+    uint32_t reserved;
 } TmeServerConfig;
 
 /**
@@ -617,6 +634,9 @@ typedef struct TmePeerInfo {
 } TmePeerInfo;
 
 /* ---- Statistics: what engines, peers and channels tell about themselves ---------------------- */
+
+/** Nobody knows how long a message would wait: the other side does not answer, or does not take what was sent before. */
+#define TME_WAIT_UNKNOWN 18446744073709551615ull
 
 /** Figures of a connection since it was established. Times are microseconds, rates bytes per second. */
 typedef struct TmePeerStatistics {
@@ -712,7 +732,32 @@ typedef struct TmeChannelStatistics {
     uint64_t expired;
     /** Messages replaced by a newer one. */
     uint64_t superseded;
+    /** Small messages that rode again in a packet before anything was known to be lost. */
+    uint64_t copied;
 } TmeChannelStatistics;
+
+/**
+ * What may be sent to a peer now, and how long a message on one channel would wait. An estimate: the path may change its
+ * mind.
+ */
+typedef struct TmeSendBudget {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** The channel's id. */
+    uint32_t channel;
+    /**
+     * Bytes per second, headers of packets included, that the path is believed to carry. Until something has used the path
+     * to its limit nobody knows; then it is what may be tried.
+     */
+    uint64_t bytes_per_second;
+    /** Bytes that may be queued now, on all channels together, and leave at once. */
+    uint64_t bytes_now;
+    /**
+     * How long a message queued now on this channel would wait before its first byte leaves, in microseconds, with regard
+     * to priorities and what is queued. Or TME_WAIT_UNKNOWN.
+     */
+    uint64_t wait_us;
+} TmeSendBudget;
 
 /** Figures of a whole server or client, its socket included. */
 typedef struct TmeEngineStatistics {
@@ -1011,6 +1056,22 @@ TME_C_API TmeResult tme_client_channel_statistics(
     const TmeClient *client,
     uint32_t channel,
     TmeChannelStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * What may be sent now, and how long a message on one channel would wait: what was given to the send functions counts,
+ * whether it has left or not.
+ *
+ * Parameters: `budget` of `struct_size` bytes, which must be `sizeof *budget`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_send_budget(
+    const TmeClient *client,
+    uint32_t channel,
+    TmeSendBudget *budget,
     size_t struct_size);
 
 /**
@@ -1603,6 +1664,23 @@ TME_C_API TmeResult tme_server_channel_statistics(
     TmePeer peer,
     uint32_t channel,
     TmeChannelStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * What may be sent to a peer now, and how long a message on one channel would wait: what was given to the send functions
+ * counts, whether it has left or not.
+ *
+ * Parameters: `budget` of `struct_size` bytes, which must be `sizeof *budget`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_send_budget(
+    const TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    TmeSendBudget *budget,
     size_t struct_size);
 
 /**

@@ -135,9 +135,36 @@ static void peers_take_no_more_than_they_allow(void)
     close_world(&world);
 }
 
+static void a_budget_tells_what_waits(void)
+{
+    static char large[1000000];
+    World world;
+    TmeSendBudget budget;
+    open_world_with(&world, 0, &channel, 1);
+    do {
+        step(&world);
+        CHECK_OK(tme_server_send_budget(world.server, world.peers[0], 0, &budget, sizeof budget));
+    } while (budget.bytes_now == 0);
+    CHECK_UINT(budget.wait_us, 0);
+
+    /* It counts at once, although nothing has been done with it. */
+    CHECK_OK(tme_server_send(world.server, world.peers[0], 0, large, sizeof large, 0));
+    CHECK_OK(tme_server_send_budget(world.server, world.peers[0], 0, &budget, sizeof budget));
+    CHECK_UINT(budget.bytes_now, 0);
+    CHECK(budget.wait_us > 0 && budget.wait_us != TME_WAIT_UNKNOWN);
+
+    CHECK_UINT(expect_client_event(&world, 0, TME_EVENT_MESSAGE).length, sizeof large);
+    do {
+        step(&world);
+        CHECK_OK(tme_server_send_budget(world.server, world.peers[0], 0, &budget, sizeof budget));
+    } while (budget.bytes_now == 0);
+    close_world(&world);
+}
+
 int main(void)
 {
     watchdog(60);
+    a_budget_tells_what_waits();
     a_client_waits_until_its_queue_is_writable(0);
     a_client_waits_until_its_queue_is_writable(TME_CONFIG_THREADED);
     a_broadcast_counts_who_could_not_take_it();

@@ -68,6 +68,7 @@ static void null_pointers_are_refused(void)
         ROW(tme_server_peer_by_number(server, 2, NULL)),
         ROW(tme_server_peer_statistics(server, peer, NULL, sizeof(TmePeerStatistics))),
         ROW(tme_server_channel_statistics(server, peer, 0, NULL, sizeof channel_statistics)),
+        ROW(tme_server_send_budget(server, peer, 0, NULL, sizeof(TmeSendBudget))),
         ROW(tme_server_statistics(server, NULL, sizeof(TmeEngineStatistics))),
         ROW(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, NULL, sizeof condition_statistics)),
         ROW(tme_client_poll(client, NULL, 4, &count)),
@@ -81,6 +82,7 @@ static void null_pointers_are_refused(void)
         ROW(tme_client_disconnect(client, 1, NULL, 3)),
         ROW(tme_client_statistics(client, NULL, sizeof(TmePeerStatistics))),
         ROW(tme_client_channel_statistics(client, 0, NULL, sizeof channel_statistics)),
+        ROW(tme_client_send_budget(client, 0, NULL, sizeof(TmeSendBudget))),
         ROW(tme_client_engine_statistics(client, NULL, sizeof(TmeEngineStatistics))),
         ROW(tme_client_condition_statistics(client, TME_DIRECTION_INCOMING, NULL, sizeof condition_statistics)),
 #undef ROW
@@ -244,6 +246,15 @@ static void unknown_values_are_refused(void)
         CHECK_RESULT(create_server(0, &channel), TME_ERROR_ENUM);
     }
 
+    TmeServer *no_server;
+    TmeServerConfig server_settings = server_config();
+    server_settings.congestion = TME_CONGESTION_NEW_RENO + 1;
+    CHECK_ERROR(tme_server_create(&server_settings, &no_server), TME_ERROR_ENUM, "3");
+    TmeClient *no_client;
+    TmeClientConfig client_settings = client_config(&world);
+    client_settings.congestion = TME_CONGESTION_NEW_RENO + 1;
+    CHECK_ERROR(tme_client_create(&client_settings, &no_client), TME_ERROR_ENUM, "3");
+
     CHECK_RESULT(tme_log_set_level(0, TME_LOG_INFO), TME_ERROR_ENUM);
     CHECK_RESULT(tme_log_set_level(4, TME_LOG_INFO), TME_ERROR_ENUM);
     CHECK_ERROR(tme_log_set_level(TME_LOG_SINK_FILE, 6), TME_ERROR_ENUM, "6");
@@ -262,7 +273,8 @@ static void settings_out_of_range_are_refused(void)
         {TME_ERROR_ARGUMENT, {.mode = TME_CHANNEL_UNRELIABLE, .priority = 256}},
         {TME_ERROR_ARGUMENT, {.mode = TME_CHANNEL_UNRELIABLE, .flags = TME_CHANNEL_FLAG_ID, .id = 256}},
         {TME_ERROR_ARGUMENT, {.mode = TME_CHANNEL_UNRELIABLE, .id = 1}},
-        {TME_ERROR_ARGUMENT, {.mode = TME_CHANNEL_UNRELIABLE, .reserved = {0, 0, 0, 1}}},
+        {TME_ERROR_ARGUMENT, {.mode = TME_CHANNEL_UNRELIABLE, .reserved = {0, 0, 0, 0, 0, 0, 1}}},
+        {TME_ERROR_ARGUMENT, {.mode = TME_CHANNEL_RELIABLE_ORDERED, .redundancy = 4}},
         {TME_ERROR_CHANNELS, {.mode = TME_CHANNEL_UNRELIABLE, .weight = 1001}},
         {TME_ERROR_CHANNELS, {.mode = TME_CHANNEL_RELIABLE_LATEST, .keys_max = 65537}},
     };

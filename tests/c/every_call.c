@@ -9,6 +9,7 @@ static TmeBroadcast outcome;
 static TmePeerInfo info;
 static TmePeerStatistics peer_statistics;
 static TmeChannelStatistics channel_statistics;
+static TmeSendBudget budget;
 static TmeEngineStatistics engine_statistics;
 static TmeConditionStatistics condition_statistics;
 static char text[128];
@@ -43,6 +44,7 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_peer_by_number(server, 2, &peers[0]), expected);
     CHECK_RESULT(tme_server_peer_statistics(server, peer, &peer_statistics, sizeof peer_statistics), expected);
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 0, &channel_statistics, sizeof channel_statistics), expected);
+    CHECK_RESULT(tme_server_send_budget(server, peer, 0, &budget, sizeof budget), expected);
     CHECK_RESULT(tme_server_statistics(server, &engine_statistics, sizeof engine_statistics), expected);
     CHECK_RESULT(tme_server_set_conditions(server, peer, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, &condition_statistics,
@@ -73,6 +75,7 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_RESULT(tme_client_disconnect(client, 1, "abc", 3), expected);
     CHECK_RESULT(tme_client_statistics(client, &peer_statistics, sizeof peer_statistics), expected);
     CHECK_RESULT(tme_client_channel_statistics(client, 0, &channel_statistics, sizeof channel_statistics), expected);
+    CHECK_RESULT(tme_client_send_budget(client, 0, &budget, sizeof budget), expected);
     CHECK_RESULT(tme_client_engine_statistics(client, &engine_statistics, sizeof engine_statistics), expected);
     CHECK_RESULT(tme_client_set_conditions(client, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_client_condition_statistics(client, TME_DIRECTION_INCOMING, &condition_statistics,

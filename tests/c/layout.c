@@ -22,6 +22,9 @@ OFFSET(TmeEvent, length, 40);
 OFFSET(TmeEvent, message, 48);
 OFFSET(TmeEvent, reserved, 56);
 ASSERT_AT_COMPILE_TIME(TmeChannelConfig_size, sizeof(TmeChannelConfig) == 88);
+OFFSET(TmeChannelConfig, queue_age_max_ms, 52);
+OFFSET(TmeChannelConfig, redundancy, 56);
+OFFSET(TmeChannelConfig, reserved, 60);
 #endif
 
 #define TEXT_OF(number) TEXT_OF_TOKEN(number)

@@ -177,6 +177,13 @@ static void figures_tell_what_happened(World *world)
     CHECK_OK(tme_client_channel_statistics(client, SCORES, &channel, sizeof channel));
     CHECK_UINT(channel.channel, SCORES);
     CHECK_UINT(channel.messages_sent, 1);
+    TmeSendBudget budget;
+    CHECK_OK(tme_server_send_budget(server, world->peers[0], CHAT, &budget, sizeof budget));
+    CHECK_UINT(budget.channel, CHAT);
+    CHECK(budget.bytes_per_second > 0 && budget.wait_us != TME_WAIT_UNKNOWN);
+    CHECK_OK(tme_client_send_budget(client, SCORES, &budget, sizeof budget));
+    CHECK_UINT(budget.channel, SCORES);
+    CHECK(budget.bytes_per_second > 0 && budget.wait_us != TME_WAIT_UNKNOWN);
     CHECK_OK(tme_server_statistics(server, &engine, sizeof engine));
     CHECK_UINT(engine.peers, 2);
     CHECK(engine.datagrams_received > 0 && engine.datagrams_sent > 0);
@@ -272,6 +279,56 @@ static void an_echo_needs_no_server(uint32_t flags)
     close_world(&world);
 }
 
+/* On a way long enough that no acknowledgement comes first. */
+static void small_messages_ride_again(void)
+{
+    enum { ALWAYS, NEVER, AS_NEEDED };
+    static const TmeChannelConfig table[] = {
+        {.name = "always", .mode = TME_CHANNEL_RELIABLE_ORDERED, .redundancy = 3},
+        {.name = "never", .mode = TME_CHANNEL_RELIABLE_ORDERED, .redundancy = TME_REDUNDANCY_OFF},
+        {.name = "as needed", .mode = TME_CHANNEL_RELIABLE_ORDERED, .redundancy = TME_REDUNDANCY_AUTO},
+    };
+    World world;
+    open_world_with(&world, 0, table, COUNT_OF(table));
+    TmeConditions slow;
+    CHECK_OK(tme_conditions_init(&slow, sizeof slow));
+    slow.delay_us = 50000;
+    CHECK_OK(tme_server_set_conditions(world.server, world.peers[0], TME_DIRECTION_OUTGOING, &slow));
+    TmeChannelStatistics figures = {0};
+    uint64_t give_up_at = now_ms() + 20000;
+    while (figures.copied == 0) {
+        CHECK(now_ms() < give_up_at);
+        for (uint32_t channel = ALWAYS; channel <= AS_NEEDED; channel++)
+            CHECK_OK(tme_server_send(world.server, world.peers[0], channel, "again", 5, 0));
+        steps_for(&world, 5);
+        WHILE_RESULT(&world, tme_server_channel_statistics(world.server, world.peers[0], ALWAYS, &figures,
+                                                           sizeof figures), TME_ERROR_NO_FIGURES);
+    }
+    CHECK_OK(tme_server_channel_statistics(world.server, world.peers[0], NEVER, &figures, sizeof figures));
+    CHECK_UINT(figures.copied, 0);
+    CHECK(figures.messages_sent > 0);
+    close_world(&world);
+}
+
+static void either_way_of_congestion_control_carries_messages(void)
+{
+    static const uint32_t ways[] = {TME_CONGESTION_DELIVERY_RATE, TME_CONGESTION_NEW_RENO};
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
+        World world;
+        TmeServerConfig server = server_config();
+        CHECK_UINT(server.congestion, TME_CONGESTION_DELIVERY_RATE);
+        server.congestion = ways[i];
+        open_server(&world, &server);
+        TmeClientConfig client = client_config(&world);
+        CHECK_UINT(client.congestion, TME_CONGESTION_DELIVERY_RATE);
+        client.congestion = ways[i];
+        connect_client(&world, &client);
+        CHECK_OK(tme_server_send(world.server, world.peers[0], 0, "carried", 7, 0));
+        expect_at_client(&world, 0, "carried");
+        close_world(&world);
+    }
+}
+
 /* Nothing is installed here: log.c does that. */
 static void the_log_is_silent_until_asked(void)
 {
@@ -298,5 +355,7 @@ int main(void)
         close_world(&world);
         an_echo_needs_no_server(drives[i]);
     }
+    small_messages_ride_again();
+    either_way_of_congestion_control_carries_messages();
     return 0;
 }

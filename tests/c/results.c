@@ -113,12 +113,15 @@ static TmeResult closed_server(void)
 static TmeResult channel_99(void)
 {
     TmeChannelStatistics statistics;
+    TmeSendBudget budget;
     TmeBroadcast outcome;
     uint32_t channel;
     CHECK_RESULT(tme_server_send(server, peer, 256, "a", 1, 0), TME_ERROR_UNKNOWN_CHANNEL);
     CHECK_RESULT(tme_server_broadcast(server, 99, "a", 1, 0, &outcome), TME_ERROR_UNKNOWN_CHANNEL);
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 99, &statistics, sizeof statistics),
                  TME_ERROR_UNKNOWN_CHANNEL);
+    CHECK_RESULT(tme_server_send_budget(server, peer, 99, &budget, sizeof budget), TME_ERROR_UNKNOWN_CHANNEL);
+    CHECK_RESULT(tme_client_send_budget(client, 99, &budget, sizeof budget), TME_ERROR_UNKNOWN_CHANNEL);
     CHECK_RESULT(tme_client_channel_statistics(client, 99, &statistics, sizeof statistics), TME_ERROR_UNKNOWN_CHANNEL);
     CHECK_ERROR(tme_client_channel_by_name(client, "song", &channel), TME_ERROR_UNKNOWN_CHANNEL, "song");
     return tme_client_send(client, 99, "a", 1, 0);
@@ -161,6 +164,7 @@ static TmeResult nobody_answers(void)
     TmePeerInfo info;
     TmePeerStatistics statistics;
     TmeChannelStatistics channel;
+    TmeSendBudget budget;
     TmeConditionStatistics condition;
     uint32_t id;
     TmeClientConfig config = client_config(&world);
@@ -169,6 +173,7 @@ static TmeResult nobody_answers(void)
     CHECK_RESULT(tme_client_server_info(alone, &info, sizeof info), TME_ERROR_NOT_CONNECTED);
     CHECK_RESULT(tme_client_statistics(alone, &statistics, sizeof statistics), TME_ERROR_NOT_CONNECTED);
     CHECK_RESULT(tme_client_channel_statistics(alone, 0, &channel, sizeof channel), TME_ERROR_NOT_CONNECTED);
+    CHECK_RESULT(tme_client_send_budget(alone, 0, &budget, sizeof budget), TME_ERROR_NOT_CONNECTED);
     CHECK_RESULT(tme_client_channel_by_name(alone, "chat", &id), TME_ERROR_NOT_CONNECTED);
     CHECK_RESULT(tme_client_disconnect(alone, 0, NULL, 0), TME_ERROR_NOT_CONNECTED);
     CHECK_RESULT(tme_client_set_conditions(alone, TME_DIRECTION_INCOMING, NULL), TME_ERROR_NOT_CONNECTED);

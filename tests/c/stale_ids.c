@@ -7,6 +7,7 @@ static void expect_unknown(World *world, TmePeer peer)
     TmePeerInfo info;
     TmePeerStatistics statistics;
     TmeChannelStatistics channel;
+    TmeSendBudget budget;
     TmeConditionStatistics condition;
     TmeBroadcast outcome;
     TmeMessage *message;
@@ -21,6 +22,7 @@ static void expect_unknown(World *world, TmePeer peer)
     CHECK_RESULT(tme_server_peer_info(server, peer, &info, sizeof info), TME_ERROR_UNKNOWN_PEER);
     CHECK_RESULT(tme_server_peer_statistics(server, peer, &statistics, sizeof statistics), TME_ERROR_UNKNOWN_PEER);
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 0, &channel, sizeof channel), TME_ERROR_UNKNOWN_PEER);
+    CHECK_RESULT(tme_server_send_budget(server, peer, 0, &budget, sizeof budget), TME_ERROR_UNKNOWN_PEER);
     CHECK_RESULT(tme_server_set_conditions(server, peer, TME_DIRECTION_INCOMING, NULL), TME_ERROR_UNKNOWN_PEER);
     CHECK_RESULT(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, &condition, sizeof condition),
                  TME_ERROR_UNKNOWN_PEER);

@@ -79,6 +79,16 @@ static TmeResult client_channel_statistics(void *statistics, size_t size)
     return tme_client_channel_statistics(world.clients[0], 0, statistics, size);
 }
 
+static TmeResult server_send_budget(void *budget, size_t size)
+{
+    return tme_server_send_budget(world.server, world.peers[0], 0, budget, size);
+}
+
+static TmeResult client_send_budget(void *budget, size_t size)
+{
+    return tme_client_send_budget(world.clients[0], 0, budget, size);
+}
+
 static TmeResult server_statistics(void *statistics, size_t size)
 {
     return tme_server_statistics(world.server, statistics, size);
@@ -265,10 +275,10 @@ static void a_zeroed_struct_takes_all_defaults(void)
 
 static void reserved_fields_must_be_zero(void)
 {
-    TmeClient *client;
-    TmeClientConfig config = client_config(&world);
+    TmeServer *server;
+    TmeServerConfig config = server_config();
     config.reserved = 1;
-    CHECK_RESULT(tme_client_create(&config, &client), TME_ERROR_STRUCT_TAIL);
+    CHECK_RESULT(tme_server_create(&config, &server), TME_ERROR_STRUCT_TAIL);
     CHECK_RESULT(read_client_options(&(TmeSendOptions){.struct_size = sizeof(TmeSendOptions), .reserved = 1}),
                  TME_ERROR_STRUCT_TAIL);
     TmeLogConfig log;
@@ -306,6 +316,8 @@ int main(void)
         {client_statistics, sizeof(TmePeerStatistics)},
         {server_channel_statistics, sizeof(TmeChannelStatistics)},
         {client_channel_statistics, sizeof(TmeChannelStatistics)},
+        {server_send_budget, sizeof(TmeSendBudget)},
+        {client_send_budget, sizeof(TmeSendBudget)},
         {server_statistics, sizeof(TmeEngineStatistics)},
         {client_engine_statistics, sizeof(TmeEngineStatistics)},
         {server_condition_statistics, sizeof(TmeConditionStatistics)},

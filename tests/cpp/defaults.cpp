@@ -76,7 +76,8 @@ void each_setting_reaches_its_place() {
                            .with_keys_max(4)
                            .with_message_bytes_max(5)
                            .with_queue_max(6, 7)
-                           .with_queue_age_max(8ms)};
+                           .with_queue_age_max(8ms)
+                           .with_redundancy(tme::Redundancy::three)};
     server.is_threaded = server.is_plaintext = server.requires_identity = true;
     server.max_peers = 9;
     server.idle_timeout = 10s;
@@ -89,6 +90,7 @@ void each_setting_reaches_its_place() {
     server.channel_credit_bytes = 17;
     server.channel_credit_messages = 18;
     server.retained_messages_max = 19;
+    server.congestion = tme::Congestion::new_reno;
     must(tme::detail::with_c(server, [&](const TmeServerConfig& c) {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
@@ -97,11 +99,13 @@ void each_setting_reaches_its_place() {
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
         CHECK(c.channel_credit_messages == 18 && c.retained_messages_max == 19 && c.channel_count == 1);
+        CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         const TmeChannelConfig& channel = c.channels[0];
         CHECK(equal_text(channel.name, "name") && channel.mode == TME_CHANNEL_SEQUENCED);
         CHECK(channel.flags == TME_CHANNEL_FLAG_ID && channel.id == 1 && channel.priority == 2);
         CHECK(channel.weight == 3 && channel.keys_max == 4 && channel.message_bytes_max == 5);
         CHECK(channel.queue_bytes_max == 6 && channel.queue_messages_max == 7 && channel.queue_age_max_ms == 8);
+        CHECK(channel.redundancy == 3);
         return TME_OK;
     }));
 
@@ -126,7 +130,9 @@ void each_setting_reaches_its_place() {
     client.channel_credit_bytes = 9;
     client.channel_credit_messages = 10;
     client.retained_messages_max = 11;
+    client.congestion = tme::Congestion::new_reno;
     must(tme::detail::with_c(client, [&](const TmeClientConfig& c) {
+        CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         CHECK(equal_text(c.address, "address") && equal_text(c.application, "application"));
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));
         CHECK(equal_text(c.identity, "identity") && equal_text(c.bind, "bind"));

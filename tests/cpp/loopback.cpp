@@ -100,6 +100,15 @@ void live(const Case& one) {
     CHECK(must(server->channel_statistics(peer, 9)).queue_time() >= 0us);
     CHECK(client->channel_statistics(77).code() == tme::ErrorCode::unknown_channel);
 
+    // What may be sent.
+    const auto budget = must(server->send_budget(peer, 9));
+    CHECK(budget.channel == 9 && budget.bytes_per_second > 0 && budget.wait());
+    CHECK(must(client->send_budget(0)).bytes_per_second > 0);
+    CHECK(client->send_budget(77).code() == tme::ErrorCode::unknown_channel);
+    tme::SendBudget unknown = {};
+    unknown.wait_us = TME_WAIT_UNKNOWN;
+    CHECK(!unknown.wait());
+
     // The end, with words.
     must(client->disconnect(1234, "had to go"));
     world.run_until("both have parted", [&] { return server.find("disconnected") && client.find("disconnected"); });

@@ -35,6 +35,7 @@ void a_server_that_was_moved_from_answers_with_errors() {
     CHECK(from.peer_by_number(2).code() == ErrorCode::null);
     CHECK(from.peer_statistics(peer).code() == ErrorCode::null && from.statistics().code() == ErrorCode::null);
     CHECK(from.channel_statistics(peer, 0).code() == ErrorCode::null);
+    CHECK(from.send_budget(peer, 0).code() == ErrorCode::null);
     CHECK(from.set_conditions(peer, tme::Direction::incoming, {}).code() == ErrorCode::null);
     CHECK(from.clear_conditions(peer, tme::Direction::incoming).code() == ErrorCode::null);
     CHECK(from.condition_statistics(peer, tme::Direction::incoming).code() == ErrorCode::null);
@@ -71,6 +72,7 @@ void a_client_that_was_moved_from_answers_with_errors() {
     CHECK(from.disconnect().code() == ErrorCode::null && from.server_info().code() == ErrorCode::null);
     CHECK(from.channel_by_name("x").code() == ErrorCode::null && from.statistics().code() == ErrorCode::null);
     CHECK(from.channel_statistics(0).code() == ErrorCode::null);
+    CHECK(from.send_budget(0).code() == ErrorCode::null);
     CHECK(from.engine_statistics().code() == ErrorCode::null);
     CHECK(from.set_conditions(tme::Direction::outgoing, {}).code() == ErrorCode::null);
     CHECK(from.clear_conditions(tme::Direction::outgoing).code() == ErrorCode::null);

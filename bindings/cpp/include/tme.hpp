@@ -163,6 +163,25 @@ enum class Mode : std::uint32_t {
     reliable_latest = TME_CHANNEL_RELIABLE_LATEST,
 };
 
+/// How often small reliable messages ride again in following packets, so that a loss need not cost a round trip.
+enum class Redundancy : std::uint32_t {
+    /// As the loss on the way asks for.
+    automatic = TME_REDUNDANCY_AUTO,
+    one = 1,
+    two = 2,
+    three = 3,
+    /// Not before it is known that they are lost.
+    off = TME_REDUNDANCY_OFF,
+};
+
+/// How the rate of sending follows what the path carries.
+enum class Congestion : std::uint32_t {
+    /// By how fast packets are delivered; queues on the way stay short.
+    delivery_rate = TME_CONGESTION_DELIVERY_RATE,
+    /// By losses, as in NewReno; queues on the way are filled.
+    new_reno = TME_CONGESTION_NEW_RENO,
+};
+
 /// How much goes to a sink of the log.
 enum class LogLevel : std::uint32_t {
     off = TME_LOG_OFF,
@@ -1130,6 +1149,8 @@ struct Channel {
     std::uint32_t queue_messages_max = 16'384;
     /// Age at which a queued unreliable or sequenced message expires.
     std::chrono::milliseconds queue_age_max{100};
+    /// On reliable channels.
+    Redundancy redundancy = Redundancy::automatic;
 
     /// The same channel with `name` set to another value; so are the others.
     [[nodiscard]] Channel with_name(std::string value) const { return with(&Channel::name, std::move(value)); }
@@ -1146,6 +1167,7 @@ struct Channel {
     [[nodiscard]] Channel with_queue_age_max(std::chrono::milliseconds value) const {
         return with(&Channel::queue_age_max, value);
     }
+    [[nodiscard]] Channel with_redundancy(Redundancy value) const { return with(&Channel::redundancy, value); }
 
     /// The same channel with one field set to another value.
     template <class Field>
@@ -1226,6 +1248,8 @@ struct ServerConfig {
     std::uint32_t channel_credit_messages = 8'192;
     /// Messages that may be retained at a time.
     std::uint32_t retained_messages_max = 16'384;
+    /// How the rate of sending follows what the path carries.
+    Congestion congestion = Congestion::delivery_rate;
 };
 
 /// What a client is told.
@@ -1274,6 +1298,8 @@ struct ClientConfig {
     std::uint32_t channel_credit_messages = 8'192;
     /// Messages that may be retained at a time.
     std::uint32_t retained_messages_max = 16'384;
+    /// How the rate of sending follows what the path carries.
+    Congestion congestion = Congestion::delivery_rate;
 };
 
 /// What one send is told.
@@ -1416,6 +1442,18 @@ struct ChannelStatistics : TmeChannelStatistics {
     }
 };
 
+/// What may be sent now, and how long a message on one channel would wait. The fields are those of `TmeSendBudget`.
+struct SendBudget : TmeSendBudget {
+    /// How long a message queued now would wait before its first byte leaves. Empty: nobody knows, for the other side does
+    /// not answer, or does not take what was sent before.
+    [[nodiscard]] std::optional<std::chrono::microseconds> wait() const noexcept {
+        if (wait_us == TME_WAIT_UNKNOWN) {
+            return std::nullopt;
+        }
+        return std::chrono::microseconds(static_cast<std::chrono::microseconds::rep>(wait_us));
+    }
+};
+
 /// Figures of a whole server or client, its socket included. The fields are those of `TmeEngineStatistics`.
 struct EngineStatistics : TmeEngineStatistics {};
 
@@ -1443,6 +1481,7 @@ namespace detail {
         to.queue_bytes_max = from.queue_bytes_max;
         to.queue_messages_max = from.queue_messages_max;
         to.queue_age_max_ms = settings.ms("queue_age_max of a channel", from.queue_age_max);
+        to.redundancy = static_cast<std::uint32_t>(from.redundancy);
     }
     return out;
 }
@@ -1464,6 +1503,7 @@ void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>&
     to.channel_credit_bytes = from.channel_credit_bytes;
     to.channel_credit_messages = from.channel_credit_messages;
     to.retained_messages_max = from.retained_messages_max;
+    to.congestion = static_cast<std::uint32_t>(from.congestion);
 }
 
 /// Calls `with` with the settings as C has them; they point into `from` and end with the call.
@@ -1808,6 +1848,14 @@ public:
             });
     }
 
+    /// What may be sent to a peer now, and how long a message on a channel would wait: what was given to `send` counts,
+    /// whether it has left or not. Errors: `unknown_peer`, `unknown_channel`.
+    [[nodiscard]] Result<SendBudget> send_budget(PeerId peer, ChannelId channel) const {
+        return detail::figures_of<SendBudget, TmeSendBudget>([&](TmeSendBudget* out, std::size_t size) {
+            return tme_server_send_budget(engine_.get(), static_cast<TmePeer>(peer), channel, out, size);
+        });
+    }
+
     /// Figures of the whole server.
     [[nodiscard]] Result<EngineStatistics> statistics() const {
         return detail::figures_of<EngineStatistics, TmeEngineStatistics>(
@@ -1981,6 +2029,14 @@ public:
             [&](TmeChannelStatistics* out, std::size_t size) {
                 return tme_client_channel_statistics(engine_.get(), channel, out, size);
             });
+    }
+
+    /// What may be sent now, and how long a message on a channel would wait: what was given to `send` counts, whether it
+    /// has left or not. Errors: `not_connected`, `unknown_channel`.
+    [[nodiscard]] Result<SendBudget> send_budget(ChannelId channel) const {
+        return detail::figures_of<SendBudget, TmeSendBudget>([&](TmeSendBudget* out, std::size_t size) {
+            return tme_client_send_budget(engine_.get(), channel, out, size);
+        });
     }
 
     /// Figures of the client as a whole, its socket included.

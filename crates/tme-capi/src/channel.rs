@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::size_of;
 use std::time::Duration;
 
-use tme::{Channel, ChannelId, ChannelMode};
+use tme::{Channel, ChannelId, ChannelMode, Redundancy};
 
 use crate::boundary::{check_flags, input_slice, input_text};
 use crate::failure::Failure;
@@ -23,6 +23,11 @@ pub const TME_CHANNEL_RELIABLE_LATEST: u32 = 5;
 
 /// The channel's id is `id`, not its position in the table.
 pub const TME_CHANNEL_FLAG_ID: u32 = 1;
+
+/// Small reliable messages ride again in following packets as the loss on the way asks for.
+pub const TME_REDUNDANCY_AUTO: u32 = 0;
+/// No message rides again before it is known to be lost.
+pub const TME_REDUNDANCY_OFF: u32 = 255;
 
 /// Most channels of a table.
 pub const TME_CHANNELS_MAX: u32 = 32;
@@ -55,8 +60,11 @@ pub struct TmeChannelConfig {
     pub queue_messages_max: u32,
     /// Age at which a queued unreliable or sequenced message expires, in milliseconds. Default 100.
     pub queue_age_max_ms: u32,
+    /// How often small messages of a reliable channel ride again in following packets, so that a loss need not cost a round
+    /// trip: 1-3, TME_REDUNDANCY_OFF, or TME_REDUNDANCY_AUTO, which is the default.
+    pub redundancy: u32,
     /// 0.
-    pub reserved: [u64; 4],
+    pub reserved: [u32; 7],
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -64,7 +72,7 @@ const _: () = assert!(size_of::<TmeChannelConfig>() == 88);
 
 unsafe fn channel(config: &TmeChannelConfig) -> Result<Channel, Failure> {
     check_flags(config.flags, TME_CHANNEL_FLAG_ID)?;
-    if config.reserved != [0; 4] {
+    if config.reserved != [0; 7] {
         return Err(Failure::with(TME_ERROR_ARGUMENT, "a reserved field of a channel is not zero"));
     }
     let mode = match config.mode {
@@ -111,7 +119,16 @@ unsafe fn channel(config: &TmeChannelConfig) -> Result<Channel, Failure> {
     if config.queue_age_max_ms != 0 {
         channel = channel.queue_age_max(Duration::from_millis(u64::from(config.queue_age_max_ms)));
     }
-    Ok(channel)
+    let redundancy = match config.redundancy {
+        TME_REDUNDANCY_AUTO => Redundancy::Auto,
+        TME_REDUNDANCY_OFF => Redundancy::Off,
+        copies @ 1..=3 => Redundancy::Copies(copies as u8),
+        other => {
+            let text = format_args!("a redundancy of {other} is neither 0-3 nor TME_REDUNDANCY_OFF");
+            return Err(Failure::text(TME_ERROR_ARGUMENT, text));
+        }
+    };
+    Ok(channel.redundancy(redundancy))
 }
 
 /// The channel with this id, which the table may not have.

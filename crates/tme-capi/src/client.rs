@@ -23,7 +23,7 @@ use crate::result::{
 use crate::server::detail;
 use crate::settings::{Plan, SendSettings, TmeClientConfig, TmeSendOptions, read_client};
 use crate::statistics::{
-    TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeerStatistics,
+    TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeerStatistics, TmeSendBudget,
 };
 
 /// A client. Made by tme_client_create or tme_client_create_echo, ended by tme_client_destroy.
@@ -393,6 +393,30 @@ pub unsafe extern "C" fn tme_client_channel_statistics(
         let none = || Failure::new(TME_ERROR_NO_FIGURES);
         let figures = guest.handle.channel_statistics(channel).ok_or_else(none)?;
         write_struct(&TmeChannelStatistics::from(&figures), statistics, struct_size)
+    })
+}
+
+/// What may be sent now, and how long a message on one channel would wait: what was given to the send functions counts,
+/// whether it has left or not.
+///
+/// Parameters: `budget` of `struct_size` bytes, which must be `sizeof *budget`.
+/// Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_POISONED; TME_ERROR_NULL;
+/// TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_client_send_budget(
+    client: *const TmeClient,
+    channel: u32,
+    budget: *mut TmeSendBudget,
+    struct_size: usize,
+) -> TmeResult {
+    enter(client, |guest: &Guest| {
+        let channel = channel_id(channel)?;
+        let of_all = guest.handle.send_budget().ok_or_else(not_connected)?;
+        let unknown = || Failure::new(TME_ERROR_UNKNOWN_CHANNEL);
+        let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(unknown)?;
+        write_struct(&of_channel, budget, struct_size)
     })
 }
 

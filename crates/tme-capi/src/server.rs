@@ -24,6 +24,7 @@ use crate::result::{
 use crate::settings::{Plan, SendSettings, TmeSendOptions, TmeServerConfig, read_server};
 use crate::statistics::{
     TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeerStatistics,
+    TmeSendBudget,
 };
 
 /// A server. Made by tme_server_create, ended by tme_server_destroy.
@@ -601,6 +602,32 @@ pub unsafe extern "C" fn tme_server_channel_statistics(
         let none = || Failure::new(TME_ERROR_NO_FIGURES);
         let figures = host.handle.channel_statistics(peer, channel).ok_or_else(none)?;
         write_struct(&TmeChannelStatistics::from(&figures), statistics, struct_size)
+    })
+}
+
+/// What may be sent to a peer now, and how long a message on one channel would wait: what was given to the send functions
+/// counts, whether it has left or not.
+///
+/// Parameters: `budget` of `struct_size` bytes, which must be `sizeof *budget`.
+/// Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_POISONED; TME_ERROR_NULL;
+/// TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_send_budget(
+    server: *const TmeServer,
+    peer: TmePeer,
+    channel: u32,
+    budget: *mut TmeSendBudget,
+    struct_size: usize,
+) -> TmeResult {
+    enter(server, |host: &Host| {
+        let peer = PeerId::from_u64(peer);
+        let channel = channel_id(channel)?;
+        let of_all = host.handle.send_budget(peer).ok_or_else(|| unknown(peer))?;
+        let no_such = || Failure::new(TME_ERROR_UNKNOWN_CHANNEL);
+        let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(no_such)?;
+        write_struct(&of_channel, budget, struct_size)
     })
 }
 

@@ -6,7 +6,8 @@ use std::ptr::null;
 use std::time::Duration;
 
 use tme::{
-    Client, ClientBuilder, KeyParseError, Limits, PublicKey, SecretKey, Security, SendOptions, Server,
+    Client, ClientBuilder, Congestion, KeyParseError, Limits, PublicKey, SecretKey, Security, SendOptions,
+    Server,
 };
 use tme::{ServerBuilder, Trust};
 
@@ -16,7 +17,7 @@ use crate::boundary::{
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::event::TmePeer;
 use crate::failure::Failure;
-use crate::result::{TME_ERROR_ADDRESS, TME_ERROR_CONFIG, TmeResult};
+use crate::result::{TME_ERROR_ADDRESS, TME_ERROR_CONFIG, TME_ERROR_ENUM, TmeResult};
 
 /// A network thread does the input and output: connections survive a game that is busy for long.
 pub const TME_CONFIG_THREADED: u32 = 1;
@@ -24,6 +25,11 @@ pub const TME_CONFIG_THREADED: u32 = 1;
 pub const TME_CONFIG_PLAINTEXT: u32 = 2;
 /// Server: only clients that prove an identity key are admitted.
 pub const TME_CONFIG_REQUIRE_IDENTITY: u32 = 4;
+
+/// The rate of sending follows how fast packets are delivered; queues on the way stay short.
+pub const TME_CONGESTION_DELIVERY_RATE: u32 = 1;
+/// The rate of sending follows losses, as in NewReno; queues on the way are filled.
+pub const TME_CONGESTION_NEW_RENO: u32 = 2;
 
 /// Everything queued leaves at once.
 pub const TME_SEND_FLUSH: u32 = 1;
@@ -77,6 +83,10 @@ pub struct TmeServerConfig {
     pub channel_credit_messages: u32,
     /// Messages that may be retained at a time. Default 16,384.
     pub retained_messages_max: u32,
+    /// TME_CONGESTION_…. Default TME_CONGESTION_DELIVERY_RATE.
+    pub congestion: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default.
@@ -132,8 +142,8 @@ pub struct TmeClientConfig {
     pub channel_credit_messages: u32,
     /// Messages that may be retained at a time. Default 16,384.
     pub retained_messages_max: u32,
-    /// 0.
-    pub reserved: u32,
+    /// TME_CONGESTION_…. Default TME_CONGESTION_DELIVERY_RATE.
+    pub congestion: u32,
 }
 
 /// What one send is told. NULL in its place is all zero.
@@ -154,14 +164,14 @@ pub struct TmeSendOptions {
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4);
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 14 * 4);
     assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4);
     assert!(size_of::<TmeSendOptions>() == 24);
 };
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
-    const FIRST_BYTES: usize = offset_of!(Self, retained_messages_max) + 4;
+    const FIRST_BYTES: usize = offset_of!(Self, reserved) + 4;
 
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -185,13 +195,15 @@ unsafe impl Versioned for TmeServerConfig {
             channel_credit_bytes: limits.channel_credit_bytes,
             channel_credit_messages: limits.channel_credit_messages,
             retained_messages_max: RETAINED_MESSAGES_MAX,
+            congestion: TME_CONGESTION_DELIVERY_RATE,
+            reserved: 0,
         }
     }
 }
 
 // SAFETY: as above.
 unsafe impl Versioned for TmeClientConfig {
-    const FIRST_BYTES: usize = offset_of!(Self, reserved) + 4;
+    const FIRST_BYTES: usize = offset_of!(Self, congestion) + 4;
 
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -219,7 +231,7 @@ unsafe impl Versioned for TmeClientConfig {
             channel_credit_bytes: limits.channel_credit_bytes,
             channel_credit_messages: limits.channel_credit_messages,
             retained_messages_max: RETAINED_MESSAGES_MAX,
-            reserved: 0,
+            congestion: TME_CONGESTION_DELIVERY_RATE,
         }
     }
 }
@@ -321,6 +333,7 @@ struct Common {
     connection_credit_bytes: u32,
     channel_credit_bytes: u32,
     channel_credit_messages: u32,
+    congestion: u32,
 }
 
 macro_rules! common {
@@ -336,6 +349,7 @@ macro_rules! common {
             connection_credit_bytes: $config.connection_credit_bytes,
             channel_credit_bytes: $config.channel_credit_bytes,
             channel_credit_messages: $config.channel_credit_messages,
+            congestion: $config.congestion,
         }
     };
 }
@@ -361,6 +375,16 @@ impl Common {
         })
     }
 
+    fn congestion(&self) -> Result<Congestion, Failure> {
+        match self.congestion {
+            0 | TME_CONGESTION_DELIVERY_RATE => Ok(Congestion::DeliveryRate),
+            TME_CONGESTION_NEW_RENO => Ok(Congestion::NewReno),
+            other => {
+                Err(Failure::text(TME_ERROR_ENUM, format_args!("{other} is no way of congestion control")))
+            }
+        }
+    }
+
     const fn security(&self) -> Security {
         if self.flags & TME_CONFIG_PLAINTEXT != 0 { Security::Plaintext } else { Security::Encrypted }
     }
@@ -369,7 +393,8 @@ impl Common {
 /// Applies what both builders take.
 macro_rules! with_common {
     ($builder:expr, $common:expr) => {{
-        let mut builder = $builder.limits($common.limits()?).security($common.security());
+        let mut builder =
+            $builder.limits($common.limits()?).security($common.security()).congestion($common.congestion()?);
         if $common.keep_alive_ms != 0 {
             builder = builder.keep_alive(ms($common.keep_alive_ms));
         }
@@ -412,6 +437,7 @@ impl<B> Plan<B> {
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY)?;
+    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -443,7 +469,6 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT)?;
-    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Client::builder(), common);
     if let Some(address) = input_text(config.address)? {

@@ -3,7 +3,10 @@
 use std::mem::size_of;
 use std::time::Duration;
 
-use tme::{Broadcast, ChannelStatistics, ConnectionStatistics, EngineStatistics, LinkStatistics, PacketDrop};
+use tme::{
+    Broadcast, ChannelId, ChannelStatistics, ConnectionStatistics, EngineStatistics, LinkStatistics,
+    PacketDrop, SendBudget,
+};
 
 use crate::boundary::Versioned;
 
@@ -105,6 +108,30 @@ pub struct TmeChannelStatistics {
     pub expired: u64,
     /// Messages replaced by a newer one.
     pub superseded: u64,
+    /// Small messages that rode again in a packet before anything was known to be lost.
+    pub copied: u64,
+}
+
+/// Nobody knows how long a message would wait: the other side does not answer, or does not take what was sent before.
+pub const TME_WAIT_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFF;
+
+/// What may be sent to a peer now, and how long a message on one channel would wait. An estimate: the path may change its
+/// mind.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TmeSendBudget {
+    /// Size of the struct as the caller knows it.
+    pub struct_size: u32,
+    /// The channel's id.
+    pub channel: u32,
+    /// Bytes per second, headers of packets included, that the path is believed to carry. Until something has used the path
+    /// to its limit nobody knows; then it is what may be tried.
+    pub bytes_per_second: u64,
+    /// Bytes that may be queued now, on all channels together, and leave at once.
+    pub bytes_now: u64,
+    /// How long a message queued now on this channel would wait before its first byte leaves, in microseconds, with regard
+    /// to priorities and what is queued. Or TME_WAIT_UNKNOWN.
+    pub wait_us: u64,
 }
 
 /// Figures of a whole server or client, its socket included.
@@ -189,7 +216,8 @@ pub struct TmeBroadcast {
 
 const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 272);
-    assert!(size_of::<TmeChannelStatistics>() == 64);
+    assert!(size_of::<TmeChannelStatistics>() == 72);
+    assert!(size_of::<TmeSendBudget>() == 32);
     assert!(size_of::<TmeEngineStatistics>() == 96);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
@@ -206,7 +234,7 @@ unsafe impl Versioned for TmePeerStatistics {
 
 // SAFETY: as above.
 unsafe impl Versioned for TmeChannelStatistics {
-    const FIRST_BYTES: usize = 64;
+    const FIRST_BYTES: usize = 72;
 
     fn defaults() -> Self {
         Self {
@@ -219,7 +247,17 @@ unsafe impl Versioned for TmeChannelStatistics {
             retransmitted: 0,
             expired: 0,
             superseded: 0,
+            copied: 0,
         }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Versioned for TmeSendBudget {
+    const FIRST_BYTES: usize = 32;
+
+    fn defaults() -> Self {
+        Self { struct_size: 0, channel: 0, bytes_per_second: 0, bytes_now: 0, wait_us: 0 }
     }
 }
 
@@ -243,6 +281,24 @@ unsafe impl Versioned for TmeConditionStatistics {
 
 fn us(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl TmeSendBudget {
+    /// What a budget says of a channel, if the table has it.
+    pub(crate) fn of(budget: &SendBudget, channel: ChannelId) -> Option<Self> {
+        let wait = budget.wait(channel)?;
+        Some(Self {
+            struct_size: 0,
+            channel: u32::from(channel.0),
+            bytes_per_second: budget.bytes_per_second,
+            bytes_now: budget.bytes_now,
+            wait_us: if wait == Duration::MAX {
+                TME_WAIT_UNKNOWN
+            } else {
+                us(wait).min(TME_WAIT_UNKNOWN - 1)
+            },
+        })
+    }
 }
 
 impl From<&ConnectionStatistics> for TmePeerStatistics {
@@ -299,6 +355,7 @@ impl From<&ChannelStatistics> for TmeChannelStatistics {
             retransmitted: of.retransmitted,
             expired: of.expired,
             superseded: of.superseded,
+            copied: of.copied,
         }
     }
 }

@@ -114,7 +114,8 @@ impl Misuser<'_> {
                 queue_bytes_max: u64::from(self.setting(&[1, 1_000, 1 << 20, 16 << 20])),
                 queue_messages_max: self.setting(&[1, 10, 100_000]),
                 queue_age_max_ms: self.setting(&[1, 100, u32::MAX]),
-                reserved: [0; 4],
+                redundancy: self.setting(&[1, 3, 255, 4]),
+                reserved: [0; 7],
             }
         };
         if self.chance.one_in(6) {
@@ -149,6 +150,7 @@ impl Misuser<'_> {
                 connection_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_messages: self.setting(&[1, 262_144]),
+                congestion: self.setting(&[1, 2, 3]),
                 ..zeroed
             }
         };
@@ -200,7 +202,7 @@ impl Misuser<'_> {
                 connection_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_bytes: self.setting(&[1 << 20, 1 << 24]),
                 channel_credit_messages: self.setting(&[1, 262_144]),
-                reserved: self.setting(&[0]),
+                congestion: self.setting(&[1, 2, 3]),
                 ..zeroed
             }
         };
@@ -371,7 +373,8 @@ pub fn witness_channels() -> Vec<TmeChannelConfig> {
         queue_bytes_max: 0,
         queue_messages_max: 0,
         queue_age_max_ms: 0,
-        reserved: [0; 4],
+        redundancy: 0,
+        reserved: [0; 7],
     };
     let ids = [(0, 4), (1, 1), (2, 2), (3, 3), (4, 5), (TALK_CHANNEL, 4)];
     let mut channels: Vec<_> = ids.map(of).into();

@@ -248,9 +248,9 @@ impl Talk {
                     "" => {}
                     "/quit" => return Typing::Over,
                     "/help" => OUT.line(HELP),
-                    "/stats" => match client.statistics() {
-                        Some(statistics) => OUT.line(&describe(&statistics)),
-                        None => OUT.line("not connected"),
+                    "/stats" => match (client.statistics(), client.send_budget()) {
+                        (Some(statistics), Some(budget)) => OUT.line(&describe(&statistics, &budget)),
+                        _ => OUT.line("not connected"),
                     },
                     command if command.starts_with('/') => {
                         OUT.line(&format!("no command {command}; /help lists them"));

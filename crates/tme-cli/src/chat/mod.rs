@@ -3,7 +3,7 @@
 pub mod connect;
 pub mod serve;
 
-use tme::{Channel, ChannelId, ConnectionStatistics};
+use tme::{Channel, ChannelId, ConnectionStatistics, SendBudget};
 
 use crate::format;
 
@@ -34,9 +34,10 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
 }
 
 /// What `/stats` says about a connection, in one line.
-pub(crate) fn describe(statistics: &ConnectionStatistics) -> String {
+pub(crate) fn describe(statistics: &ConnectionStatistics, budget: &SendBudget) -> String {
     format!(
-        "rtt {} (min {}, jitter {}), lost {} out, {} in, {} out {} in, packets {} out {} in, resent {}, queued {} B",
+        "rtt {} (min {}, jitter {}), lost {} out, {} in, {} out {} in, packets {} out {} in, resent {}, queued {} B, \
+         room for {} B at {}",
         format::time(statistics.rtt_smoothed),
         format::time(statistics.rtt_minimum),
         format::time(statistics.jitter),
@@ -48,6 +49,8 @@ pub(crate) fn describe(statistics: &ConnectionStatistics) -> String {
         format::count(statistics.packets_received),
         format::count(statistics.retransmitted),
         format::count(statistics.queued_bytes as u64),
+        format::count(budget.bytes_now),
+        format::byte_rate(budget.bytes_per_second as f64),
     )
 }
 

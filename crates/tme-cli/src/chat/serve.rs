@@ -220,8 +220,10 @@ impl Room {
             format::count(all.link.bytes_out),
         ));
         for (peer, guest) in &self.guests {
-            if let Some(statistics) = server.peer_statistics(*peer) {
-                OUT.line(&format!("{:>4}  {}: {}", guest.number, guest.name, describe(&statistics)));
+            let figures = (server.peer_statistics(*peer), server.send_budget(*peer));
+            if let (Some(statistics), Some(budget)) = figures {
+                let text = describe(&statistics, &budget);
+                OUT.line(&format!("{:>4}  {}: {text}", guest.number, guest.name));
             }
         }
     }

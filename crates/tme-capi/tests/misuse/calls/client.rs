@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 
 use tme_capi::{
     TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_OK, TME_PARTIAL, TmeChannelStatistics, TmeClient,
-    TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo, TmePeerStatistics,
+    TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo, TmePeerStatistics, TmeSendBudget,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -32,6 +32,7 @@ pub const CALLS: &[Call] = &[
     (1, disconnect),
     (3, statistics),
     (3, channel_statistics),
+    (3, send_budget),
     (3, engine_statistics),
     (3, set_conditions),
     (3, condition_statistics),
@@ -249,6 +250,17 @@ fn channel_statistics(m: &mut Misuser<'_>) {
         result
     });
     m.must(figures.is_none_or(|figures| figures.channel == channel), format_args!("{figures:?}"));
+}
+
+fn send_budget(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let channel = m.channel();
+    let budget = m.struct_out::<TmeSendBudget>(|m, budget, size| {
+        let result = call!(m, tme_client_send_budget(handle(&given), channel, budget, size));
+        m.judge(&given, result);
+        result
+    });
+    m.must(budget.is_none_or(|budget| budget.channel == channel), format_args!("{budget:?}"));
 }
 
 fn engine_statistics(m: &mut Misuser<'_>) {

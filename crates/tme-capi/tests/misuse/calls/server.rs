@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tme_capi::{
     TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
     TME_PARTIAL, TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics, TmeEngineStatistics, TmePeer,
-    TmePeerInfo, TmePeerStatistics, TmeServer,
+    TmePeerInfo, TmePeerStatistics, TmeSendBudget, TmeServer,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -40,6 +40,7 @@ pub const CALLS: &[Call] = &[
     (3, peer_by_number),
     (3, peer_statistics),
     (3, channel_statistics),
+    (3, send_budget),
     (3, statistics),
     (3, set_conditions),
     (3, condition_statistics),
@@ -395,6 +396,17 @@ fn channel_statistics(m: &mut Misuser<'_>) {
         result
     });
     m.must(figures.is_none_or(|figures| figures.channel == channel), format_args!("{figures:?}"));
+}
+
+fn send_budget(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let ((peer, _), channel) = (m.peer(&given), m.channel());
+    let budget = m.struct_out::<TmeSendBudget>(|m, budget, size| {
+        let result = call!(m, tme_server_send_budget(handle(&given), peer, channel, budget, size));
+        m.judge(&given, result);
+        result
+    });
+    m.must(budget.is_none_or(|budget| budget.channel == channel), format_args!("{budget:?}"));
 }
 
 fn statistics(m: &mut Misuser<'_>) {

@@ -27,9 +27,6 @@ const GAIN_CRUISE: u64 = 990;
 const GAIN_RELIEF: u64 = 750;
 const GAIN_RTT_PROBE: u64 = 500;
 
-/// The estimate is the maximum of one to two such spans.
-const BANDWIDTH_ROUNDS: u64 = 6;
-const BANDWIDTH_TIME: Duration = Duration::from_millis(250);
 /// Start-up ends when the estimate has not grown by a quarter for three rounds, which last at least so long in all: on a
 /// local link rounds are shorter than the pauses of the scheduler.
 const PLATEAU_ROUNDS: u32 = 3;
@@ -179,7 +176,7 @@ impl DeliveryRate {
             phase_round: 0,
             cruise_rounds: CRUISE_ROUNDS,
             probed_bandwidth: 0,
-            bandwidth: MaxFilter::new(BANDWIDTH_ROUNDS, BANDWIDTH_TIME),
+            bandwidth: MaxFilter::new(),
             round: Round::default(),
             rtt: ShortestRtt { minimum: None, seen_at: now, since: Duration::MAX },
             full_bandwidth: 0,
@@ -187,11 +184,7 @@ impl DeliveryRate {
             full_rounds: 0,
             queue: QueueWatch::default(),
             losses: RandomLoss::default(),
-            bursts: AckBursts {
-                excess: MaxFilter::new(BANDWIDTH_ROUNDS, BANDWIDTH_TIME),
-                started_at: now,
-                bytes: 0,
-            },
+            bursts: AckBursts { excess: MaxFilter::new(), started_at: now, bytes: 0 },
             luck: now.as_micros() | 1,
             window_min: WINDOW_MIN.max(two_datagrams),
             window,

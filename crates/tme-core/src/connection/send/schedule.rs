@@ -618,7 +618,8 @@ mod tests {
         }
         for number in 0..100 {
             let now = Instant::from_micros(number * 20_000);
-            (packet.clear(), frames.clear());
+            packet.clear();
+            frames.clear();
             channels.fill(now, &mut PacketRoom::new(number, &mut packet, 1_170, &mut frames));
             let has_piece = frames.iter().any(|frame| matches!(frame, SentFrame::Cells { .. }));
             without_piece += u32::from(number >= 4 && !has_piece);
