@@ -37,6 +37,8 @@
 //! - [`Event`]s are polled and own what they carry.
 //! - Sending takes `&self` and works from any thread through [`ServerHandle`] and [`ClientHandle`]; it answers at once,
 //!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
+//! - [`SendOptions`] give a message a deadline, after which it is neither sent nor sent again, and ask for a receipt:
+//!   [`Event::Delivered`] or [`Event::Expired`], one of them, once.
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -59,7 +61,7 @@ pub use tme_core::channel::{
 };
 pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
-    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin, PacketDrop,
+    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Expiry, Origin, PacketDrop,
     PacketDrops, PeerId, SendBudget, SendError, SendOptions,
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};

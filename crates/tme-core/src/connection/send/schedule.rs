@@ -48,6 +48,8 @@ pub struct SendChannels {
     active: u32,
     /// Bit per position: `push` has answered `WouldBlock` since the last `Writable`.
     refused: u32,
+    /// Bit per position: it was for the key.
+    out_of_keys: u32,
     /// When the first message expires of which somebody wants to know, or earlier.
     next_deadline: Option<Instant>,
     /// What has become of messages since somebody asked last.
@@ -99,6 +101,7 @@ impl SendChannels {
             message_bytes_max: allowance.message_bytes_max,
             active: 0,
             refused: 0,
+            out_of_keys: 0,
             next_deadline: None,
             receipts: Vec::new(),
             copy_policy: CopyPolicy::default(),
@@ -153,6 +156,7 @@ impl SendChannels {
                 let limit = channel.settings.keys_max;
                 if !queue.has_room_for_key(key, limit) {
                     self.refused |= 1 << position;
+                    self.out_of_keys |= 1 << position;
                     return Err(SendError::TooManyKeys { channel: channel.id, limit });
                 }
                 queue.push(now, payload, key, wish, &mut channel.counters, &mut self.receipts);
@@ -482,16 +486,18 @@ impl SendChannels {
         }
     }
 
-    /// A channel whose queue has refused a message and is now at most half full, its keys too; each is reported once.
+    /// A channel that has refused a message and whose queue is now at most half full (and at most half its keys under way, if
+    /// it was for the key); each is reported once.
     pub fn poll_writable(&mut self) -> Option<ChannelId> {
         for position in bits(self.refused) {
             let Some(channel) = self.channels.get_mut(position) else { continue };
             let (bytes, messages) = channel.queued();
             if bytes <= channel.settings.queue_bytes_max / 2
                 && messages <= channel.settings.queue_messages_max / 2
-                && channel.has_half_its_keys()
+                && (self.out_of_keys & 1 << position == 0 || channel.has_half_its_keys())
             {
                 self.refused &= !(1 << position);
+                self.out_of_keys &= !(1 << position);
                 return Some(channel.id);
             }
         }
