@@ -23,6 +23,12 @@ pub const TME_EVENT_INTERRUPTED: u32 = 4;
 pub const TME_EVENT_RESUMED: u32 = 5;
 /// The connection is over, or was never made. The peer's id names nobody from now on.
 pub const TME_EVENT_DISCONNECTED: u32 = 6;
+/// The other side's library has received a message that was sent with a receipt: the game there has it or will, unless it
+/// closes or stops polling; sequenced and unreliable messages may still be dropped there.
+pub const TME_EVENT_DELIVERED: u32 = 7;
+/// A message that was sent with a receipt was given up; `reason` says why. It may have arrived all the same, unless
+/// TME_EVENT_FLAG_NEVER_SENT is set.
+pub const TME_EVENT_EXPIRED: u32 = 8;
 
 /// CONNECTED: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
@@ -32,6 +38,18 @@ pub const TME_EVENT_FLAG_FIRST_USE: u32 = 2;
 pub const TME_EVENT_FLAG_REMOTE: u32 = 4;
 /// DISCONNECTED: somebody who could see our datagrams said so; not proven to be the server.
 pub const TME_EVENT_FLAG_UNAUTHENTICATED: u32 = 8;
+
+/// EXPIRED: nothing of the message was ever sent, so it certainly does not arrive.
+pub const TME_EVENT_FLAG_NEVER_SENT: u32 = 16;
+
+/// EXPIRED: its deadline, or the age that its channel allows in the queue, passed before it was acknowledged.
+pub const TME_EXPIRED_DEADLINE: u32 = 1;
+/// EXPIRED: a newer value of its key, or a newer message of a sequenced channel, took its place.
+pub const TME_EXPIRED_SUPERSEDED: u32 = 2;
+/// EXPIRED: it was sent unreliably, and a packet that carried it counts as lost.
+pub const TME_EXPIRED_LOST: u32 = 3;
+/// EXPIRED: the connection ended first; DISCONNECTED follows.
+pub const TME_EXPIRED_DISCONNECTED: u32 = 4;
 
 /// One piece of news. Which fields mean something depends on `type`; the others are 0.
 ///
@@ -46,11 +64,12 @@ pub struct TmeEvent {
     pub flags: u32,
     /// Whom it is about; 0 if nobody.
     pub peer: TmePeer,
-    /// TME_REASON_… (DISCONNECTED).
+    /// TME_REASON_… (DISCONNECTED), TME_EXPIRED_… (EXPIRED).
     pub reason: u32,
-    /// The channel's id (MESSAGE, WRITABLE).
+    /// The channel's id (MESSAGE, WRITABLE, DELIVERED, EXPIRED).
     pub channel: u32,
     /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code.
+    /// DELIVERED and EXPIRED: the receipt of the send.
     pub token: u64,
     /// The message (MESSAGE), user data of the other side (CONNECTED), the game's own bytes or an explanation
     /// (DISCONNECTED). NULL if there are none.
@@ -91,6 +110,8 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_INTERRUPTED => c"interrupted",
         TME_EVENT_RESUMED => c"resumed",
         TME_EVENT_DISCONNECTED => c"disconnected",
+        TME_EVENT_DELIVERED => c"delivered",
+        TME_EVENT_EXPIRED => c"expired",
         _ => c"unknown",
     };
     name.as_ptr()
@@ -127,6 +148,20 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         Event::Writable { channel, .. } => {
             news.r#type = TME_EVENT_WRITABLE;
             news.channel = u32::from(channel.0);
+            None
+        }
+        Event::Delivered { channel, token, .. } => {
+            news.r#type = TME_EVENT_DELIVERED;
+            news.channel = u32::from(channel.0);
+            news.token = token;
+            None
+        }
+        Event::Expired { channel, token, reason, never_sent, .. } => {
+            news.r#type = TME_EVENT_EXPIRED;
+            news.channel = u32::from(channel.0);
+            news.token = token;
+            news.reason = reason.kind();
+            news.flags |= if never_sent { TME_EVENT_FLAG_NEVER_SENT } else { 0 };
             None
         }
         Event::Interrupted { .. } => {

@@ -61,8 +61,8 @@ pub use tme_core::channel::{
 };
 pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
-    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Expiry, Origin, PacketDrop,
-    PacketDrops, PeerId, SendBudget, SendError, SendOptions,
+    ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Expiry, Origin,
+    PacketDrop, PacketDrops, PeerId, SendBudget, SendError, SendOptions,
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
 pub use tme_core::crypto::suite::Suite;

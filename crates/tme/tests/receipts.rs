@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use common::{World, client_of, end_of, messages, server};
 use tme::{
-    Channel, Client, Direction, Event, Expiry, LinkConditions, Payload, PeerId, SendError, SendOptions, Server,
-    ServerBuilder,
+    Channel, Client, Direction, Event, Expiry, LinkConditions, Payload, PeerId, SendError, SendOptions,
+    Server, ServerBuilder,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +54,10 @@ fn receipt(token: u64) -> SendOptions {
     SendOptions::none().receipt(token)
 }
 
-/// Who has answered for which token, and `None` for delivered.
-fn words(events: &[Event]) -> Vec<(PeerId, u64, Option<(Expiry, bool)>)> {
+/// Who has answered, for which token, and `None` for delivered.
+type Word = (PeerId, u64, Option<(Expiry, bool)>);
+
+fn words(events: &[Event]) -> Vec<Word> {
     let words = events.iter().filter_map(|event| match event {
         Event::Delivered { peer, token, .. } => Some((*peer, *token, None)),
         Event::Expired { peer, token, reason, never_sent, .. } => {

@@ -215,7 +215,8 @@ impl Endpoint {
     /// queued on their channel, so that events nobody takes are bounded.
     pub fn consume_receipts(&mut self, peer: PeerId, channel: ChannelId, count: u64) {
         let Some(index) = self.slots.index_of_peer(peer) else { return };
-        if let Some(PeerState::Connected(connection)) = self.slots.get_mut(index).map(|peer| &mut peer.state) {
+        if let Some(PeerState::Connected(connection)) = self.slots.get_mut(index).map(|peer| &mut peer.state)
+        {
             connection.consume_receipts(channel, count, &mut self.workspace);
             self.make_ready(index);
         }

@@ -104,7 +104,11 @@ impl WorldConfig {
             })
             .collect();
         let mut flows = flows(&mut dice, &channels, &clients, &server);
-        add_wishes(&mut Dice(SeededRandom::new(mix(mix(seed, preset as u64), 0xDEAD))), &mut flows, &channels);
+        add_wishes(
+            &mut Dice(SeededRandom::new(mix(mix(seed, preset as u64), 0xDEAD))),
+            &mut flows,
+            &channels,
+        );
         let mut script = script(&mut dice, client_count, faulty_time, idle_timeout);
         for client in 0..client_count {
             if dice.chance(0.2) {

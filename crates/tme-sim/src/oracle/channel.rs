@@ -167,7 +167,10 @@ impl ChannelOracle {
                     None => Ok(()),
                     Some(index) => incomplete(
                         format!("all {sent} messages of a {} channel", mode_name(self.mode)),
-                        format!("{delivered} delivered, message {} is the first missing", self.first + index as u64),
+                        format!(
+                            "{delivered} delivered, message {} is the first missing",
+                            self.first + index as u64
+                        ),
                     ),
                 }
             }

@@ -59,7 +59,8 @@ impl ReceiptOracle {
             _ => !self.is_ending,
         };
         if !is_true {
-            let expected = format!("what is so of message {sequence}, {expires_at:?}, delivered {was_delivered}");
+            let expected =
+                format!("what is so of message {sequence}, {expires_at:?}, delivered {was_delivered}");
             return Err(breach(expected, format!("{event:?}")));
         }
         match event {
@@ -104,7 +105,11 @@ impl ReceiptOracle {
 
     /// Whether no receipt has told of an end that has not come.
     pub fn check_open(&self) -> Result<(), Breach> {
-        if self.is_ending { Err(breach("the end that a receipt told of", "an open connection")) } else { Ok(()) }
+        if self.is_ending {
+            Err(breach("the end that a receipt told of", "an open connection"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -16,9 +16,7 @@ use super::session::{channel_of, index_of, other};
 use super::{Phase, SERVER, START, Sabotage, World, name_of};
 use crate::config::{Consumption, Reading, Rhythm};
 use crate::content::NAMED_BYTES_MIN;
-use crate::oracle::{
-    Breach, EndFacts, EndState, Oracle, ReceiptOracle, SendFacts, judge_end, judge_send,
-};
+use crate::oracle::{Breach, EndFacts, EndState, Oracle, ReceiptOracle, SendFacts, judge_end, judge_send};
 
 /// What a message asks for beside being sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -361,7 +359,8 @@ impl World {
             let bytes = least + self.random.below((most - least + 1) as u64) as usize;
             let key = self.random.below(keys.into()) as u32;
             let (deadlines, has_receipts) = (plan.deadlines.clone(), plan.has_receipts);
-            let wishes = Wishes { deadline: deadlines.and_then(|range| self.draw_deadline(range)), has_receipts };
+            let wishes =
+                Wishes { deadline: deadlines.and_then(|range| self.draw_deadline(range)), has_receipts };
             self.send_one(index, from, channel, bytes, key, wishes)?;
         }
         Ok(())

@@ -178,7 +178,8 @@ impl Session {
 impl End {
     /// Whether what it was told has arrived has, where nothing may be dropped.
     fn check_claims(&self) -> Result<(), Breach> {
-        let of_reliable = self.channels.iter().zip(&self.receipts).filter(|(channel, _)| channel.mode().is_reliable());
+        let of_reliable =
+            self.channels.iter().zip(&self.receipts).filter(|(channel, _)| channel.mode().is_reliable());
         of_reliable.map(|(_, receipts)| receipts).try_for_each(ReceiptOracle::check_claims)
     }
 }

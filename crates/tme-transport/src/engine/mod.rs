@@ -40,8 +40,8 @@ use connector::Connector;
 use driver::{Driver, DriverParts};
 pub use echo::Echo;
 pub use message::MessageBytes;
-pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
 use outbox::{Asked, Change, Ending};
+pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
 pub use shared::EngineStatistics;
 use shared::{Shared, StopRequest, Taken};
 
@@ -513,7 +513,12 @@ impl Handle {
         message: impl Into<MessageBytes<'a>>,
         options: SendOptions,
     ) -> Result<Broadcast, SendError> {
-        let outcome = self.shared.outbox.lock().multicast(peers, channel.into(), message.into(), self.asked(options))?;
+        let outcome = self.shared.outbox.lock().multicast(
+            peers,
+            channel.into(),
+            message.into(),
+            self.asked(options),
+        )?;
         self.announce(options);
         Ok(outcome)
     }
@@ -529,7 +534,12 @@ impl Handle {
         message: impl Into<MessageBytes<'a>>,
         options: SendOptions,
     ) -> Result<Broadcast, SendError> {
-        let outcome = self.shared.outbox.lock().broadcast(except, channel.into(), message.into(), self.asked(options))?;
+        let outcome = self.shared.outbox.lock().broadcast(
+            except,
+            channel.into(),
+            message.into(),
+            self.asked(options),
+        )?;
         self.announce(options);
         Ok(outcome)
     }

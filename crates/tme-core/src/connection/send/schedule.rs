@@ -143,10 +143,8 @@ impl SendChannels {
             self.refused |= 1 << position;
             return Err(SendError::WouldBlock { channel: channel.id });
         }
-        let wish = Wish {
-            token: options.receipt,
-            expires_at: options.deadline.map(|deadline| now + deadline),
-        };
+        let wish =
+            Wish { token: options.receipt, expires_at: options.deadline.map(|deadline| now + deadline) };
         let next_deadline = match &mut channel.queue {
             Queue::Unreliable(queue) => {
                 queue.push(now, payload, wish, &mut channel.counters, &mut self.receipts);
@@ -539,9 +537,7 @@ impl SendChannel {
                 let messages = queue.queued_messages() + queue.awaited_messages();
                 (queue.queued_bytes(), messages + self.untaken_receipts)
             }
-            Queue::Reliable(queue) => {
-                (queue.queued_bytes(), queue.queued_messages() + self.untaken_receipts)
-            }
+            Queue::Reliable(queue) => (queue.queued_bytes(), queue.queued_messages() + self.untaken_receipts),
         }
     }
 

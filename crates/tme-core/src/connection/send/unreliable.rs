@@ -90,8 +90,7 @@ impl UnreliableQueue {
             self.next_deadline = Some(self.next_deadline.map_or(expires_at, |at| at.min(expires_at)));
         }
         let receipt = wish.token.map_or(Receiving::Unasked, Receiving::Asked);
-        let waiting =
-            Waiting { payload, queued_at: now, expires_at, sequence: None, cells_sent: 0, receipt };
+        let waiting = Waiting { payload, queued_at: now, expires_at, sequence: None, cells_sent: 0, receipt };
         self.waiting.push_back(waiting);
     }
 
@@ -180,12 +179,7 @@ impl UnreliableQueue {
     }
 
     /// Deadlines of their own may pass behind messages that have time left.
-    fn expire_everywhere(
-        &mut self,
-        now: Instant,
-        counters: &mut QueueCounters,
-        receipts: &mut Vec<Receipt>,
-    ) {
+    fn expire_everywhere(&mut self, now: Instant, counters: &mut QueueCounters, receipts: &mut Vec<Receipt>) {
         self.next_deadline = None;
         for _ in 0..self.waiting.len() {
             let Some(waiting) = self.pop_front() else { break };

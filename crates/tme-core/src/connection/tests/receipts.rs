@@ -109,7 +109,11 @@ fn an_acknowledgement_after_the_deadline_changes_nothing_any_more() {
             pair.send_with(CLIENT, channel, b"x", within(deadline).receipt(9));
             pair.run_for(Duration::from_secs(3));
             assert_eq!(pair.words(CLIENT), [(9, expected)], "{deadline} ms on channel {channel}");
-            assert_eq!(pair.ends[SERVER].received[usize::from(channel.0)].len(), 1, "it arrived all the same");
+            assert_eq!(
+                pair.ends[SERVER].received[usize::from(channel.0)].len(),
+                1,
+                "it arrived all the same"
+            );
             pair.check_settled();
         }
     }
