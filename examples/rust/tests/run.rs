@@ -80,7 +80,7 @@ fn wrong_words_are_answered_with_the_right_ones() {
 
 #[test]
 fn every_shot_has_a_receipt() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_receipts")).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_receipts")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert_eq!(text.lines().filter(|line| line.starts_with("shot ")).count(), 20, "{text}");

@@ -93,7 +93,7 @@ enum Slot {
 }
 
 /// So many keys are not worth forgetting.
-const KEYS_FEW: usize = 64;
+const KEYS_FEW: u32 = 64;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -124,7 +124,7 @@ pub struct ReliableReceiver {
     /// `base` nothing does.
     newest_of_key: BTreeMap<u32, u64>,
     /// With so many keys it is worth while to forget the others.
-    forget_keys_at: usize,
+    forget_keys_at: u32,
     credit: ReceiveCredit,
     message_bytes_max: u32,
 }
@@ -317,7 +317,7 @@ impl ReliableReceiver {
             }
             ChannelMode::ReliableLatest => {
                 self.newest_of_key.insert(key, sequence);
-                if self.newest_of_key.len() >= self.forget_keys_at {
+                if self.newest_of_key.len() >= self.forget_keys_at as usize {
                     self.forget_keys();
                 }
                 deliver(payload);
@@ -337,7 +337,7 @@ impl ReliableReceiver {
     fn forget_keys(&mut self) {
         let base = self.base;
         self.newest_of_key.retain(|_, &mut sequence| sequence >= base);
-        self.forget_keys_at = KEYS_FEW.max(2 * self.newest_of_key.len());
+        self.forget_keys_at = KEYS_FEW.max(2 * self.newest_of_key.len() as u32);
     }
 
     /// Counts a message as received and consumed without delivering it.

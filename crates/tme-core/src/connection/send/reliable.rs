@@ -92,7 +92,8 @@ pub struct ReliableQueue {
     /// for another one.
     newest_of_key: BTreeMap<u32, u64>,
     copies: Copies,
-    wishes: Wishes,
+    /// Made with the first wish: most channels never hear one.
+    wishes: Option<Box<Wishes>>,
 }
 
 impl ReliableQueue {
@@ -116,7 +117,7 @@ impl ReliableQueue {
             credit,
             newest_of_key: BTreeMap::new(),
             copies: Copies::default(),
-            wishes: Wishes::default(),
+            wishes: None,
         }
     }
 
@@ -163,7 +164,10 @@ impl ReliableQueue {
         self.again.shrink_to_fit();
         self.skips.shrink_to_fit();
         self.copies.release_spare();
-        self.wishes.release_spare();
+        match &mut self.wishes {
+            Some(wishes) if wishes.first().is_some() => wishes.release_spare(),
+            wishes => *wishes = None,
+        }
     }
 
     /// Whether a message with this key may be queued while at most `keys_max` keys have values that are not settled.
@@ -202,7 +206,7 @@ impl ReliableQueue {
     /// When to look for messages whose deadline has passed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.wishes.next_deadline()
+        self.wishes.as_ref()?.next_deadline()
     }
 
     /// Queues a message. In ReliableLatest it supersedes the previous value of its key.
@@ -252,7 +256,7 @@ impl ReliableQueue {
         }
         if let Some(slot) = self.slot_mut(sequence) {
             slot.has_wish = true;
-            self.wishes.insert(sequence, wish);
+            self.wishes.get_or_insert_default().insert(sequence, wish);
         }
     }
 
@@ -263,7 +267,7 @@ impl ReliableQueue {
         if !std::mem::take(&mut slot.has_wish) {
             return None;
         }
-        let token = self.wishes.take(sequence)?.token?;
+        let token = self.wishes.as_mut()?.take(sequence)?.token?;
         Some(Receipt { position: self.position, token, fate })
     }
 
@@ -275,7 +279,7 @@ impl ReliableQueue {
         receipts: &mut Vec<Receipt>,
     ) -> bool {
         let mut has_any = false;
-        while let Some(sequence) = self.wishes.poll_expired(now) {
+        while let Some(sequence) = self.wishes.as_mut().and_then(|wishes| wishes.poll_expired(now)) {
             counters.expired += 1;
             has_any = true;
             let never_sent = self.give_up(sequence);
@@ -325,9 +329,9 @@ impl ReliableQueue {
 
     /// Gives up on everything that somebody waits for: the connection is over.
     pub fn abandon(&mut self, receipts: &mut Vec<Receipt>) {
-        while let Some(sequence) = self.wishes.first() {
+        while let Some(sequence) = self.wishes.as_ref().and_then(|wishes| wishes.first()) {
             let is_waiting = self.slot(sequence).is_some_and(|slot| slot.state == State::Waiting);
-            let Some(wish) = self.wishes.take(sequence) else { break };
+            let Some(wish) = self.wishes.as_mut().and_then(|wishes| wishes.take(sequence)) else { break };
             let fate = expired(Expiry::Disconnected, is_waiting);
             let position = self.position;
             receipts.extend(wish.token.map(|token| Receipt { position, token, fate }));

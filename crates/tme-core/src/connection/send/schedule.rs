@@ -33,7 +33,7 @@ struct SendChannel {
     settings: ChannelSettings,
     counters: QueueCounters,
     /// Receipts that were handed out and that the application has not taken.
-    untaken_receipts: usize,
+    untaken_receipts: u32,
     /// Bytes sent divided by weight: the channel that is furthest behind goes next.
     virtual_time: u64,
 }
@@ -195,7 +195,7 @@ impl SendChannels {
     /// The application has taken so many receipts.
     pub fn consume_receipts(&mut self, position: usize, count: u64) {
         if let Some(channel) = self.channels.get_mut(position) {
-            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
             channel.untaken_receipts = channel.untaken_receipts.saturating_sub(count);
         }
     }
@@ -535,9 +535,11 @@ impl SendChannel {
         match &self.queue {
             Queue::Unreliable(queue) => {
                 let messages = queue.queued_messages() + queue.awaited_messages();
-                (queue.queued_bytes(), messages + self.untaken_receipts)
+                (queue.queued_bytes(), messages + self.untaken_receipts as usize)
             }
-            Queue::Reliable(queue) => (queue.queued_bytes(), queue.queued_messages() + self.untaken_receipts),
+            Queue::Reliable(queue) => {
+                (queue.queued_bytes(), queue.queued_messages() + self.untaken_receipts as usize)
+            }
         }
     }
 
