@@ -323,6 +323,18 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_DISCONNECTED 6u
 
 /**
+ * The other side's library has received a message that was sent with a receipt: the game there has it or will, unless it
+ * closes or stops polling; sequenced and unreliable messages may still be dropped there.
+ */
+#define TME_EVENT_DELIVERED 7u
+
+/**
+ * A message that was sent with a receipt was given up; `reason` says why. It may have arrived all the same, unless
+ * TME_EVENT_FLAG_NEVER_SENT is set.
+ */
+#define TME_EVENT_EXPIRED 8u
+
+/**
  * Somebody asks to be let in (with TME_CONFIG_ASK or TME_NEWCOMERS_ASK); answer by tme_server_accept or tme_server_refuse.
  * CONNECTED or DISCONNECTED follows in any case.
  */
@@ -351,6 +363,17 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
  */
 #define TME_EVENT_FLAG_STEPPED 32u
 
+/** EXPIRED: nothing of the message was ever sent, so it certainly does not arrive. */
+#define TME_EVENT_FLAG_NEVER_SENT 64u
+/** EXPIRED: its deadline, or the age that its channel allows in the queue, passed before it was acknowledged. */
+#define TME_EXPIRED_DEADLINE 1u
+/** EXPIRED: a newer value of its key, or a newer message of a sequenced channel, took its place. */
+#define TME_EXPIRED_SUPERSEDED 2u
+/** EXPIRED: it was sent unreliably, and a packet that carried it counts as lost. */
+#define TME_EXPIRED_LOST 3u
+/** EXPIRED: the connection ended first; DISCONNECTED follows. */
+#define TME_EXPIRED_DISCONNECTED 4u
+
 /** A peer's id. 0 is nobody; ids are below 2^53 and never used twice. */
 typedef uint64_t TmePeer;
 
@@ -367,15 +390,16 @@ typedef struct TmeEvent {
     uint32_t flags;
     /** Whom it is about; 0 if nobody. */
     TmePeer peer;
-    /** TME_REASON_... (DISCONNECTED; SERVER_INFO, where it is 0 if the server has answered). */
+    /** TME_REASON_... (DISCONNECTED; SERVER_INFO, where it is 0 if the server has answered), TME_EXPIRED_... (EXPIRED). */
     uint32_t reason;
-    /** The channel's id (MESSAGE, WRITABLE). */
+    /** The channel's id (MESSAGE, WRITABLE, DELIVERED, EXPIRED). */
     uint32_t channel;
     /**
      * MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
      * TME_REASON_TOKEN a TME_TOKEN_PROBLEM_... ADMISSION: the peer that is connected with the same identity, or 0.
      * SERVER_INFO: the query.
      * CLOCK: by how many microseconds it was set, as an int64_t.
+     * DELIVERED and EXPIRED: the receipt of the send.
      */
     uint64_t token;
     /**
@@ -661,7 +685,10 @@ typedef struct TmeChannelConfig {
     uint32_t priority;
     /** Share among channels of equal priority, 1-1,000. Default 1. */
     uint32_t weight;
-    /** Different keys a reliable-latest channel may use in the life of a connection, 1-65,536. Default 1,024. */
+    /**
+     * Different keys of a reliable-latest channel that may have values under way, 1-65,536; a key whose newest value was
+     * acknowledged is given back by itself. Default 1,024.
+     */
     uint32_t keys_max;
     /** Largest message this side will send here, in bytes. Default: what mode and peer allow. */
     uint64_t message_bytes_max;
@@ -874,7 +901,11 @@ TME_C_API TmeResult tme_conditions_preset(
 #define TME_NEWCOMERS_ASK 3u
 /** Both stay. */
 #define TME_NEWCOMERS_ALLOW 4u
-/** Everything queued leaves at once. */
+
+/**
+ * Everything queued leaves at once, instead of after the gathering time. An inline handle gathers nothing: there it leaves
+ * with the next update or flush.
+ */
 #define TME_SEND_FLUSH 1u
 
 /** What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default. */
@@ -956,6 +987,16 @@ typedef struct TmeSendOptions {
     uint32_t reserved;
     /** Broadcasts leave this peer out. 0: nobody. */
     TmePeer except;
+    /**
+     * Time from the call, in microseconds, after which the message is neither sent nor sent again, on reliable channels
+     * too. 0: none.
+     */
+    uint64_t deadline_us;
+    /**
+     * A number of the caller's: TME_EVENT_DELIVERED or TME_EVENT_EXPIRED, one of them and once, tells what became of the
+     * message, for every peer that took it. It counts in its channel's queue until that event was polled. 0: nothing is told.
+     */
+    uint64_t receipt;
 } TmeSendOptions;
 
 /**
@@ -1333,7 +1374,7 @@ typedef struct TmeBroadcast {
     uint32_t would_block;
     /** Peers that are being disconnected, and ids that name nobody. */
     uint32_t gone;
-    /** Peers that will not take it later either: larger than they allow, or one key too many. */
+    /** Peers that will not take it later either: larger than they allow. */
     uint32_t refused;
     /** 0. */
     uint64_t reserved[2];

@@ -48,6 +48,9 @@ struct Seen {
     tme::Reason reason = tme::Reason::none;
     tme::Origin origin = tme::Origin::local;
     tme::TokenProblem token_problem = tme::TokenProblem::none;
+    std::uint64_t receipt = 0;
+    tme::Expiry expiry = {};
+    bool never_sent = false;
 };
 
 inline Seen seen(const tme::Event& event) {
@@ -72,6 +75,18 @@ inline Seen seen(const tme::Event& event) {
                    [&](const tme::Writable& e) {
                        out.peer = e.peer;
                        out.channel = e.channel;
+                   },
+                   [&](const tme::Delivered& e) {
+                       out.peer = e.peer;
+                       out.channel = e.channel;
+                       out.receipt = e.receipt;
+                   },
+                   [&](const tme::Expired& e) {
+                       out.peer = e.peer;
+                       out.channel = e.channel;
+                       out.receipt = e.receipt;
+                       out.expiry = e.reason;
+                       out.never_sent = e.never_sent;
                    },
                    [&](const tme::Disconnected& e) {
                        out.peer = e.peer;

@@ -46,6 +46,19 @@ void each_kind_has_its_type() {
 
     read_event(raw(TME_EVENT_WRITABLE), event);
     CHECK(std::get<tme::Writable>(event).peer == peer && std::get<tme::Writable>(event).channel == 2);
+    read_event(raw(TME_EVENT_DELIVERED), event);
+    const auto& delivered = std::get<tme::Delivered>(event);
+    CHECK(delivered.peer == peer && delivered.channel == 2 && delivered.receipt == 33);
+    CHECK(to_string(event) == std::string("delivered"));
+    TmeEvent given_up = raw(TME_EVENT_EXPIRED);
+    given_up.reason = TME_EXPIRED_LOST;
+    read_event(given_up, event);
+    const auto& expired = std::get<tme::Expired>(event);
+    CHECK(expired.peer == peer && expired.channel == 2 && expired.receipt == 33 && !expired.never_sent);
+    CHECK(expired.reason == tme::Expiry::lost);
+    given_up.flags = TME_EVENT_FLAG_NEVER_SENT;
+    read_event(given_up, event);
+    CHECK(std::get<tme::Expired>(event).never_sent);
     read_event(raw(TME_EVENT_INTERRUPTED), event);
     CHECK(std::get<tme::Interrupted>(event).peer == peer);
     read_event(raw(TME_EVENT_RESUMED), event);
@@ -85,7 +98,7 @@ void each_kind_has_its_type() {
 
 void news_of_a_newer_library_is_unknown() {
     tme::Event event;
-    for (const std::uint32_t type : {0u, 7u, 99u, 4'000'000'000u}) {
+    for (const std::uint32_t type : {0u, 90u, 99u, 4'000'000'000u}) {
         read_event(raw(type), event);
         int skipped = 0;
         std::visit(tme::overloaded{

@@ -977,6 +977,50 @@ struct Writable {
     ChannelId channel;
 };
 
+/// Why a message with a receipt was given up.
+enum class Expiry : std::uint32_t {
+    /// Its deadline, or the age that its channel allows in the queue, passed before it was acknowledged.
+    deadline = TME_EXPIRED_DEADLINE,
+    /// A newer value of its key, or a newer message of a sequenced channel, took its place.
+    superseded = TME_EXPIRED_SUPERSEDED,
+    /// It was sent unreliably, and a packet that carried it counts as lost.
+    lost = TME_EXPIRED_LOST,
+    /// The connection ended first; `Disconnected` follows.
+    disconnected = TME_EXPIRED_DISCONNECTED,
+};
+
+/// The other side's library has received a message that was sent with a receipt: the game there has it or will, unless it
+/// closes or stops polling; sequenced and unreliable messages may still be dropped there.
+struct Delivered {
+    explicit Delivered(const TmeEvent& raw) noexcept
+        : peer(static_cast<PeerId>(raw.peer)), channel(raw.channel), receipt(raw.token) {}
+
+    /// Who.
+    PeerId peer;
+    /// On which channel.
+    ChannelId channel;
+    /// The number that the send was given.
+    std::uint64_t receipt;
+};
+
+/// A message that was sent with a receipt was given up. It may have arrived all the same, unless `never_sent`.
+struct Expired {
+    explicit Expired(const TmeEvent& raw) noexcept
+        : peer(static_cast<PeerId>(raw.peer)), channel(raw.channel), receipt(raw.token),
+          reason(static_cast<Expiry>(raw.reason)), never_sent((raw.flags & TME_EVENT_FLAG_NEVER_SENT) != 0) {}
+
+    /// To whom it was sent.
+    PeerId peer;
+    /// On which channel.
+    ChannelId channel;
+    /// The number that the send was given.
+    std::uint64_t receipt;
+    /// Why.
+    Expiry reason;
+    /// Nothing of it was ever sent: it certainly does not arrive.
+    bool never_sent;
+};
+
 /// The peer has been silent for 3 s although an answer is due; `Resumed` or `Disconnected` follows.
 struct Interrupted {
     explicit Interrupted(const TmeEvent& raw) noexcept : peer(static_cast<PeerId>(raw.peer)) {}
@@ -1050,8 +1094,8 @@ struct Unknown : detail::Borrowed {
 /// One piece of news: `std::visit(tme::overloaded{...}, event)`, or `std::get_if<tme::Message>(&event)`.
 ///
 /// End a visitor with `[](const auto&) {}`: newer versions of this header have more kinds.
-using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Admission,
-                           AddressChanged, Clock>;
+using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Delivered, Expired,
+                           Admission, AddressChanged, Clock>;
 
 /// Reads an event that `tme.h` gave into `event`. What `server.events()` does for each.
 inline void read_event(const TmeEvent& raw, Event& event) noexcept {
@@ -1059,6 +1103,8 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
     case TME_EVENT_CONNECTED: event.emplace<Connected>(raw); break;
     case TME_EVENT_MESSAGE: event.emplace<Message>(raw); break;
     case TME_EVENT_WRITABLE: event.emplace<Writable>(raw); break;
+    case TME_EVENT_DELIVERED: event.emplace<Delivered>(raw); break;
+    case TME_EVENT_EXPIRED: event.emplace<Expired>(raw); break;
     case TME_EVENT_INTERRUPTED: event.emplace<Interrupted>(raw); break;
     case TME_EVENT_RESUMED: event.emplace<Resumed>(raw); break;
     case TME_EVENT_DISCONNECTED: event.emplace<Disconnected>(raw); break;
@@ -1077,6 +1123,8 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
             [](const Connected&) { return TME_EVENT_CONNECTED; },
             [](const Message&) { return TME_EVENT_MESSAGE; },
             [](const Writable&) { return TME_EVENT_WRITABLE; },
+            [](const Delivered&) { return TME_EVENT_DELIVERED; },
+            [](const Expired&) { return TME_EVENT_EXPIRED; },
             [](const Interrupted&) { return TME_EVENT_INTERRUPTED; },
             [](const Resumed&) { return TME_EVENT_RESUMED; },
             [](const Disconnected&) { return TME_EVENT_DISCONNECTED; },
@@ -1279,7 +1327,8 @@ struct Channel {
     std::uint32_t priority = 0;
     /// Share among channels of equal priority, 1-1,000.
     std::uint32_t weight = 1;
-    /// Different keys a reliable-latest channel may use in the life of a connection, 1-65,536.
+    /// Different keys of a reliable-latest channel that may have values under way, 1-65,536; a key whose newest value was
+    /// acknowledged is given back by itself.
     std::uint32_t keys_max = 1'024;
     /// Largest message this side will send here. 0: what mode and peer allow.
     std::uint64_t message_bytes_max = 0;
@@ -1505,14 +1554,30 @@ struct TokenConfig {
 
 /// What one send is told.
 struct SendOptions {
-    /// Everything queued leaves at once.
+    /// Everything queued leaves at once, instead of after the gathering time. An inline engine gathers nothing: there it
+    /// leaves with the next update or flush.
     bool flush = false;
     /// Key of a reliable-latest channel. 0 on other channels.
     std::uint32_t key = 0;
+    /// Time from the call after which the message is neither sent nor sent again, on reliable channels too. Zero: none.
+    std::chrono::microseconds deadline{0};
+    /// `Delivered` or `Expired` with this number, one of them and once, tells what became of the message, for every peer that
+    /// took it. It counts in its channel's queue until that event was taken. 0: nothing is told.
+    std::uint64_t receipt = 0;
+
+    /// The same with another deadline. A negative one has passed: the message expires at once.
+    [[nodiscard]] constexpr SendOptions within(std::chrono::microseconds time) const noexcept {
+        return SendOptions{flush, key, time.count() > 0 ? time : std::chrono::microseconds{1}, receipt};
+    }
+
+    /// The same with another receipt.
+    [[nodiscard]] constexpr SendOptions with_receipt(std::uint64_t number) const noexcept {
+        return SendOptions{flush, key, deadline, number};
+    }
 };
 
 /// The option that lets everything queued leave at once.
-inline constexpr SendOptions flush_now{true, 0};
+inline constexpr SendOptions flush_now{true};
 
 /// The option that names a key of a reliable-latest channel.
 [[nodiscard]] constexpr SendOptions with_key(std::uint32_t key) noexcept { return SendOptions{false, key}; }
@@ -1521,11 +1586,11 @@ inline constexpr SendOptions flush_now{true, 0};
 struct Broadcast {
     /// For them it was queued.
     std::uint32_t sent = 0;
-    /// Their queue is full; `Writable` follows for each.
+    /// Their queue is full, or has too many keys under way; `Writable` follows for each.
     std::uint32_t would_block = 0;
     /// They are being disconnected, or their ids name nobody.
     std::uint32_t gone = 0;
-    /// They will not take it later either: larger than they allow, or one key too many.
+    /// They will not take it later either: larger than they allow.
     std::uint32_t refused = 0;
 
     /// Whether everybody took it, also if there is nobody.
@@ -1997,11 +2062,19 @@ template <class With>
     return options.flush ? TME_SEND_FLUSH : 0u;
 }
 
+/// Whether flags say it all.
+[[nodiscard]] constexpr bool is_plain(const SendOptions& options) noexcept {
+    return options.key == 0 && options.receipt == 0 && options.deadline.count() == 0;
+}
+
 [[nodiscard]] inline TmeSendOptions c_options(const SendOptions& options, PeerId except = PeerId::none) {
     TmeSendOptions out = {};
     tme_send_options_init(&out, sizeof out);
     out.flags = send_flags(options);
     out.key = options.key;
+    // What is negative is over: not the same as none.
+    out.deadline_us = options.deadline.count() < 0 ? 1 : static_cast<std::uint64_t>(options.deadline.count());
+    out.receipt = options.receipt;
     out.except = static_cast<TmePeer>(except);
     return out;
 }
@@ -2080,7 +2153,7 @@ public:
     /// queued nothing.
     Result<void> send(PeerId peer, ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
         const auto id = static_cast<TmePeer>(peer);
-        if (options.key == 0) {
+        if (detail::is_plain(options)) {
             return detail::done(tme_server_send(engine_.get(), id, channel, bytes.data(), bytes.size(),
                                                 detail::send_flags(options)));
         }
@@ -2104,7 +2177,7 @@ public:
     /// Errors, where nobody could: `unknown_channel`; `too_large`; `would_block`; `key_not_allowed`.
     Result<Broadcast> broadcast(ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
         TmeBroadcast outcome = {};
-        if (options.key == 0) {
+        if (detail::is_plain(options)) {
             return detail::outcome(tme_server_broadcast(engine_.get(), channel, bytes.data(), bytes.size(),
                                                         detail::send_flags(options), &outcome),
                                    outcome);
@@ -2122,7 +2195,7 @@ public:
     /// Queues a message for every peer but one, who may be connected or not.
     Result<Broadcast> broadcast_except(PeerId except, ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
         TmeBroadcast outcome = {};
-        if (options.key == 0) {
+        if (detail::is_plain(options)) {
             return detail::outcome(tme_server_broadcast_except(engine_.get(), static_cast<TmePeer>(except), channel,
                                                                bytes.data(), bytes.size(),
                                                                detail::send_flags(options), &outcome),
@@ -2411,7 +2484,7 @@ public:
     /// Errors: `would_block`, after which `Writable` follows; `not_connected`; `unknown_channel`; `too_large`;
     /// `too_many_keys`; `key_not_allowed`. A refused send has queued nothing.
     Result<void> send(ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
-        if (options.key == 0) {
+        if (detail::is_plain(options)) {
             return detail::done(tme_client_send(engine_.get(), channel, bytes.data(), bytes.size(),
                                                 detail::send_flags(options)));
         }

@@ -50,7 +50,8 @@ pub struct TmeChannelConfig {
     pub priority: u32,
     /// Share among channels of equal priority, 1–1,000. Default 1.
     pub weight: u32,
-    /// Different keys a reliable-latest channel may use in the life of a connection, 1–65,536. Default 1,024.
+    /// Different keys of a reliable-latest channel that may have values under way, 1–65,536; a key whose newest value was
+    /// acknowledged is given back by itself. Default 1,024.
     pub keys_max: u32,
     /// Largest message this side will send here, in bytes. Default: what mode and peer allow.
     pub message_bytes_max: u64,

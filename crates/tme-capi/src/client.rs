@@ -257,9 +257,6 @@ fn send<'m>(
     settings: &SendSettings,
 ) -> Outcome {
     guest.handle.send_with(channel_id(channel)?, message, settings.options)?;
-    if settings.is_flushed {
-        guest.handle.flush();
-    }
     Ok(TME_OK)
 }
 

@@ -24,6 +24,12 @@ pub const TME_EVENT_INTERRUPTED: u32 = 4;
 pub const TME_EVENT_RESUMED: u32 = 5;
 /// The connection is over, or was never made. The peer's id names nobody from now on.
 pub const TME_EVENT_DISCONNECTED: u32 = 6;
+/// The other side's library has received a message that was sent with a receipt: the game there has it or will, unless it
+/// closes or stops polling; sequenced and unreliable messages may still be dropped there.
+pub const TME_EVENT_DELIVERED: u32 = 7;
+/// A message that was sent with a receipt was given up; `reason` says why. It may have arrived all the same, unless
+/// TME_EVENT_FLAG_NEVER_SENT is set.
+pub const TME_EVENT_EXPIRED: u32 = 8;
 /// Somebody asks to be let in (with TME_CONFIG_ASK or TME_NEWCOMERS_ASK); answer by tme_server_accept or tme_server_refuse.
 /// CONNECTED or DISCONNECTED follows in any case.
 pub const TME_EVENT_ADMISSION: u32 = 9;
@@ -50,6 +56,18 @@ pub const TME_EVENT_FLAG_HAS_TOKEN: u32 = 16;
 /// int64_t. Without this flag it is known for the first time.
 pub const TME_EVENT_FLAG_STEPPED: u32 = 32;
 
+/// EXPIRED: nothing of the message was ever sent, so it certainly does not arrive.
+pub const TME_EVENT_FLAG_NEVER_SENT: u32 = 64;
+
+/// EXPIRED: its deadline, or the age that its channel allows in the queue, passed before it was acknowledged.
+pub const TME_EXPIRED_DEADLINE: u32 = 1;
+/// EXPIRED: a newer value of its key, or a newer message of a sequenced channel, took its place.
+pub const TME_EXPIRED_SUPERSEDED: u32 = 2;
+/// EXPIRED: it was sent unreliably, and a packet that carried it counts as lost.
+pub const TME_EXPIRED_LOST: u32 = 3;
+/// EXPIRED: the connection ended first; DISCONNECTED follows.
+pub const TME_EXPIRED_DISCONNECTED: u32 = 4;
+
 /// One piece of news. Which fields mean something depends on `type`; the others are 0.
 ///
 /// `data` lives until the next poll of the same handle, or its end; tme_message_retain keeps it beyond.
@@ -63,14 +81,15 @@ pub struct TmeEvent {
     pub flags: u32,
     /// Whom it is about; 0 if nobody.
     pub peer: TmePeer,
-    /// TME_REASON_… (DISCONNECTED; SERVER_INFO, where it is 0 if the server has answered).
+    /// TME_REASON_… (DISCONNECTED; SERVER_INFO, where it is 0 if the server has answered), TME_EXPIRED_… (EXPIRED).
     pub reason: u32,
-    /// The channel's id (MESSAGE, WRITABLE).
+    /// The channel's id (MESSAGE, WRITABLE, DELIVERED, EXPIRED).
     pub channel: u32,
     /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
     /// TME_REASON_TOKEN a TME_TOKEN_PROBLEM_…. ADMISSION: the peer that is connected with the same identity, or 0.
     /// SERVER_INFO: the query.
     /// CLOCK: by how many microseconds it was set, as an int64_t.
+    /// DELIVERED and EXPIRED: the receipt of the send.
     pub token: u64,
     /// The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
     /// (DISCONNECTED, SERVER_INFO). NULL if there are none.
@@ -115,6 +134,8 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_SERVER_INFO => c"server info",
         TME_EVENT_CLOCK => c"clock",
         TME_EVENT_ADDRESS_CHANGED => c"address changed",
+        TME_EVENT_DELIVERED => c"delivered",
+        TME_EVENT_EXPIRED => c"expired",
         _ => c"unknown",
     };
     name.as_ptr()
@@ -159,6 +180,20 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         Event::Writable { channel, .. } => {
             news.r#type = TME_EVENT_WRITABLE;
             news.channel = u32::from(channel.0);
+            None
+        }
+        Event::Delivered { channel, token, .. } => {
+            news.r#type = TME_EVENT_DELIVERED;
+            news.channel = u32::from(channel.0);
+            news.token = token;
+            None
+        }
+        Event::Expired { channel, token, reason, never_sent, .. } => {
+            news.r#type = TME_EVENT_EXPIRED;
+            news.channel = u32::from(channel.0);
+            news.token = token;
+            news.reason = reason.kind();
+            news.flags |= if never_sent { TME_EVENT_FLAG_NEVER_SENT } else { 0 };
             None
         }
         Event::Interrupted { .. } => {

@@ -154,7 +154,7 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_UNKNOWN_CHANNEL => c"the channel table has no such channel",
         TME_ERROR_TOO_LARGE => c"the message is too large for the channel",
         TME_ERROR_WOULD_BLOCK => c"the send queue is full; try again after TME_EVENT_WRITABLE",
-        TME_ERROR_TOO_MANY_KEYS => c"the channel has used up its keys",
+        TME_ERROR_TOO_MANY_KEYS => c"too many keys of the channel wait for an answer",
         TME_ERROR_KEY_NOT_ALLOWED => c"the channel takes no message keys",
         TME_ERROR_NOT_CONNECTED => c"the peer is not connected",
         TME_ERROR_NULL => c"a pointer is NULL that must not be",

@@ -70,12 +70,6 @@ pub(crate) fn rate_cap(bytes_per_second: u64) -> Option<u64> {
 }
 
 impl Host {
-    fn flush_if(&self, is_flushed: bool) {
-        if is_flushed {
-            self.handle.flush();
-        }
-    }
-
     /// A peer that is leaving is not connected; one that nobody knows is unknown.
     #[cold]
     fn send_failure(&self, peer: PeerId, error: SendError) -> Failure {
@@ -289,7 +283,6 @@ fn send<'m>(
     host.handle
         .send_with(peer, channel_id(channel)?, message, settings.options)
         .map_err(|error| host.send_failure(peer, error))?;
-    host.flush_if(settings.is_flushed);
     Ok(TME_OK)
 }
 
@@ -394,10 +387,7 @@ unsafe fn broadcast<'m>(
     out: *mut TmeBroadcast,
 ) -> Outcome {
     let channel = channel_id(channel)?;
-    let result =
-        outcome(host.handle.broadcast_with(settings.except, channel, message, settings.options), out)?;
-    host.flush_if(settings.is_flushed);
-    Ok(result)
+    outcome(host.handle.broadcast_with(settings.except, channel, message, settings.options), out)
 }
 
 /// Queues a message for the peers named; it is stored once.
@@ -425,10 +415,7 @@ pub unsafe extern "C" fn tme_server_multicast(
         let bytes = input_bytes(data, length)?;
         let peers = input_slice(peers, peer_count as usize)?.iter().map(|&peer| PeerId::from_u64(peer));
         let peers = peers.filter(|&peer| settings.except != Some(peer));
-        let result =
-            self::outcome(host.handle.multicast_with(peers, channel, bytes, settings.options), outcome)?;
-        host.flush_if(settings.is_flushed);
-        Ok(result)
+        self::outcome(host.handle.multicast_with(peers, channel, bytes, settings.options), outcome)
     })
 }
 

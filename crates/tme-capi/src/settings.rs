@@ -54,7 +54,8 @@ pub const TME_NEWCOMERS_ASK: u32 = 3;
 /// Both stay.
 pub const TME_NEWCOMERS_ALLOW: u32 = 4;
 
-/// Everything queued leaves at once.
+/// Everything queued leaves at once, instead of after the gathering time. An inline handle gathers nothing: there it leaves
+/// with the next update or flush.
 pub const TME_SEND_FLUSH: u32 = 1;
 
 /// Most bytes that the game adds to a request to connect, or to what a server says of itself.
@@ -222,13 +223,19 @@ pub struct TmeSendOptions {
     pub reserved: u32,
     /// Broadcasts leave this peer out. 0: nobody.
     pub except: TmePeer,
+    /// Time from the call, in microseconds, after which the message is neither sent nor sent again, on reliable channels
+    /// too. 0: none.
+    pub deadline_us: u64,
+    /// A number of the caller's: TME_EVENT_DELIVERED or TME_EVENT_EXPIRED, one of them and once, tells what became of the
+    /// message, for every peer that took it. It counts in its channel's queue until that event was polled. 0: nothing is told.
+    pub receipt: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4);
     assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4);
-    assert!(size_of::<TmeSendOptions>() == 24);
+    assert!(size_of::<TmeSendOptions>() == 40);
 };
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
@@ -316,10 +323,10 @@ unsafe impl Versioned for TmeClientConfig {
 
 // SAFETY: as above.
 unsafe impl Versioned for TmeSendOptions {
-    const FIRST_BYTES: usize = offset_of!(Self, except) + 8;
+    const FIRST_BYTES: usize = offset_of!(Self, receipt) + 8;
 
     fn defaults() -> Self {
-        Self { struct_size: 0, flags: 0, key: 0, reserved: 0, except: 0 }
+        Self { struct_size: 0, flags: 0, key: 0, reserved: 0, except: 0, deadline_us: 0, receipt: 0 }
     }
 }
 
@@ -365,12 +372,10 @@ pub unsafe extern "C" fn tme_send_options_init(
     init_struct(options, struct_size)
 }
 
-/// Whom a send leaves out, how it is treated, and whether it is to leave at once.
+/// Whom a send leaves out and how it is treated.
 pub(crate) struct SendSettings {
     /// For the engine.
     pub options: SendOptions,
-    /// `TME_SEND_FLUSH` was set.
-    pub is_flushed: bool,
     /// Whom a broadcast leaves out.
     pub except: Option<tme::PeerId>,
 }
@@ -380,8 +385,8 @@ impl SendSettings {
     #[inline]
     pub fn from_flags(flags: u32) -> Result<Self, Failure> {
         check_flags(flags, TME_SEND_FLUSH)?;
-        let is_flushed = flags & TME_SEND_FLUSH != 0;
-        Ok(Self { options: SendOptions::default(), is_flushed, except: None })
+        let flush = flags & TME_SEND_FLUSH != 0;
+        Ok(Self { options: SendOptions { flush, ..SendOptions::none() }, except: None })
     }
 
     /// From a caller's options; NULL is none.
@@ -394,6 +399,9 @@ impl SendSettings {
         check_reserved(given.reserved)?;
         // Key 0 is what a reliable-latest channel takes without one.
         settings.options.key = (given.key != 0).then_some(given.key);
+        settings.options.deadline =
+            (given.deadline_us != 0).then(|| Duration::from_micros(given.deadline_us));
+        settings.options.receipt = (given.receipt != 0).then_some(given.receipt);
         settings.except = (given.except != 0).then(|| tme::PeerId::from_u64(given.except));
         Ok(settings)
     }

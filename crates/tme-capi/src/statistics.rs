@@ -236,7 +236,7 @@ pub struct TmeBroadcast {
     pub would_block: u32,
     /// Peers that are being disconnected, and ids that name nobody.
     pub gone: u32,
-    /// Peers that will not take it later either: larger than they allow, or one key too many.
+    /// Peers that will not take it later either: larger than they allow.
     pub refused: u32,
     /// 0.
     pub reserved: [u64; 2],

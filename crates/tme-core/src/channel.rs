@@ -10,7 +10,7 @@ pub const CHANNELS_MAX: usize = 32;
 /// Longest channel name in bytes.
 pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 
-/// Most keys a reliable-latest channel can be set to; a receiver closes the connection beyond it.
+/// Most keys a reliable-latest channel can be set to.
 pub const KEYS_MAX: u32 = 65_536;
 
 /// How a channel treats its messages.
@@ -121,8 +121,8 @@ pub struct ChannelSettings {
     pub queue_messages_max: usize,
     /// Age at which a queued unreliable or sequenced message expires unsent. Default 100 ms.
     pub queue_age_max: Duration,
-    /// Different keys a reliable-latest channel may use in the life of a connection; a key is never given back. 1–65,536,
-    /// default 1,024.
+    /// Different keys of a reliable-latest channel that may have values under way: queued, or sent and not acknowledged. A
+    /// key is given back by itself once its newest value was acknowledged. 1–65,536, default 1,024.
     pub keys_max: u32,
     /// Copies of small messages, on reliable channels. Default [`Redundancy::Auto`].
     pub redundancy: Redundancy,
@@ -224,8 +224,8 @@ impl Channel {
         self
     }
 
-    /// Sets how many different keys a reliable-latest channel may use in the life of a connection, 1–65,536. Default
-    /// 1,024. A key is never given back: use few that return (a slot of the level), not one per thing ever made.
+    /// Sets how many different keys of a reliable-latest channel may have values under way at a time, 1–65,536. Default
+    /// 1,024. A key whose newest value was acknowledged is given back by itself, so every thing ever made may have its own.
     #[must_use]
     pub fn keys_max(mut self, keys: u32) -> Self {
         self.settings.keys_max = keys;

@@ -14,6 +14,7 @@ fn world(sabotage: Option<Sabotage>) -> Result<WorldReport, Failure> {
     let flows = ChannelMode::ALL.into_iter().flat_map(|mode| {
         [Side::Client, Side::Server]
             .map(|from| Flow::steady(0, from, ChannelId(mode as u8), Duration::from_millis(10), 100))
+            .map(|flow| Flow { has_receipts: true, ..flow })
     });
     let mut config = WorldConfig {
         clients: vec![ClientPlan::plain(both_ways(conditions))],
@@ -54,6 +55,9 @@ fn every_error_is_noticed_by_its_oracle() {
         (Sabotage::LoseDatagram, Oracle::Drops),
         (Sabotage::CloseUnasked, Oracle::Ending),
         (Sabotage::RefuseToSend, Oracle::Sending),
+        (Sabotage::SwallowReceipt, Oracle::Receipts),
+        (Sabotage::RepeatReceipt, Oracle::Receipts),
+        (Sabotage::ConfuseReceipt, Oracle::Receipts),
         (Sabotage::KeepDeadline, Oracle::Deadline),
     ];
     for (sabotage, oracle) in errors {

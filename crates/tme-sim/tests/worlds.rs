@@ -8,13 +8,16 @@ use tme_sim::{Preset, WorldReport, run_world};
 const WORLDS: u64 = if cfg!(debug_assertions) { 10 } else { 50 };
 
 /// What fifty worlds of any preset must have seen, or they show less than they claim.
-const SIGHTS: [&str; 32] = [
+const SIGHTS: [&str; 37] = [
     "Interrupted",
     "Resumed",
     "Writable",
     "answers repeated",
     "corrupted",
     "cut",
+    "deadline receipt",
+    "delivered receipt",
+    "disconnected receipt",
     "duplicated",
     "end Local Aborted",
     "end Local Closed",
@@ -30,6 +33,7 @@ const SIGHTS: [&str; 32] = [
     "handshake repeated",
     "key updates",
     "lost",
+    "lost receipt",
     "overflowed",
     "packet foreign address",
     "packet malformed",
@@ -41,6 +45,7 @@ const SIGHTS: [&str; 32] = [
     "reordered",
     "resets",
     "superseded",
+    "superseded receipt",
 ];
 
 fn every_world_keeps_its_promises(preset: Preset) {

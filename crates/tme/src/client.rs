@@ -377,7 +377,7 @@ macro_rules! client_methods {
             self.raw().send_to_server(channel, message, SendOptions::default())
         }
 
-        /// Queues a message with options, such as the key of a reliable-latest channel.
+        /// Queues a message with options: a deadline, a receipt, the key of a reliable-latest channel, a flush.
         ///
         /// # Errors
         /// As [`send`](Self::send).

@@ -41,6 +41,8 @@
 //!   game decide about each client.
 //! - [`query`]: what servers say of themselves to those who only ask, many at a time.
 //! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
+//! - [`SendOptions`] give a message a deadline, after which it is neither sent nor sent again, and ask for a receipt:
+//!   [`Event::Delivered`] or [`Event::Expired`], one of them, once.
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -68,8 +70,8 @@ pub use tme_core::clock::{
 };
 pub use tme_core::connection::congestion::Congestion;
 pub use tme_core::connection::{
-    Applicant, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Origin,
-    PacketDrop, PacketDrops, PeerId, SendBudget, SendError, SendOptions, TokenInfo,
+    Applicant, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Disconnected, Event, Expiry,
+    Origin, PacketDrop, PacketDrops, PeerId, SendBudget, SendError, SendOptions, TokenInfo,
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
 pub use tme_core::crypto::suite::Suite;

@@ -397,7 +397,7 @@ macro_rules! server_methods {
             self.raw().send(peer, channel, message, SendOptions::default())
         }
 
-        /// Queues a message with options, such as the key of a reliable-latest channel.
+        /// Queues a message with options: a deadline, a receipt, the key of a reliable-latest channel, a flush.
         ///
         /// # Errors
         /// [`SendError`]: nothing was queued.
@@ -437,7 +437,7 @@ macro_rules! server_methods {
             self.raw().broadcast(Some(except), channel, message, SendOptions::default())
         }
 
-        /// Queues a message for every peer (but one) with options, such as the key of a reliable-latest channel.
+        /// Queues a message for every peer (but one) with options. A receipt is given by every peer that took it.
         ///
         /// # Errors
         /// As [`broadcast`](Self::broadcast).
@@ -464,7 +464,7 @@ macro_rules! server_methods {
             self.raw().multicast(peers, channel, message, SendOptions::default())
         }
 
-        /// Queues a message for the peers named with options, such as the key of a reliable-latest channel.
+        /// Queues a message for the peers named with options. A receipt is given by every peer that took it.
         ///
         /// # Errors
         /// As [`broadcast`](Self::broadcast).

@@ -93,3 +93,11 @@ fn wrong_words_are_answered_with_the_right_ones() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("usage: echo server"));
 }
+
+#[test]
+fn every_shot_has_a_receipt() {
+    let output = Command::new(env!("CARGO_BIN_EXE_receipts")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("shot ")).count(), 20, "{text}");
+}

@@ -342,6 +342,8 @@ impl Misuser<'_> {
                 key: self.setting(&[1, 2, 3]),
                 reserved: self.setting(&[0]),
                 except: if self.chance.one_in(4) { self.chance.edgy_wide() } else { 0 },
+                deadline_us: self.chance.pick(&[0, 0, 0, 1, 1_000, 100_000, u64::MAX]),
+                receipt: self.chance.pick(&[0, 0, 1, 77, u64::MAX]),
             }
         };
         self.keep_struct(kept, &options)

@@ -51,12 +51,15 @@ impl Connection {
     }
 
     /// Ends the connection because another one takes its place. The application hears of it now and not again: whoever is
-    /// replaced has most likely stopped listening. `None` if it has nothing to hear.
-    pub fn replace(&mut self, now: Instant, farewell: Farewell) -> Option<Event> {
+    /// replaced has most likely stopped listening. Gives whether it has anything to hear.
+    pub fn replace(&mut self, now: Instant, farewell: Farewell, workspace: &mut Workspace) -> bool {
         self.close(now, CloseMode::Now, farewell.clone());
         let is_news = self.is_heard_of() && !self.has_ended();
-        self.is_end_reported |= is_news;
-        is_news.then(|| Event::disconnected(self.peer, Origin::Local, farewell))
+        if is_news {
+            self.announce_end(Origin::Local, farewell, workspace);
+            self.is_end_reported = true;
+        }
+        is_news
     }
 
     /// Takes `Connected` back, which nobody has seen: nobody will be told of the end either.
@@ -121,9 +124,7 @@ impl Connection {
             return;
         }
         let farewell = Farewell { reason: Reason::from_code(reason), code, detail: Payload::from(detail) };
-        if self.is_heard_of() {
-            workspace.events.push_back(Event::disconnected(self.peer, Origin::Remote, farewell));
-        }
+        self.announce_end(Origin::Remote, farewell, workspace);
         self.state = State::Draining;
         self.timers.clear();
         // A peer that answers late on purpose makes the probe time-out as long as it likes.
@@ -159,11 +160,20 @@ impl Connection {
     }
 
     pub(super) fn end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
-        // Who was never announced does not leave either, and who has left does not leave twice.
-        if self.is_heard_of() && !matches!(self.state, State::Draining | State::Closed) {
-            workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
+        // Who has left does not leave twice.
+        if !self.has_ended() {
+            self.announce_end(origin, farewell, workspace);
         }
         self.end_silently();
+    }
+
+    fn announce_end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
+        // Who was never announced does not leave either, and whose end was told has left.
+        if self.is_heard_of() {
+            self.channels.abandon();
+            self.report_receipts(workspace);
+            workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));
+        }
     }
 
     pub(super) fn end_silently(&mut self) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::Farewell;
+use super::{Expiry, Farewell};
 use crate::channel::ChannelId;
 use crate::clock::ClockChange;
 use crate::crypto::keys::PublicKey;
@@ -203,6 +203,32 @@ pub enum Event {
         /// Which channel.
         channel: ChannelId,
     },
+    /// The other side's library has received a message that was sent with a
+    /// [`receipt`](super::SendOptions::receipt): the game there has it, or gets it with one of its next looks, on an ordered
+    /// channel behind the older ones. Only if it closes or stops looking it never sees it; and sequenced and unreliable
+    /// messages may still be dropped there, for a newer one or for want of room.
+    Delivered {
+        /// Who has received it.
+        peer: PeerId,
+        /// On which channel.
+        channel: ChannelId,
+        /// The number that the sender gave.
+        token: u64,
+    },
+    /// A message that was sent with a [`receipt`](super::SendOptions::receipt) was given up. Unless nothing of it was sent,
+    /// it may have arrived all the same, or still arrive: that its acknowledgement did not come in time says no more.
+    Expired {
+        /// To whom it was sent.
+        peer: PeerId,
+        /// On which channel.
+        channel: ChannelId,
+        /// The number that the sender gave.
+        token: u64,
+        /// Why.
+        reason: Expiry,
+        /// Nothing of it was ever sent: it certainly does not arrive.
+        never_sent: bool,
+    },
     /// The peer has been silent for 3 s (unless [`interrupted_after`](super::ConnectionConfig::interrupted_after) is
     /// set) although an answer is due. Messages can still be queued; `Resumed` or `Disconnected` follows.
     Interrupted {
@@ -251,6 +277,8 @@ impl Event {
             | Self::Connected { peer, .. }
             | Self::Message { peer, .. }
             | Self::Writable { peer, .. }
+            | Self::Delivered { peer, .. }
+            | Self::Expired { peer, .. }
             | Self::Interrupted { peer }
             | Self::Resumed { peer }
             | Self::Clock { peer, .. }

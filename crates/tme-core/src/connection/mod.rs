@@ -35,7 +35,7 @@ use std::time::Duration;
 pub use budget::{Allowance, Backlog, SendBudget};
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
-pub use errors::{SendError, SendOptions};
+pub use errors::{Expiry, SendError, SendOptions};
 pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use statistics::{
     ChannelStatistics, ConnectionStatistics, LossMeter, PacketDrop, PacketDrops, RateMeter,
@@ -134,7 +134,9 @@ pub struct Connection {
     peer: PeerId,
     side: Side,
     state: State,
-    config: ConnectionConfig,
+    config: Arc<ConnectionConfig>,
+    /// As configured, until it is changed.
+    rate_max: Option<u64>,
     path: Path,
     local_id: u32,
     remote_id: u32,
@@ -219,12 +221,13 @@ impl Connection {
     pub fn new(
         now: Instant,
         peer: PeerId,
-        config: ConnectionConfig,
+        config: impl Into<Arc<ConnectionConfig>>,
         negotiated: Negotiated,
         workspace: &mut Workspace,
     ) -> Self {
         let Negotiated { side, path, local_id, remote_id, suite, secrets, .. } = negotiated;
         let (local, remote, table) = (negotiated.local_limits, negotiated.remote_limits, negotiated.table);
+        let config = config.into();
         let start = config.start;
         let allowance = PeerAllowance {
             message_bytes_max: remote.reliable_message_bytes_max as usize,
@@ -257,7 +260,8 @@ impl Connection {
             peer,
             side,
             state: State::Unconfirmed,
-            config,
+            rate_max: config.rate_max,
+            config: Arc::clone(&config),
             path,
             local_id,
             remote_id,
@@ -494,9 +498,16 @@ impl Connection {
     }
 
     /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.
+    /// Messages whose receipt is outstanding, or was not taken, are among them.
     #[must_use]
     pub fn queued(&self, position: usize) -> (usize, usize) {
         self.channels.counters(position).map_or((0, 0), |(_, bytes, messages)| (bytes, messages))
+    }
+
+    /// Whether a value of this key, on the channel at this position, waits or is not acknowledged.
+    #[must_use]
+    pub fn is_key_in_use(&self, position: usize, key: u32) -> bool {
+        self.channels.is_key_in_use(position, key)
     }
 
     /// Largest message that [`send`](Self::send) takes on the channel at this position, in bytes.
@@ -517,7 +528,7 @@ impl Connection {
     }
 
     fn rate_max(&self) -> u64 {
-        self.config.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
+        self.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
     }
 
     /// Whether the application wants less than the path carries.
@@ -530,7 +541,7 @@ impl Connection {
     /// Sets how many bytes of UDP payload may leave in a second; `None` leaves it to the path. See
     /// [`ConnectionConfig::rate_max`].
     pub fn set_rate_max(&mut self, rate: Option<u64>) {
-        self.config.rate_max = rate;
+        self.rate_max = rate;
     }
 
     /// Queues a message. Nothing is sent before [`poll_transmit`](Self::poll_transmit).
@@ -546,7 +557,20 @@ impl Connection {
         }
         let position = self.table.position(channel).ok_or(SendError::UnknownChannel)?;
         self.last_message_at = Some(now);
-        self.channels.push(now, position, payload, options)
+        self.channels.push(now, position, payload, options)?;
+        if options.deadline.is_some() || options.receipt.is_some() {
+            self.timers.set(Timer::Expiry, self.channels.next_deadline());
+        }
+        Ok(())
+    }
+
+    /// Tells that the application took so many `Delivered` and `Expired` events of a channel: until then their messages
+    /// count as queued.
+    pub fn consume_receipts(&mut self, channel: ChannelId, count: u64, workspace: &mut Workspace) {
+        if let Some(position) = self.table.position(channel) {
+            self.channels.consume_receipts(position, count);
+            self.report_writable(workspace);
+        }
     }
 
     fn restart_idle_timers(&mut self, now: Instant) {
@@ -609,6 +633,9 @@ impl Connection {
         }
         self.reassembly.expire(now);
         self.channels.expire(now);
+        self.timers.set(Timer::Expiry, self.channels.next_deadline());
+        self.report_receipts(workspace);
+        self.finish_flush();
         self.report_writable(workspace);
         if self.last_message_at.is_some_and(|at| now.saturating_since(at) >= SPARE_TIME_MAX) {
             self.release_spare();

@@ -6,6 +6,7 @@ use super::acknowledge::LAZY_DELAY_MAX;
 use super::congestion::{AckedSample, LostSample};
 use super::receive::Violation;
 use super::rtt::ACK_DELAY_MAX;
+use super::send::Fate;
 use super::sent::{NeverSent, SentFrame};
 use super::{Connection, Event, State, Timer, Workspace};
 use crate::time::Instant;
@@ -72,9 +73,31 @@ impl Connection {
             }
         }
         self.detect_losses(now, workspace);
+        self.report_receipts(workspace);
         self.finish_flush();
         self.report_writable(workspace);
         Ok(())
+    }
+
+    /// Tells what has become of messages whose senders asked.
+    #[inline]
+    pub(super) fn report_receipts(&mut self, workspace: &mut Workspace) {
+        if self.channels.has_receipts() {
+            self.report_waiting_receipts(workspace);
+        }
+    }
+
+    fn report_waiting_receipts(&mut self, workspace: &mut Workspace) {
+        let peer = self.peer;
+        workspace.events.extend(self.channels.drain_receipts().map(|(channel, receipt)| {
+            let token = receipt.token;
+            match receipt.fate {
+                Fate::Delivered => Event::Delivered { peer, channel, token },
+                Fate::Expired { reason, never_sent } => {
+                    Event::Expired { peer, channel, token, reason, never_sent }
+                }
+            }
+        }));
     }
 
     pub(super) fn report_writable(&mut self, workspace: &mut Workspace) {

@@ -41,6 +41,13 @@ pub enum SentFrame {
         /// Sequence of the message.
         sequence: u64,
     },
+    /// A piece of an unreliable message whose sender asked what becomes of it.
+    Awaited {
+        /// Position of the channel.
+        position: u8,
+        /// Which of the channel's messages with a receipt.
+        ordinal: u64,
+    },
     /// The connection's credit.
     ConnectionCredit,
     /// A channel's credit.

@@ -159,7 +159,7 @@ pub struct ChannelStatistics {
     pub channel: ChannelId,
     /// Bytes waiting, and for reliable channels unacknowledged.
     pub queued_bytes: usize,
-    /// Messages waiting, and for reliable channels unacknowledged.
+    /// Messages waiting, and for reliable channels unacknowledged; those with a receipt until it was taken.
     pub queued_messages: usize,
     /// How long messages wait before they leave, smoothed.
     pub queue_time: Duration,
@@ -169,7 +169,7 @@ pub struct ChannelStatistics {
     pub retransmitted: u64,
     /// Copies that rode along before anything was known to be lost.
     pub copied: u64,
-    /// Unreliable messages that waited too long.
+    /// Messages given up because they waited too long or their deadline passed.
     pub expired: u64,
     /// Messages replaced by a newer one.
     pub superseded: u64,

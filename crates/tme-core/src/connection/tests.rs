@@ -3,6 +3,7 @@
 mod conformity;
 mod hostility;
 mod mtu;
+mod receipts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -177,6 +178,10 @@ impl End {
                     self.received[usize::from(channel.0)].push(payload);
                 }
                 Event::Connected { .. } => {}
+                Event::Delivered { channel, .. } | Event::Expired { channel, .. } => {
+                    self.connection.consume_receipts(channel, 1, &mut self.workspace);
+                    self.events.push(event);
+                }
                 other => self.events.push(other),
             }
         }

@@ -30,9 +30,11 @@ pub enum Timer {
     Path,
     /// Can a larger datagram be tried?
     Mtu,
+    /// Has the deadline of a message passed, or its time in the queue, and somebody wants to know?
+    Expiry,
 }
 
-const COUNT: usize = Timer::Mtu as usize + 1;
+const COUNT: usize = Timer::Expiry as usize + 1;
 
 /// When each timer goes off, if it is set.
 #[derive(Clone, Debug)]

@@ -71,6 +71,7 @@ impl Connection {
             }
         }
         self.timers.set(Timer::Ack, self.acks.deadline());
+        self.report_receipts(workspace);
         if count == 0 {
             return None;
         }

@@ -291,8 +291,13 @@ impl Endpoint {
         let attempt = accepted.id;
         let datagrams = accepted.datagrams.clone();
         let negotiated = negotiated(path, number, Arc::clone(&server.table), accepted);
-        let connection =
-            Connection::new(now, place.peer, self.config.connection, negotiated, &mut self.workspace);
+        let connection = Connection::new(
+            now,
+            place.peer,
+            Arc::clone(&self.connection_config),
+            negotiated,
+            &mut self.workspace,
+        );
         let awaited = Awaited { since: now, network, number, is_announced: slot.is_some() };
         let peer = Peer {
             is_counted: true,
@@ -363,10 +368,17 @@ impl Endpoint {
     /// A newer connection of the same identity takes over. The older peer is most likely gone already, so its end is
     /// reported now, before the newer one.
     fn replace(&mut self, now: Instant, index: usize, first_event: usize) {
-        let Some(connection) = self.connection_mut(index) else { return };
-        if let Some(event) = connection.replace(now, Farewell::new(Reason::Replaced)) {
-            self.workspace.events.insert(first_event, event);
+        let Some(PeerState::Connected(connection)) = self.slots.get_mut(index).map(|peer| &mut peer.state)
+        else {
+            return;
+        };
+        let end = self.workspace.events.len();
+        if connection.replace(now, Farewell::new(Reason::Replaced), &mut self.workspace) {
             self.statistics.peers_replaced += 1;
+        }
+        // What it reports comes first.
+        if let Some(events) = self.workspace.events.make_contiguous().get_mut(first_event..) {
+            events.rotate_left(end - first_event);
         }
         self.uncount(index);
         self.make_ready(index);

@@ -172,8 +172,13 @@ impl Endpoint {
                 token: None,
             }),
         };
-        let connection =
-            Connection::new(now, place.peer, self.config.connection, negotiated, &mut self.workspace);
+        let connection = Connection::new(
+            now,
+            place.peer,
+            Arc::clone(&self.connection_config),
+            negotiated,
+            &mut self.workspace,
+        );
         if let Some(peer) = self.slots.get_mut(index) {
             peer.state = PeerState::Connected(Box::new(connection));
         }

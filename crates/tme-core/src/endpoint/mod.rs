@@ -37,8 +37,8 @@ use unconfirmed::Unconfirmed;
 use crate::channel::ChannelId;
 use crate::clock::ServerTime;
 use crate::connection::{
-    ChannelStatistics, CloseMode, Connection, ConnectionStatistics, Event, Farewell, Origin, PacketDrop,
-    PeerId, SendError, SendOptions, TransmitLimits, Workspace,
+    ChannelStatistics, CloseMode, Connection, ConnectionConfig, ConnectionStatistics, Event, Farewell,
+    Origin, PacketDrop, PeerId, SendError, SendOptions, TransmitLimits, Workspace,
 };
 use crate::crypto::keys::PublicKey;
 use crate::crypto::suite::SuiteSet;
@@ -61,7 +61,7 @@ const CLIENT_SLOTS: usize = 1_024;
 
 /// Connections, and the strangers who would like to have one.
 pub struct Endpoint {
-    config: EndpointConfig,
+    connection_config: Arc<ConnectionConfig>,
     server: Option<ServerSide>,
     slots: Slots<Peer>,
     deadlines: Deadlines,
@@ -158,7 +158,7 @@ impl Endpoint {
         let generation_offset = random.next_u64() as u32;
         Ok(Self {
             slots: Slots::new(slots_max, config.shard, generation_offset),
-            config,
+            connection_config: Arc::new(config.connection),
             server,
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
@@ -291,6 +291,17 @@ impl Endpoint {
         if let Some(connection) = self.connection_mut(index)
             && connection.consume(channel, bytes, messages)
         {
+            self.make_ready(index);
+        }
+    }
+
+    /// Tells that the application took `Delivered` and `Expired` events of a peer away: until then their messages count as
+    /// queued on their channel, so that events nobody takes are bounded.
+    pub fn consume_receipts(&mut self, peer: PeerId, channel: ChannelId, count: u64) {
+        let Some(index) = self.slots.index_of_peer(peer) else { return };
+        if let Some(PeerState::Connected(connection)) = self.slots.get_mut(index).map(|peer| &mut peer.state)
+        {
+            connection.consume_receipts(channel, count, &mut self.workspace);
             self.make_ready(index);
         }
     }

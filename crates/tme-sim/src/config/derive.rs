@@ -103,7 +103,12 @@ impl WorldConfig {
                 give_up_after: Duration::from_secs(dice.pick(&[10, 10, 4])),
             })
             .collect();
-        let flows = flows(&mut dice, &channels, &clients, &server);
+        let mut flows = flows(&mut dice, &channels, &clients, &server);
+        add_wishes(
+            &mut Dice(SeededRandom::new(mix(mix(seed, preset as u64), 0xDEAD))),
+            &mut flows,
+            &channels,
+        );
         let mut script = script(&mut dice, client_count, faulty_time, idle_timeout);
         for client in 0..client_count {
             if dice.chance(0.2) {
@@ -381,6 +386,19 @@ fn flows(dice: &mut Dice, channels: &ChannelTable, clients: &[ClientPlan], serve
     flows
 }
 
+/// What some senders ask for beside. By dice of their own, so that everything else is as without.
+fn add_wishes(dice: &mut Dice, flows: &mut [Flow], channels: &ChannelTable) {
+    for flow in flows {
+        flow.has_receipts = dice.chance(0.5);
+        flow.deadlines = dice.pick(&[None, None, Some(0..=50_000), Some(0..=500_000), Some(0..=5_000_000)]);
+        let entry = channels.entries().iter().find(|entry| entry.id == flow.channel);
+        // A key for every thing ever made.
+        if entry.is_some_and(|entry| entry.mode.is_keyed()) && dice.chance(0.3) {
+            flow.keys = u32::MAX;
+        }
+    }
+}
+
 /// How much is sent.
 #[derive(Clone, Copy)]
 struct Load {
@@ -432,6 +450,8 @@ fn flow(
         burst: if has_long { 1 } else { dice.pick(&[1, 1, 1, 2, 10]) },
         sizes,
         keys: dice.pick(&[1, 3, 50, 1_024]),
+        deadlines: None,
+        has_receipts: false,
         active_and_quiet: dice.chance(0.3).then(|| (dice.millis(100..=3_000), dice.millis(100..=8_000))),
     }
 }

@@ -154,6 +154,10 @@ pub struct Flow {
     pub sizes: Vec<RangeInclusive<usize>>,
     /// Keys in use, in reliable-latest channels.
     pub keys: u32,
+    /// Time that messages are given, in microseconds from the shortest to the longest; half of them get none.
+    pub deadlines: Option<RangeInclusive<u64>>,
+    /// Whether every message's fate is asked for.
+    pub has_receipts: bool,
     /// Activity: so long it sends, so long it is quiet, over and over.
     pub active_and_quiet: Option<(Duration, Duration)>,
 }
@@ -349,6 +353,8 @@ impl Flow {
             burst: 1,
             sizes: vec![bytes..=bytes],
             keys: 1,
+            deadlines: None,
+            has_receipts: false,
             active_and_quiet: None,
         }
     }

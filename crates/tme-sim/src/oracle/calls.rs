@@ -29,6 +29,7 @@ pub fn judge_send(facts: &SendFacts, answer: &Result<(), SendError>) -> Result<(
         Err(SendError::TooLarge { .. }) => facts.is_open && !fits,
         // An empty queue takes one message of any size that is allowed.
         Err(SendError::WouldBlock { .. }) => facts.is_open && fits && facts.queued > 0,
+        Err(SendError::TooManyKeys { limit, .. }) => facts.is_open && fits && facts.queued >= *limit as usize,
         Err(SendError::NotConnected) => !facts.is_open,
         Err(_) => false,
     };

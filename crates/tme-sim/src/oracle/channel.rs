@@ -15,6 +15,8 @@ struct Sent {
     bytes: u32,
     key: u32,
     is_delivered: bool,
+    /// From then on its sender may have given it up.
+    expires_at: Option<Instant>,
 }
 
 /// A message that arrived as it should.
@@ -103,8 +105,13 @@ impl ChannelOracle {
 
     /// The engine took [`next_message`](Self::next_message) of this size.
     pub fn handle_sent(&mut self, now: Instant, bytes: usize, key: u32) {
+        self.handle_sent_until(now, bytes, key, None);
+    }
+
+    /// The same with a deadline. Only messages long enough to name themselves may have one.
+    pub fn handle_sent_until(&mut self, now: Instant, bytes: usize, key: u32, expires_at: Option<Instant>) {
         let sequence = self.sent_count();
-        self.sent.push_back(Sent { at: now, bytes: bytes as u32, key, is_delivered: false });
+        self.sent.push_back(Sent { at: now, bytes: bytes as u32, key, is_delivered: false, expires_at });
         if self.mode.is_keyed() {
             self.newest_of_key.insert(key, sequence);
         }
@@ -121,7 +128,7 @@ impl ChannelOracle {
             return Err(self.breach("no key in this mode", format!("key {key}")));
         }
         let sequence = match self.mode {
-            ChannelMode::ReliableOrdered => self.find_ordered(payload)?,
+            ChannelMode::ReliableOrdered => self.find_ordered(now, payload)?,
             ChannelMode::Unreliable | ChannelMode::ReliableUnordered => self.find_in_set(payload)?,
             ChannelMode::Sequenced => self.find_rising(self.floor, None, payload)?,
             ChannelMode::ReliableLatest => {
@@ -154,13 +161,25 @@ impl ChannelOracle {
             |expected: String, found: String| Err(Breach::new(Oracle::Convergence, expected, found));
         match self.mode {
             ChannelMode::Unreliable | ChannelMode::Sequenced => Ok(()),
-            ChannelMode::ReliableOrdered | ChannelMode::ReliableUnordered if sent == delivered => Ok(()),
-            ChannelMode::ReliableOrdered | ChannelMode::ReliableUnordered => incomplete(
-                format!("all {sent} messages of a {} channel", mode_name(self.mode)),
-                format!("{delivered} delivered, message {} is the first missing", self.first),
-            ),
+            ChannelMode::ReliableOrdered | ChannelMode::ReliableUnordered => {
+                let is_missing = |entry: &Sent| !entry.is_delivered && entry.expires_at.is_none();
+                match self.sent.iter().position(is_missing) {
+                    None => Ok(()),
+                    Some(index) => incomplete(
+                        format!("all {sent} messages of a {} channel", mode_name(self.mode)),
+                        format!(
+                            "{delivered} delivered, message {} is the first missing",
+                            self.first + index as u64
+                        ),
+                    ),
+                }
+            }
             ChannelMode::ReliableLatest => {
-                let stale = self.newest_of_key.iter().find(|&(key, &newest)| !self.is_newest(*key, newest));
+                let may_expire = |newest| self.entry(newest).is_some_and(|entry| entry.expires_at.is_some());
+                let stale = self
+                    .newest_of_key
+                    .iter()
+                    .find(|&(key, &newest)| !self.is_newest(*key, newest) && !may_expire(newest));
                 match stale {
                     None => Ok(()),
                     Some((key, newest)) => incomplete(
@@ -197,8 +216,16 @@ impl ChannelOracle {
             && self.stream.is_message(sequence, payload)
     }
 
-    fn find_ordered(&self, payload: &[u8]) -> Result<u64, Breach> {
-        let next = self.floor;
+    fn find_ordered(&self, now: Instant, payload: &[u8]) -> Result<u64, Breach> {
+        // What has expired may be missing, and nothing else.
+        let is_expired = |sequence| {
+            let expires_at = self.entry(sequence).and_then(|entry| entry.expires_at);
+            expires_at.is_some_and(|at| at <= now)
+        };
+        let mut next = self.floor;
+        while !self.is_entry(next, payload) && is_expired(next) {
+            next += 1;
+        }
         if self.is_entry(next, payload) {
             return Ok(next);
         }

@@ -9,6 +9,7 @@ mod datagram;
 mod drops;
 mod end;
 mod memory;
+mod receipts;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub use datagram::{Amplification, PacketNumbers, check_datagram_size};
 pub use drops::{DatagramKind, DropFacts, DropTally, judge_drop};
 pub use end::{EndFacts, EndOracle, EndState, Parting, judge_end};
 pub use memory::ReceiveMemory;
+pub use receipts::ReceiptOracle;
 
 /// Which promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +54,8 @@ pub enum Oracle {
     Ending,
     /// Send calls answer what they should.
     Sending,
+    /// Receipts come once each and are true.
+    Receipts,
     /// No deadline stays in the past, where it would be a busy loop.
     Deadline,
     /// The world itself could not be built.
@@ -76,6 +80,7 @@ impl fmt::Display for Oracle {
             Self::Lifecycle => "lifecycle",
             Self::Ending => "ending",
             Self::Sending => "sending",
+            Self::Receipts => "receipts",
             Self::Deadline => "deadline",
             Self::Setup => "setup",
         })

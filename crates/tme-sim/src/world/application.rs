@@ -1,8 +1,10 @@
 //! The games: what they do with events, and what they send.
 
+use std::ops::RangeInclusive;
+
 use tme_core::channel::{ChannelId, ChannelMode};
 use tme_core::connection::{
-    Connected, Connection, Disconnected, Event, PeerId, SendError, SendOptions, Side,
+    Connected, Connection, Disconnected, Event, Expiry, PeerId, SendError, SendOptions, Side,
 };
 use tme_core::handshake::reason::Reason;
 use tme_core::payload::Payload;
@@ -13,7 +15,15 @@ use super::network::{down, up};
 use super::session::{channel_of, index_of, other};
 use super::{Phase, SERVER, START, Sabotage, World, name_of};
 use crate::config::{Consumption, Reading, Rhythm};
-use crate::oracle::{Breach, EndFacts, EndState, Oracle, SendFacts, judge_end, judge_send};
+use crate::content::NAMED_BYTES_MIN;
+use crate::oracle::{Breach, EndFacts, EndState, Oracle, ReceiptOracle, SendFacts, judge_end, judge_send};
+
+/// What a message asks for beside being sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wishes {
+    pub(super) deadline: Option<Duration>,
+    pub(super) has_receipts: bool,
+}
 
 /// A client whose connection ended tries again after this time.
 const REJOIN_AFTER: Duration = Duration::from_millis(500);
@@ -61,6 +71,10 @@ impl World {
         }
         hoard.clear();
         self.nodes[node].hoard = hoard;
+        let place = &mut self.nodes[node];
+        for (peer, channel) in place.receipt_hoard.drain(..) {
+            place.endpoint.consume_receipts(peer, channel, 1);
+        }
     }
 
     fn consume(&mut self, node: usize, peer: PeerId, channel: ChannelId, bytes: u64, messages: u64) {
@@ -92,6 +106,13 @@ impl World {
             Event::Interrupted { .. } => Some("Interrupted"),
             Event::Resumed { .. } => Some("Resumed"),
             Event::AddressChanged { .. } => Some("address changed"),
+            Event::Delivered { .. } => Some("delivered receipt"),
+            Event::Expired { reason, .. } => Some(match reason {
+                Expiry::Deadline => "deadline receipt",
+                Expiry::Superseded => "superseded receipt",
+                Expiry::Lost => "lost receipt",
+                _ => "disconnected receipt",
+            }),
             _ => None,
         };
         sight.into_iter().for_each(|name| *self.tally.sights.entry(name.into()).or_default() += 1);
@@ -119,6 +140,15 @@ impl World {
                     let found = format!("Writable on channel {channel}");
                     return Err(Breach::new(Oracle::Lifecycle, "Writable only after WouldBlock", found));
                 }
+                Ok(())
+            }
+            Event::Delivered { channel, .. } | Event::Expired { channel, .. } => {
+                let end = self.sessions[index].end_mut(side);
+                end.oracle.handle_activity("a receipt")?;
+                if let Some((position, _)) = channel_of(&self.config.channels, channel) {
+                    end.receipts[position].handle_word(self.now, &event, &end.channels[position])?;
+                }
+                self.nodes[node].receipt_hoard.push((peer, channel));
                 Ok(())
             }
             Event::Interrupted { .. } => self.sessions[index].end_mut(side).oracle.handle_interrupted(),
@@ -191,6 +221,9 @@ impl World {
             expected: format!("{} on channel {channel}", breach.expected),
             ..breach
         })?;
+        if let Some(delivered) = delivered {
+            session.end_mut(other(side)).receipts[position].handle_delivered(delivered.sequence)?;
+        }
         session.end_mut(side).memory.handle_delivered(channel, mode, payload.len())?;
         self.tally.messages[mode as usize].delivered += 1;
         if let (ChannelMode::ReliableOrdered, Some(delivered), Phase::Faulty) = (mode, delivered, self.phase)
@@ -214,6 +247,7 @@ impl World {
         let client = session.client;
         let this = session.end_mut(side);
         this.oracle.handle_disconnected(now)?;
+        this.receipts.iter().try_for_each(ReceiptOracle::check_answered)?;
         if let Some(parting) = &this.parting {
             let is_own = (end.reason, end.code) == (parting.reason, parting.code) && facts.was_open;
             let is_in_time = now.saturating_since(parting.at) < linger;
@@ -330,9 +364,18 @@ impl World {
             let (least, most) = plan.sizes.get(choice).map_or((0, 0), |range| (*range.start(), *range.end()));
             let bytes = least + self.random.below((most - least + 1) as u64) as usize;
             let key = self.random.below(keys.into()) as u32;
-            self.send_one(index, from, channel, bytes, key)?;
+            let (deadlines, has_receipts) = (plan.deadlines.clone(), plan.has_receipts);
+            let wishes =
+                Wishes { deadline: deadlines.and_then(|range| self.draw_deadline(range)), has_receipts };
+            self.send_one(index, from, channel, bytes, key, wishes)?;
         }
         Ok(())
+    }
+
+    /// Half of a flow's messages have all the time in the world.
+    fn draw_deadline(&mut self, range: RangeInclusive<u64>) -> Option<Duration> {
+        let micros = range.start() + self.random.below(range.end() - range.start() + 1);
+        (self.random.below(2) == 0).then(|| Duration::from_micros(micros))
     }
 
     /// Sends a message and checks the answer of the call.
@@ -343,6 +386,7 @@ impl World {
         channel: ChannelId,
         bytes: usize,
         key: u32,
+        wishes: Wishes,
     ) -> Result<(), Breach> {
         let is_refused = self.is_sabotaged(Sabotage::RefuseToSend);
         let session = &mut self.sessions[index];
@@ -362,7 +406,13 @@ impl World {
         let is_open = endpoint.connection(peer).is_some_and(Connection::is_open);
         let queued = endpoint.channel_statistics(peer, channel).map_or(0, |channel| channel.queued_messages);
 
-        let options = if mode.is_keyed() { SendOptions::with_key(key) } else { SendOptions::default() };
+        let mut options = if mode.is_keyed() { SendOptions::with_key(key) } else { SendOptions::default() };
+        let sequence = oracle.sent_count();
+        // What is too short to name itself cannot be missed.
+        if bytes >= NAMED_BYTES_MIN {
+            options.deadline = wishes.deadline;
+            options.receipt = wishes.has_receipts.then_some(sequence);
+        }
         let payload = Payload::from(oracle.next_message(bytes));
         let answer = endpoint.send(self.now, peer, channel, payload, options);
         let answer = if is_refused { Err(SendError::WouldBlock { channel }) } else { answer };
@@ -373,7 +423,12 @@ impl World {
         }
         match answer {
             Ok(()) => {
-                oracle.handle_sent(self.now, bytes, if mode.is_keyed() { key } else { 0 });
+                let expires_at = options.deadline.map(|deadline| self.now + deadline);
+                let key = if mode.is_keyed() { key } else { 0 };
+                oracle.handle_sent_until(self.now, bytes, key, expires_at);
+                if options.receipt.is_some() {
+                    end.receipts[position].handle_asked(sequence, expires_at);
+                }
                 let tally = &mut self.tally.messages[mode as usize];
                 tally.sent += 1;
                 tally.sent_bytes += bytes as u64;
@@ -381,7 +436,7 @@ impl World {
                     self.tally.faulty_message_bytes += bytes as u64;
                 }
             }
-            Err(SendError::WouldBlock { .. }) => {
+            Err(SendError::WouldBlock { .. } | SendError::TooManyKeys { .. }) => {
                 end.blocked.insert(channel);
             }
             Err(_) => {}

@@ -3,6 +3,7 @@
 use tme_core::connection::{CloseMode, Side};
 use tme_core::time::Duration;
 
+use super::application::Wishes;
 use super::session::index_of;
 use super::{Phase, SERVER, World, name_of};
 use crate::oracle::{Breach, EndState, Oracle};
@@ -125,7 +126,7 @@ impl World {
                     };
                     if is_wanted {
                         let sequence = self.sessions[index].end(side).channels[position].sent_count();
-                        self.send_one(index, side, id, 40, 0)?;
+                        self.send_one(index, side, id, 40, 0, Wishes { deadline: None, has_receipts: true })?;
                         self.afterglow.push(Glimmer { session: index, side, position, sequence });
                     }
                 }

@@ -48,6 +48,8 @@ pub(super) struct Node {
     pub(super) heard: BTreeMap<u32, Heard>,
     /// Messages taken and not yet consumed.
     pub(super) hoard: Vec<(PeerId, ChannelId, u64)>,
+    /// Receipts read and not reported as taken.
+    pub(super) receipt_hoard: Vec<(PeerId, ChannelId)>,
     /// Datagrams that somebody slipped in.
     pub(super) injected: VecDeque<(Meta, SocketAddr, Vec<u8>)>,
     /// Flows whose next burst is due.
@@ -88,6 +90,7 @@ impl Node {
             sessions: BTreeMap::new(),
             heard: BTreeMap::new(),
             hoard: Vec::new(),
+            receipt_hoard: Vec::new(),
             injected: VecDeque::new(),
             due_flows: Vec::new(),
             epoch,

@@ -37,6 +37,12 @@ pub enum Sabotage {
     CloseUnasked,
     /// A send call answers `WouldBlock` though the queue is empty.
     RefuseToSend,
+    /// A receipt is not reported.
+    SwallowReceipt,
+    /// A receipt is reported twice.
+    RepeatReceipt,
+    /// Another message is said to have been delivered than the one that was.
+    ConfuseReceipt,
     /// A deadline stays in the past.
     KeepDeadline,
 }
@@ -69,6 +75,13 @@ impl World {
         match event {
             Event::Connected { .. } if self.is_sabotaged(Sabotage::RepeatConnected) => {
                 [Some(event.clone()), Some(event)]
+            }
+            Event::Delivered { .. } if self.is_sabotaged(Sabotage::SwallowReceipt) => [None, None],
+            Event::Delivered { .. } if self.is_sabotaged(Sabotage::RepeatReceipt) => {
+                [Some(event.clone()), Some(event)]
+            }
+            Event::Delivered { peer, channel, token } if self.is_sabotaged(Sabotage::ConfuseReceipt) => {
+                [Some(Event::Delivered { peer, channel, token: token + 2 }), None]
             }
             Event::Message { peer, channel, key, payload } => {
                 let mode = channel_of(&self.config.channels, channel)

@@ -8,7 +8,9 @@ use tme_core::time::{Duration, Instant};
 
 use crate::config::WorldConfig;
 use crate::content::Stream;
-use crate::oracle::{Breach, ChannelOracle, EndOracle, EndState, Oracle, Parting, ReceiveMemory};
+use crate::oracle::{
+    Breach, ChannelOracle, EndOracle, EndState, Oracle, Parting, ReceiptOracle, ReceiveMemory,
+};
 
 /// One end of a session.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct End {
     pub(super) has_flushed: bool,
     /// What it sends.
     pub(super) channels: Vec<ChannelOracle>,
+    /// What it is told of that, by position.
+    pub(super) receipts: Vec<ReceiptOracle>,
     pub(super) memory: ReceiveMemory,
     /// Channels that answered `WouldBlock` and have not been writable since.
     pub(super) blocked: BTreeSet<ChannelId>,
@@ -76,6 +80,7 @@ impl Session {
                 parting: None,
                 has_flushed: false,
                 channels: channels.collect(),
+                receipts: vec![ReceiptOracle::default(); config.channels.count()],
                 memory: ReceiveMemory::new(limits[index], config.connection.unreliable_backlog_max),
                 blocked: BTreeSet::new(),
                 retransmissions: 0,
@@ -129,7 +134,13 @@ impl Session {
 
     /// Whether what each end sent has arrived, as far as it was promised.
     pub(super) fn check_complete(&self) -> Result<(), Breach> {
-        self.ends.iter().flat_map(|end| &end.channels).try_for_each(ChannelOracle::check_complete)
+        self.ends.iter().flat_map(|end| &end.channels).try_for_each(ChannelOracle::check_complete)?;
+        for end in &self.ends {
+            end.receipts.iter().try_for_each(ReceiptOracle::check_open)?;
+            end.receipts.iter().try_for_each(ReceiptOracle::check_answered)?;
+            end.check_claims()?;
+        }
+        Ok(())
     }
 
     /// A close with a flush that ended in time has delivered everything.
@@ -146,6 +157,7 @@ impl Session {
                     ..breach
                 })?;
             }
+            end.check_claims()?;
         }
         Ok(())
     }
@@ -160,6 +172,15 @@ impl Session {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+impl End {
+    /// Whether what it was told has arrived has, where nothing may be dropped.
+    fn check_claims(&self) -> Result<(), Breach> {
+        let of_reliable =
+            self.channels.iter().zip(&self.receipts).filter(|(channel, _)| channel.mode().is_reliable());
+        of_reliable.map(|(_, receipts)| receipts).try_for_each(ReceiptOracle::check_claims)
     }
 }
 

@@ -19,7 +19,9 @@ use super::EngineError;
 use super::arena::Place;
 use super::conditions::{Conditions, Meta};
 use super::connector::Connector;
-use super::outbox::{Batch, Body, Change, Command, Direction, Ending, Judged, RateCap, Verdict};
+use super::outbox::{
+    Batch, Body, Change, Command, Direction, Ending, Judged, NOBODY, RateCap, Verdict, expired_unsent,
+};
 use super::rebind::Trouble;
 use super::shared::Shared;
 use crate::clock::Clock;
@@ -42,13 +44,15 @@ const EVENTS_MAX: usize = 1 << 20;
 /// How old published statistics may be.
 const STATISTICS_AGE_MAX: Duration = Duration::from_millis(100);
 
-/// Messages that the game took from the event queue, for flow control.
+/// What the game took from the event queue, for flow control.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Consumed {
     pub peer: PeerId,
     pub channel: ChannelId,
     pub bytes: u64,
     pub messages: u64,
+    /// Word of what became of sent messages.
+    pub receipts: u64,
 }
 
 /// Whatever one thread needs to run an endpoint on a link.
@@ -236,7 +240,13 @@ impl Driver {
         }
         self.shared.take_consumed(&mut self.consumed);
         for consumed in self.consumed.drain(..) {
-            self.endpoint.consume(consumed.peer, consumed.channel, consumed.bytes, consumed.messages);
+            let Consumed { peer, channel, bytes, messages, receipts } = consumed;
+            if messages > 0 {
+                self.endpoint.consume(peer, channel, bytes, messages);
+            }
+            if receipts > 0 {
+                self.endpoint.consume_receipts(peer, channel, receipts);
+            }
         }
         let mut batch = std::mem::take(&mut self.batch);
         self.touched.clear();
@@ -256,9 +266,11 @@ impl Driver {
                 Verdict::Refuse(refusal) => self.endpoint.refuse(now, peer, refusal),
             };
         }
-        for command in batch.commands.drain(..) {
-            self.obey(now, command, &batch.targets, &batch.arenas);
+        let mut commands = std::mem::take(&mut batch.commands);
+        for command in commands.drain(..) {
+            self.obey(now, command, &batch);
         }
+        batch.commands = commands;
         for peer in batch.clocks.drain(..) {
             self.endpoint.synchronise_clock(now, peer);
         }
@@ -266,6 +278,7 @@ impl Driver {
             self.endpoint.disconnect(now, peer, mode, farewell);
         }
         batch.targets.clear();
+        batch.wishes.clear();
         batch.bytes = 0;
         let mut outbox = self.shared.outbox.lock();
         outbox.give_arenas(batch.arenas.drain(..));
@@ -290,16 +303,17 @@ impl Driver {
         self.batch = batch;
     }
 
-    fn obey(&mut self, now: Instant, command: Command, targets: &[PeerId], arenas: &[Arc<Vec<u8>>]) {
+    fn obey(&mut self, now: Instant, command: Command, batch: &Batch) {
         match command {
-            Command::Send { peer, channel, options, body } => {
-                if let Some(payload) = payload_of(body, arenas) {
-                    self.send(now, peer, channel, payload, options);
+            Command::Send { peer, channel, terms, body } => {
+                if let Some(payload) = payload_of(body, &batch.arenas) {
+                    self.send(now, peer, channel, payload, batch.options(terms, now));
                 }
             }
-            Command::Multicast { targets: range, channel, options, body } => {
-                let Some(payload) = payload_of(body, arenas) else { return };
-                for &peer in targets.get(range.start as usize..range.end as usize).unwrap_or_default() {
+            Command::Multicast { targets: range, channel, terms, body } => {
+                let Some(payload) = payload_of(body, &batch.arenas) else { return };
+                let options = batch.options(terms, now);
+                for &peer in batch.targets.get(range.start as usize..range.end as usize).unwrap_or_default() {
                     self.send(now, peer, channel, payload.clone(), options);
                 }
             }
@@ -364,6 +378,9 @@ impl Driver {
         if let Err(error) = self.endpoint.send(now, peer, channel, payload, options) {
             log::debug!("{peer}: message dropped on its way to the connection: {error}");
             self.shared.count_dropped_send();
+            // The peer is leaving, and not gone for the game: that is told later. Of those gone the outbox has told.
+            let receipt = options.receipt.filter(|_| peer != NOBODY);
+            self.events.extend(receipt.map(|token| expired_unsent(peer, channel, token)));
         }
     }
 
@@ -538,7 +555,7 @@ impl Driver {
                 }
                 Event::Disconnected { peer, reason } => {
                     log::info!("{peer} disconnected: {reason}");
-                    if let Some(remote) = outbox.lock().remove_peer(*peer) {
+                    if let Some(remote) = outbox.lock().remove_peer(*peer, &mut self.events) {
                         self.conditions.remove(remote);
                     }
                 }

@@ -119,7 +119,9 @@ impl Replies {
     /// Sends back what can be.
     fn send(&mut self) {
         while let Some(event) = self.refused.take().or_else(|| self.next()) {
-            if let Err(SendError::WouldBlock { .. }) = self.reply(&event) {
+            if let Err(error) = self.reply(&event)
+                && is_temporary(error)
+            {
                 self.refused = Some(event);
                 return;
             }
@@ -140,15 +142,19 @@ impl Replies {
     fn reply(&self, event: &Event) -> Result<(), SendError> {
         let Event::Message { peer, channel, key, payload } = event else { return Ok(()) };
         // No key means key 0 where there are keys; elsewhere every message has 0, and none may be given.
-        let options = SendOptions { key: Some(*key).filter(|&key| key != 0) };
+        let options = SendOptions { key: Some(*key).filter(|&key| key != 0), ..SendOptions::none() };
         let result = self.handle.send(*peer, *channel, payload, options);
-        if let Err(error) = &result
-            && !matches!(error, SendError::WouldBlock { .. })
+        if let Err(error) = result
+            && !is_temporary(error)
         {
             log::debug!("{peer}: message not sent back: {error}");
         }
         result
     }
+}
+
+const fn is_temporary(error: SendError) -> bool {
+    matches!(error, SendError::WouldBlock { .. } | SendError::TooManyKeys { .. })
 }
 
 #[cfg(test)]

@@ -45,8 +45,9 @@ use connector::Connector;
 use driver::{Driver, DriverParts};
 pub use echo::Echo;
 pub use message::MessageBytes;
+use outbox::{Asked, Change, Ending};
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
-use outbox::{Change, Ending, Judged, RateCap, Verdict};
+use outbox::{Judged, RateCap, Verdict};
 use rebind::Socket;
 pub use shared::EngineStatistics;
 use shared::{Shared, StopRequest, Taken};
@@ -472,8 +473,8 @@ impl Handle {
         message: impl Into<MessageBytes<'a>>,
         options: SendOptions,
     ) -> Result<(), SendError> {
-        self.shared.outbox.lock().send(peer, channel.into(), message.into(), options)?;
-        self.shared.handle_command();
+        self.shared.outbox.lock().send(peer, channel.into(), message.into(), self.asked(options))?;
+        self.announce(options);
         Ok(())
     }
 
@@ -489,10 +490,25 @@ impl Handle {
     ) -> Result<(), SendError> {
         let mut outbox = self.shared.outbox.lock();
         let peer = outbox.sole_peer().ok_or(SendError::NotConnected)?;
-        outbox.send(peer, channel.into(), message.into(), options)?;
+        outbox.send(peer, channel.into(), message.into(), self.asked(options))?;
         drop(outbox);
-        self.shared.handle_command();
+        self.announce(options);
         Ok(())
+    }
+
+    /// A deadline counts from the call on; only those who set one pay for a look at the clock.
+    #[inline]
+    fn asked(&self, options: SendOptions) -> Asked {
+        Asked { options, expires_at: options.deadline.map(|deadline| self.shared.now() + deadline) }
+    }
+
+    /// Tells the engine that there is something to send.
+    #[inline]
+    fn announce(&self, options: SendOptions) {
+        self.shared.handle_command();
+        if options.flush {
+            self.shared.ask_flush();
+        }
     }
 
     /// The only peer there is: a client's server.
@@ -513,8 +529,13 @@ impl Handle {
         message: impl Into<MessageBytes<'a>>,
         options: SendOptions,
     ) -> Result<Broadcast, SendError> {
-        let outcome = self.shared.outbox.lock().multicast(peers, channel.into(), message.into(), options)?;
-        self.shared.handle_command();
+        let outcome = self.shared.outbox.lock().multicast(
+            peers,
+            channel.into(),
+            message.into(),
+            self.asked(options),
+        )?;
+        self.announce(options);
         Ok(outcome)
     }
 
@@ -529,8 +550,13 @@ impl Handle {
         message: impl Into<MessageBytes<'a>>,
         options: SendOptions,
     ) -> Result<Broadcast, SendError> {
-        let outcome = self.shared.outbox.lock().broadcast(except, channel.into(), message.into(), options)?;
-        self.shared.handle_command();
+        let outcome = self.shared.outbox.lock().broadcast(
+            except,
+            channel.into(),
+            message.into(),
+            self.asked(options),
+        )?;
+        self.announce(options);
         Ok(outcome)
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::clock::{ClockModel, ServerTime};
 use tme_core::connection::{
-    Allowance, Applicant, Backlog, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Farewell,
-    PeerId, SendBudget, SendError, SendOptions, TokenInfo,
+    Allowance, Applicant, Backlog, ChannelStatistics, CloseMode, Connected, ConnectionStatistics, Event,
+    Expiry, Farewell, PeerId, SendBudget, SendError, SendOptions, TokenInfo,
 };
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::datagram::Information;
@@ -42,9 +43,32 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) enum Command {
     /// Send to one peer.
-    Send { peer: PeerId, channel: ChannelId, options: SendOptions, body: Body },
+    Send { peer: PeerId, channel: ChannelId, terms: Terms, body: Body },
     /// Send to several: a range of [`Batch::targets`].
-    Multicast { targets: Range<u32>, channel: ChannelId, options: SendOptions, body: Body },
+    Multicast { targets: Range<u32>, channel: ChannelId, terms: Terms, body: Body },
+}
+
+/// What a send asks for, with its deadline as a point in time: it counts from the call on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub options: SendOptions,
+    pub expires_at: Option<Instant>,
+}
+
+/// How a queued message is to be treated. What few messages ask for stands elsewhere, so that the others are not larger
+/// for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    key: Option<u32>,
+    /// One more than the index in [`Batch::wishes`].
+    wish: Option<NonZeroU32>,
+}
+
+/// What few messages ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueuedWish {
+    expires_at: Option<Instant>,
+    receipt: Option<u64>,
 }
 
 /// A connection to be ended.
@@ -111,9 +135,66 @@ pub(super) struct Batch {
     /// Peers whose clocks are to be asked, each once.
     pub clocks: Vec<PeerId>,
     pub targets: Vec<PeerId>,
+    pub wishes: Vec<QueuedWish>,
     /// Bytes of copied messages. Each is unshared while it stands here.
     pub arenas: Vec<Arc<Vec<u8>>>,
     pub bytes: usize,
+}
+
+impl Batch {
+    /// The options of a message as its connection is to get them at `now`.
+    pub fn options(&self, terms: Terms, now: Instant) -> SendOptions {
+        let wish = terms.wish.and_then(|wish| self.wishes.get(wish.get() as usize - 1));
+        SendOptions {
+            key: terms.key,
+            deadline: wish.and_then(|wish| Some(wish.expires_at?.saturating_since(now))),
+            receipt: wish.and_then(|wish| wish.receipt),
+            flush: false,
+        }
+    }
+
+    fn terms(&mut self, asked: Asked) -> Terms {
+        let Asked { options: SendOptions { key, receipt, .. }, expires_at } = asked;
+        if expires_at.is_none() && receipt.is_none() {
+            return Terms { key, wish: None };
+        }
+        self.wishes.push(QueuedWish { expires_at, receipt });
+        Terms { key, wish: NonZeroU32::new(self.wishes.len() as u32) }
+    }
+
+    /// The peer is gone: whoever waits for word of a message to it gets it now, and not again.
+    fn abandon_receipts(&mut self, gone: PeerId, events: &mut impl Extend<Event>) {
+        let Self { commands, targets, wishes, .. } = self;
+        if wishes.is_empty() {
+            return;
+        }
+        for command in commands {
+            let (channel, terms) = match command {
+                Command::Send { peer, channel, terms, .. } if *peer == gone => (*channel, terms),
+                Command::Multicast { targets: range, channel, terms, .. } => {
+                    let range = range.start as usize..range.end as usize;
+                    let targets = targets.get_mut(range).unwrap_or_default();
+                    let Some(target) = targets.iter_mut().find(|target| **target == gone) else { continue };
+                    *target = NOBODY;
+                    (*channel, terms)
+                }
+                Command::Send { .. } => continue,
+            };
+            let wish = terms.wish.and_then(|wish| wishes.get(wish.get() as usize - 1));
+            if let Command::Send { terms, .. } = command {
+                terms.wish = None;
+            }
+            events.extend(wish.and_then(|wish| Some(expired_unsent(gone, channel, wish.receipt?))));
+        }
+    }
+}
+
+/// A peer id that nobody has.
+pub(super) const NOBODY: PeerId = PeerId::from_u64(0);
+
+/// Word of a message that never reached its connection.
+pub(super) const fn expired_unsent(peer: PeerId, channel: ChannelId, token: u64) -> Event {
+    Event::Expired { peer, channel, token, reason: Expiry::Disconnected, never_sent: true }
 }
 
 /// What the game's threads know about a peer.
@@ -186,8 +267,12 @@ struct ChannelDepth {
     message_bytes_max: usize,
     /// A send was refused since the last `Writable`.
     is_refused: bool,
-    /// Keys in use (reliable-latest).
+    /// Keys that have values under way, and such that have had (reliable-latest).
     keys: BTreeSet<u32>,
+    /// From so many on it is worth while to look for those that have had.
+    prune_keys_at: usize,
+    /// A send was refused for its key since the last `Writable`.
+    is_out_of_keys: bool,
     statistics: Option<ChannelStatistics>,
     /// In the connection and not sent, as last reported.
     backlog: Option<Backlog>,
@@ -198,11 +283,11 @@ struct ChannelDepth {
 pub struct Broadcast {
     /// Peers for which it was queued.
     pub sent: usize,
-    /// Peers whose queue is full; `Writable` follows for each.
+    /// Peers whose queue is full, or has too many keys under way; `Writable` follows for each.
     pub would_block: usize,
     /// Ids that name nobody (any more).
     pub gone: usize,
-    /// Peers that will not take it later either: it is larger than they allow, or its key is one too many.
+    /// Peers that will not take it later either: it is larger than they allow.
     pub refused: usize,
 }
 
@@ -244,11 +329,12 @@ impl Outbox {
         peer: PeerId,
         channel: ChannelId,
         message: MessageBytes<'_>,
-        options: SendOptions,
+        asked: Asked,
     ) -> Result<(), SendError> {
-        self.reserve(peer, channel, message.len(), options)?;
+        self.reserve(peer, channel, message.len(), asked.options)?;
+        let terms = self.pending.terms(asked);
         let body = self.store(message);
-        self.pending.commands.push(Command::Send { peer, channel, options, body });
+        self.pending.commands.push(Command::Send { peer, channel, terms, body });
         Ok(())
     }
 
@@ -258,11 +344,11 @@ impl Outbox {
         targets: impl IntoIterator<Item = PeerId>,
         channel: ChannelId,
         message: MessageBytes<'_>,
-        options: SendOptions,
+        asked: Asked,
     ) -> Result<Broadcast, SendError> {
         let start = self.pending.targets.len();
         self.pending.targets.extend(targets);
-        self.send_to_targets(start, channel, message, options)
+        self.send_to_targets(start, channel, message, asked)
     }
 
     /// Queues a message once for all peers but `except`.
@@ -271,12 +357,12 @@ impl Outbox {
         except: Option<PeerId>,
         channel: ChannelId,
         message: MessageBytes<'_>,
-        options: SendOptions,
+        asked: Asked,
     ) -> Result<Broadcast, SendError> {
         let start = self.pending.targets.len();
         let peers = self.peers.iter().flatten().map(|entry| entry.peer);
         self.pending.targets.extend(peers.filter(|&peer| Some(peer) != except));
-        self.send_to_targets(start, channel, message, options)
+        self.send_to_targets(start, channel, message, asked)
     }
 
     /// Sends to the candidates from `start` on in the batch's target list; keeps those there that can take it.
@@ -285,25 +371,24 @@ impl Outbox {
         start: usize,
         channel: ChannelId,
         message: MessageBytes<'_>,
-        options: SendOptions,
+        asked: Asked,
     ) -> Result<Broadcast, SendError> {
         let bytes = message.len();
         let mut outcome = Broadcast::default();
         let mut kept = start;
         for index in start..self.pending.targets.len() {
             let Some(&peer) = self.pending.targets.get(index) else { break };
-            match self.reserve(peer, channel, bytes, options) {
+            match self.reserve(peer, channel, bytes, asked.options) {
                 Ok(()) => {
                     self.pending.targets.swap(kept, index);
                     kept += 1;
                 }
-                Err(SendError::WouldBlock { .. }) => outcome.would_block += 1,
+                Err(SendError::WouldBlock { .. } | SendError::TooManyKeys { .. }) => outcome.would_block += 1,
                 Err(SendError::NotConnected) => outcome.gone += 1,
                 // A peer announces how large a message it takes: it must not decide for the others.
                 Err(SendError::TooLarge { .. }) if bytes <= self.own_limit(peer, channel) => {
                     outcome.refused += 1;
                 }
-                Err(SendError::TooManyKeys { .. }) => outcome.refused += 1,
                 Err(error) => {
                     self.pending.targets.truncate(kept);
                     for peer in self.pending.targets.split_off(start) {
@@ -316,9 +401,10 @@ impl Outbox {
         self.pending.targets.truncate(kept);
         outcome.sent = kept - start;
         if outcome.sent > 0 {
+            let terms = self.pending.terms(asked);
             let body = self.store(message);
             let targets = start as u32..kept as u32;
-            self.pending.commands.push(Command::Multicast { targets, channel, options, body });
+            self.pending.commands.push(Command::Multicast { targets, channel, terms, body });
         }
         Ok(outcome)
     }
@@ -361,6 +447,8 @@ impl Outbox {
         if channel_entry.mode.is_keyed() {
             let (key, limit) = (options.key.unwrap_or(0), settings.keys_max);
             if depth.keys.len() >= limit as usize && !depth.keys.contains(&key) {
+                depth.is_refused = true;
+                depth.is_out_of_keys = true;
                 return Err(SendError::TooManyKeys { channel, limit });
             }
             depth.keys.insert(key);
@@ -528,7 +616,7 @@ impl Outbox {
 
     /// Whether any of these messages came on a reliable channel.
     pub fn is_any_reliable(&self, consumed: &[Consumed]) -> bool {
-        consumed.iter().any(|consumed| {
+        consumed.iter().filter(|consumed| consumed.messages > 0).any(|consumed| {
             let entry = self.entry(consumed.peer);
             let channel =
                 entry.and_then(|entry| entry.table.entries().get(entry.table.position(consumed.channel)?));
@@ -541,6 +629,15 @@ impl Outbox {
     }
 
     // ---- for the engine ----
+
+    /// Whether any of these receipts frees a queue that was found full.
+    pub fn is_any_awaited(&self, consumed: &[Consumed]) -> bool {
+        consumed.iter().filter(|consumed| consumed.receipts > 0).any(|consumed| {
+            let entry = self.entry(consumed.peer);
+            let depth = entry.and_then(|entry| entry.channels.get(entry.table.position(consumed.channel)?));
+            depth.is_some_and(|depth| depth.is_refused)
+        })
+    }
 
     /// Swaps the pending commands with an empty batch, whose buffers are used again.
     pub fn take(&mut self, batch: &mut Batch) {
@@ -622,7 +719,9 @@ impl Outbox {
         self.applicants.insert(peer, Arc::new(info.clone()));
     }
 
-    pub fn remove_peer(&mut self, peer: PeerId) -> Option<SocketAddr> {
+    /// Forgets a peer. Whoever waits for word of messages that have not reached the engine gets it.
+    pub fn remove_peer(&mut self, peer: PeerId, events: &mut impl Extend<Event>) -> Option<SocketAddr> {
+        self.pending.abandon_receipts(peer, events);
         self.applicants.remove(&peer);
         let entry = self.peers.get_mut(peer.slot())?.take_if(|entry| entry.peer == peer)?;
         self.by_number.remove(&entry.number);
@@ -655,17 +754,32 @@ impl Outbox {
         statistics_age_max: Duration,
         mut writable: impl FnMut(ChannelId),
     ) -> bool {
-        let Some(entry) = self.entry_mut(connection.peer()) else { return false };
+        let peer = connection.peer();
+        let Self { peers, pending, .. } = self;
+        let entry = peers.get_mut(peer.slot()).and_then(Option::as_mut).filter(|entry| entry.peer == peer);
+        let Some(entry) = entry else { return false };
         entry.allowance = connection.allowance(now);
         for (position, (depth, channel)) in entry.channels.iter_mut().zip(entry.table.entries()).enumerate() {
             depth.backlog = connection.backlog(position);
             (depth.bytes, depth.messages) = connection.queued(position);
             let (bytes, messages) = depth.queued();
             let settings = &channel.settings;
-            let is_writable =
-                bytes <= settings.queue_bytes_max / 2 && messages <= settings.queue_messages_max / 2;
+            let keys_max = settings.keys_max as usize;
+            let has_many_keys = depth.keys.len() >= depth.prune_keys_at.min(keys_max);
+            if channel.mode.is_keyed() && (has_many_keys || depth.is_out_of_keys) {
+                let pending: BTreeSet<u32> = match depth.pending_messages {
+                    0 => BTreeSet::new(),
+                    _ => pending_keys(pending, peer, channel.id).collect(),
+                };
+                depth.keys.retain(|&key| connection.is_key_in_use(position, key) || pending.contains(&key));
+                depth.prune_keys_at = (depth.keys.len() + keys_max / 8 + 1).max(keys_max / 2);
+            }
+            let is_writable = bytes <= settings.queue_bytes_max / 2
+                && messages <= settings.queue_messages_max / 2
+                && (!depth.is_out_of_keys || depth.keys.len() <= keys_max / 2);
             if depth.is_refused && is_writable {
                 depth.is_refused = false;
+                depth.is_out_of_keys = false;
                 writable(channel.id);
             }
         }
@@ -701,6 +815,20 @@ impl Outbox {
         let position = entry.table.position(channel)?;
         entry.channels.get_mut(position)
     }
+}
+
+/// The keys of messages to a peer on a channel that the engine has not taken.
+fn pending_keys(batch: &Batch, peer: PeerId, channel: ChannelId) -> impl Iterator<Item = u32> {
+    batch.commands.iter().filter_map(move |command| match command {
+        Command::Send { peer: to, channel: on, terms, .. } if (*to, *on) == (peer, channel) => {
+            Some(terms.key.unwrap_or(0))
+        }
+        Command::Multicast { targets, channel: on, terms, .. } if *on == channel => {
+            let targets = batch.targets.get(targets.start as usize..targets.end as usize)?;
+            targets.contains(&peer).then(|| terms.key.unwrap_or(0))
+        }
+        _ => None,
+    })
 }
 
 impl PeerEntry {

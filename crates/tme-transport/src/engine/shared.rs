@@ -68,18 +68,21 @@ pub(super) struct Taken {
 impl Taken {
     pub fn next(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
-        if let Event::Message { peer, channel, payload, .. } = &event {
-            let bytes = payload.len() as u64;
-            match self.consumed.last_mut() {
-                Some(last) if last.peer == *peer && last.channel == *channel => {
-                    last.bytes += bytes;
-                    last.messages += 1;
-                }
-                _ => {
-                    let consumed = Consumed { peer: *peer, channel: *channel, bytes, messages: 1 };
-                    self.consumed.push(consumed);
-                }
+        let (peer, channel, bytes, messages) = match &event {
+            Event::Message { peer, channel, payload, .. } => (*peer, *channel, payload.len() as u64, 1),
+            Event::Delivered { peer, channel, .. } | Event::Expired { peer, channel, .. } => {
+                (*peer, *channel, 0, 0)
             }
+            _ => return Some(event),
+        };
+        let receipts = 1 - messages;
+        match self.consumed.last_mut() {
+            Some(last) if last.peer == peer && last.channel == channel => {
+                last.bytes += bytes;
+                last.messages += messages;
+                last.receipts += receipts;
+            }
+            _ => self.consumed.push(Consumed { peer, channel, bytes, messages, receipts }),
         }
         Some(event)
     }
@@ -161,7 +164,10 @@ impl Shared {
     pub fn return_ready(&self, mut taken: Taken) {
         let has_consumed = !taken.consumed.is_empty();
         // A sender may be waiting for the credit of reliable messages; the rest can wait for the engine's next turn.
-        let is_urgent = has_consumed && self.outbox.lock().is_any_reliable(&taken.consumed);
+        let is_urgent = has_consumed && {
+            let outbox = self.outbox.lock();
+            outbox.is_any_reliable(&taken.consumed) || outbox.is_any_awaited(&taken.consumed)
+        };
         let mut ready = self.ready.lock();
         if !taken.events.is_empty() {
             taken.events.append(&mut ready.events);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Partial, Piece, Violation};
-use crate::channel::{ChannelMode, KEYS_MAX};
+use crate::channel::ChannelMode;
 use crate::payload::Payload;
 
 /// Credit granted to the peer, in absolute numbers since the start.
@@ -92,6 +92,9 @@ enum Slot {
     Done,
 }
 
+/// So many keys are not worth forgetting.
+const KEYS_FEW: u32 = 64;
+
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Accepted {
@@ -117,7 +120,11 @@ pub struct ReliableReceiver {
     partials: BTreeMap<u64, Partial>,
     /// Key and sequence of each of them (ReliableLatest).
     partials_of_keys: BTreeSet<(u32, u64)>,
+    /// Newest sequence delivered of each key (ReliableLatest), at least of those where an older one may still come: below
+    /// `base` nothing does.
     newest_of_key: BTreeMap<u32, u64>,
+    /// With so many keys it is worth while to forget the others.
+    forget_keys_at: u32,
     credit: ReceiveCredit,
     message_bytes_max: u32,
 }
@@ -134,6 +141,7 @@ impl ReliableReceiver {
             partials: BTreeMap::new(),
             partials_of_keys: BTreeSet::new(),
             newest_of_key: BTreeMap::new(),
+            forget_keys_at: KEYS_FEW,
             credit,
             message_bytes_max,
         }
@@ -145,9 +153,23 @@ impl ReliableReceiver {
         self.base
     }
 
+    /// Whether nothing is missing or held, and every key can be forgotten.
+    #[cfg(test)]
+    pub(in crate::connection) fn is_caught_up(&mut self) -> bool {
+        self.forget_keys();
+        self.slots.is_empty() && self.partials.is_empty() && self.newest_of_key.is_empty()
+    }
+
+    /// Keys of which something is remembered.
+    #[cfg(test)]
+    pub(in crate::connection) fn keys_remembered(&self) -> usize {
+        self.newest_of_key.len()
+    }
+
     /// Gives memory back that was needed at a busier time.
     pub fn release_spare(&mut self) {
         self.slots.shrink_to_fit();
+        self.forget_keys();
     }
 
     /// The credit granted to the peer.
@@ -172,7 +194,7 @@ impl ReliableReceiver {
             return Err(Violation::Protocol);
         }
         self.account(payload.len() as u64, &mut accepted)?;
-        self.complete(sequence, key, payload, &mut accepted, deliver)?;
+        self.complete(sequence, key, payload, &mut accepted, deliver);
         Ok(accepted)
     }
 
@@ -204,7 +226,7 @@ impl ReliableReceiver {
             return Ok(accepted);
         }
         if let Some(partial) = self.remove_partial(piece.sequence) {
-            self.complete(piece.sequence, piece.key, partial.into_payload(), &mut accepted, deliver)?;
+            self.complete(piece.sequence, piece.key, partial.into_payload(), &mut accepted, deliver);
         }
         Ok(accepted)
     }
@@ -282,7 +304,7 @@ impl ReliableReceiver {
         payload: Payload,
         accepted: &mut Accepted,
         deliver: &mut impl FnMut(Payload),
-    ) -> Result<(), Violation> {
+    ) {
         match self.mode {
             ChannelMode::ReliableOrdered if sequence == self.base => {
                 deliver(payload);
@@ -295,8 +317,8 @@ impl ReliableReceiver {
             }
             ChannelMode::ReliableLatest => {
                 self.newest_of_key.insert(key, sequence);
-                if self.newest_of_key.len() > KEYS_MAX as usize {
-                    return Err(Violation::Credit);
+                if self.newest_of_key.len() >= self.forget_keys_at as usize {
+                    self.forget_keys();
                 }
                 deliver(payload);
                 self.mark(sequence, Slot::Done);
@@ -308,7 +330,14 @@ impl ReliableReceiver {
                 self.advance(deliver);
             }
         }
-        Ok(())
+    }
+
+    /// Forgets the keys of which nothing older can come any more. The others are at most as many as the sequences that are
+    /// told apart, so what is remembered is bounded whatever the peer does.
+    fn forget_keys(&mut self) {
+        let base = self.base;
+        self.newest_of_key.retain(|_, &mut sequence| sequence >= base);
+        self.forget_keys_at = KEYS_FEW.max(2 * self.newest_of_key.len() as u32);
     }
 
     /// Counts a message as received and consumed without delivering it.

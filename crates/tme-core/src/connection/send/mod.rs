@@ -1,6 +1,7 @@
 //! What waits to be sent: one queue per channel, and the order in which they are served.
 
 mod copies;
+mod receipts;
 mod reliable;
 mod schedule;
 mod unreliable;
@@ -8,6 +9,7 @@ mod unreliable;
 use std::time::Duration;
 
 pub use copies::CopyPolicy;
+pub use receipts::{Fate, Receipt, Wish};
 pub use reliable::ReliableQueue;
 pub use schedule::{PeerAllowance, SendChannels};
 pub use unreliable::UnreliableQueue;
@@ -71,7 +73,7 @@ pub struct QueueCounters {
     pub resent: u64,
     /// Copies that rode along before anything was lost.
     pub copied: u64,
-    /// Unreliable messages that waited too long and were dropped unsent.
+    /// Messages that waited too long, or whose deadline passed before they were acknowledged.
     pub expired: u64,
     /// Messages replaced by a newer one.
     pub superseded: u64,
@@ -137,6 +139,11 @@ impl<'a> PacketRoom<'a> {
             *count += 1;
             return;
         }
+        self.frames.push(frame);
+    }
+
+    /// Remembers that the packet carries this, too, which by itself makes the other side do nothing.
+    pub fn record_quietly(&mut self, frame: SentFrame) {
         self.frames.push(frame);
     }
 

@@ -1,10 +1,12 @@
-//! The send queue of a reliable channel: messages are kept until acknowledged or superseded.
+//! The send queue of a reliable channel: messages are kept until acknowledged, superseded or too late.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::copies::{COPIED_BYTES_MAX, Copies};
+use super::receipts::{Fate, Receipt, Wish, Wishes};
 use super::{PacketRoom, QueueCounters, SendCredit};
 use crate::channel::ChannelMode;
+use crate::connection::Expiry;
 use crate::connection::sent::SentFrame;
 use crate::payload::Payload;
 use crate::time::Instant;
@@ -16,6 +18,8 @@ enum State {
     Waiting,
     /// All or some of it was sent and not yet acknowledged.
     Sent,
+    /// Given up before any byte of it was sent: a SKIP takes its place.
+    Expired,
     /// Whole and in flight, but a newer value exists: if it is lost, a SKIP goes instead.
     Superseded,
     /// A SKIP is queued or in flight.
@@ -35,6 +39,8 @@ struct Slot {
     state: State,
     /// Packets in flight that carry it whole: while there is one, the loss of another matters not.
     carriers: u8,
+    /// Its sender asked for something that stands in `wishes`.
+    has_wish: bool,
 }
 
 /// Which cells of a long message were acknowledged.
@@ -82,9 +88,12 @@ pub struct ReliableQueue {
     credit: SendCredit,
     /// A message this far above the oldest unacknowledged one must wait: the receiver keeps no more apart.
     span_max: u64,
-    /// Newest sequence of each key (ReliableLatest).
+    /// Newest sequence of each key (ReliableLatest). Keys whose newest value is settled are forgotten when there is no room
+    /// for another one.
     newest_of_key: BTreeMap<u32, u64>,
     copies: Copies,
+    /// Made with the first wish: most channels never hear one.
+    wishes: Option<Box<Wishes>>,
 }
 
 impl ReliableQueue {
@@ -108,6 +117,7 @@ impl ReliableQueue {
             credit,
             newest_of_key: BTreeMap::new(),
             copies: Copies::default(),
+            wishes: None,
         }
     }
 
@@ -117,10 +127,18 @@ impl ReliableQueue {
         self.queued_bytes
     }
 
-    /// Messages not yet acknowledged.
+    /// Messages not yet acknowledged. One that expired behind others counts until its turn to be skipped has come.
     #[must_use]
     pub const fn queued_messages(&self) -> usize {
         self.queued_messages
+    }
+
+    /// Whether the other side has, or will find there, all that it was promised.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        // A SKIP that has not arrived holds up what stands behind it.
+        let holds_up = self.mode == ChannelMode::ReliableOrdered;
+        self.queued_messages == 0 && (!holds_up || self.slots.is_empty())
     }
 
     /// Bytes that wait to be sent, those to be sent again included. `None` if nothing may go before the other side
@@ -146,18 +164,61 @@ impl ReliableQueue {
         self.again.shrink_to_fit();
         self.skips.shrink_to_fit();
         self.copies.release_spare();
+        match &mut self.wishes {
+            Some(wishes) if wishes.first().is_some() => wishes.release_spare(),
+            wishes => *wishes = None,
+        }
     }
 
-    /// Whether a message with this key may be queued under a limit of `keys_max` keys.
+    /// Whether a message with this key may be queued while at most `keys_max` keys have values that are not settled.
     #[must_use]
-    pub fn has_room_for_key(&self, key: u32, keys_max: u32) -> bool {
+    pub fn has_room_for_key(&mut self, key: u32, keys_max: u32) -> bool {
         !self.mode.is_keyed()
             || self.newest_of_key.len() < keys_max as usize
             || self.newest_of_key.contains_key(&key)
+            || self.keys_in_use() < keys_max as usize
+    }
+
+    /// Forgets the keys whose newest value is settled, and counts the others.
+    pub fn keys_in_use(&mut self) -> usize {
+        let (slots, base) = (&self.slots, self.base);
+        self.newest_of_key.retain(|&key, &mut sequence| {
+            let index = sequence.checked_sub(base).and_then(|index| usize::try_from(index).ok());
+            let slot = index.and_then(|index| slots.get(index));
+            slot.is_some_and(|slot| slot.key == key && matches!(slot.state, State::Waiting | State::Sent))
+        });
+        self.newest_of_key.len()
+    }
+
+    /// Whether a value of this key is not settled.
+    #[must_use]
+    pub fn is_key_in_use(&self, key: u32) -> bool {
+        let slot = self.newest_of_key.get(&key).and_then(|&sequence| self.slot(sequence));
+        slot.is_some_and(|slot| slot.key == key && matches!(slot.state, State::Waiting | State::Sent))
+    }
+
+    /// Keys of which something is remembered.
+    #[cfg(test)]
+    pub(super) fn keys_remembered(&self) -> usize {
+        self.newest_of_key.len()
+    }
+
+    /// When to look for messages whose deadline has passed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.wishes.as_ref()?.next_deadline()
     }
 
     /// Queues a message. In ReliableLatest it supersedes the previous value of its key.
-    pub fn push(&mut self, now: Instant, payload: Payload, key: u32, counters: &mut QueueCounters) {
+    pub fn push(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        key: u32,
+        wish: Wish,
+        counters: &mut QueueCounters,
+        receipts: &mut Vec<Receipt>,
+    ) {
         let bytes = payload.len();
         self.queued_bytes += bytes;
         self.queued_messages += 1;
@@ -166,9 +227,11 @@ impl ReliableQueue {
             if let Some(&previous) = self.newest_of_key.get(&key) {
                 if self.replace_waiting(previous, &payload, now) {
                     counters.superseded += 1;
+                    receipts.extend(self.take_wish(previous, expired(Expiry::Superseded, true)));
+                    self.remember(previous, wish);
                     return;
                 }
-                self.supersede(previous, counters);
+                receipts.extend(self.supersede(previous, counters));
             }
             self.newest_of_key.insert(key, self.base + self.slots.len() as u64);
         }
@@ -181,7 +244,98 @@ impl ReliableQueue {
             key,
             state: State::Waiting,
             carriers: 0,
+            has_wish: false,
         });
+        self.remember(self.base + self.slots.len() as u64 - 1, wish);
+    }
+
+    #[inline]
+    fn remember(&mut self, sequence: u64, wish: Wish) {
+        if wish.is_none() {
+            return;
+        }
+        if let Some(slot) = self.slot_mut(sequence) {
+            slot.has_wish = true;
+            self.wishes.get_or_insert_default().insert(sequence, wish);
+        }
+    }
+
+    /// Takes what was asked for a message whose fate is known; gives the word to pass on, if that was asked.
+    #[inline]
+    fn take_wish(&mut self, sequence: u64, fate: Fate) -> Option<Receipt> {
+        let slot = self.slot_mut(sequence)?;
+        if !std::mem::take(&mut slot.has_wish) {
+            return None;
+        }
+        let token = self.wishes.as_mut()?.take(sequence)?.token?;
+        Some(Receipt { position: self.position, token, fate })
+    }
+
+    /// Gives up the messages whose deadline has passed. Gives whether there were any.
+    pub fn expire(
+        &mut self,
+        now: Instant,
+        counters: &mut QueueCounters,
+        receipts: &mut Vec<Receipt>,
+    ) -> bool {
+        let mut has_any = false;
+        while let Some(sequence) = self.wishes.as_mut().and_then(|wishes| wishes.poll_expired(now)) {
+            counters.expired += 1;
+            has_any = true;
+            let never_sent = self.give_up(sequence);
+            receipts.extend(self.take_wish(sequence, expired(Expiry::Deadline, never_sent)));
+            self.drop_expired_tail();
+        }
+        has_any
+    }
+
+    /// Lets a message be skipped. Gives whether nothing of it was ever sent.
+    fn give_up(&mut self, sequence: u64) -> bool {
+        let Some(slot) = self.slot_mut(sequence) else { return false };
+        let bytes = slot.bytes as usize;
+        match slot.state {
+            State::Waiting => {
+                // The other side never hears how long it was: skipped as an empty one it costs no credit.
+                slot.bytes = 0;
+                slot.payload = None;
+                slot.cells = None;
+                slot.state = State::Expired;
+                self.queued_bytes -= bytes;
+                self.waiting_bytes -= bytes;
+                true
+            }
+            State::Sent => {
+                self.skip_sent(sequence, State::Skipping);
+                self.skips.push_back(sequence);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// What expired behind everything that goes out needs not even be skipped: its sequence is free for another message.
+    fn drop_expired_tail(&mut self) {
+        while self.has_new()
+            && let Some(&Slot { state: State::Expired, key, .. }) = self.slots.back()
+        {
+            self.slots.pop_back();
+            self.queued_messages -= 1;
+            let sequence = self.base + self.slots.len() as u64;
+            if self.newest_of_key.get(&key) == Some(&sequence) {
+                self.newest_of_key.remove(&key);
+            }
+        }
+    }
+
+    /// Gives up on everything that somebody waits for: the connection is over.
+    pub fn abandon(&mut self, receipts: &mut Vec<Receipt>) {
+        while let Some(sequence) = self.wishes.as_ref().and_then(|wishes| wishes.first()) {
+            let is_waiting = self.slot(sequence).is_some_and(|slot| slot.state == State::Waiting);
+            let Some(wish) = self.wishes.as_mut().and_then(|wishes| wishes.take(sequence)) else { break };
+            let fate = expired(Expiry::Disconnected, is_waiting);
+            let position = self.position;
+            receipts.extend(wish.token.map(|token| Receipt { position, token, fate }));
+        }
     }
 
     /// Puts a newer value into the place of one that has not begun to leave.
@@ -201,22 +355,30 @@ impl ReliableQueue {
         true
     }
 
-    fn supersede(&mut self, sequence: u64, counters: &mut QueueCounters) {
-        let Some(slot) = self.slot_mut(sequence) else { return };
+    fn supersede(&mut self, sequence: u64, counters: &mut QueueCounters) -> Option<Receipt> {
+        let slot = self.slot(sequence)?;
         if slot.state != State::Sent {
-            return;
+            return None;
         }
-        let bytes = slot.bytes as usize;
-        slot.payload = None;
         // A long message may have cells that were never sent, so only a SKIP can settle it.
-        let is_long = slot.cells.take().is_some();
-        slot.state = if is_long { State::Skipping } else { State::Superseded };
+        let is_long = slot.cells.is_some();
+        self.skip_sent(sequence, if is_long { State::Skipping } else { State::Superseded });
         if is_long {
             self.skips.push_back(sequence);
         }
+        counters.superseded += 1;
+        self.take_wish(sequence, expired(Expiry::Superseded, false))
+    }
+
+    /// Takes a message of which something was sent out of what is to be sent.
+    fn skip_sent(&mut self, sequence: u64, state: State) {
+        let Some(slot) = self.slot_mut(sequence) else { return };
+        let bytes = slot.bytes as usize;
+        slot.payload = None;
+        slot.cells = None;
+        slot.state = state;
         self.queued_bytes -= bytes;
         self.queued_messages -= 1;
-        counters.superseded += 1;
         if sequence == self.next_new {
             self.waiting_bytes -= bytes.saturating_sub(self.next_new_cell * CELL_BYTES);
             self.next_new += 1;
@@ -239,20 +401,22 @@ impl ReliableQueue {
     }
 
     /// What this frame carried has arrived.
-    pub fn handle_acked(&mut self, frame: SentFrame) {
+    pub fn handle_acked(&mut self, frame: SentFrame, receipts: &mut Vec<Receipt>) {
         match frame {
             SentFrame::Messages { first, count, .. } => {
-                (first..first + u64::from(count)).for_each(|sequence| self.settle(sequence));
+                for sequence in first..first + u64::from(count) {
+                    receipts.extend(self.settle(sequence));
+                }
             }
             SentFrame::Cells { sequence, index, count, .. } => {
                 let Some(slot) = self.slot_mut(sequence) else { return };
                 let Some(cells) = slot.cells.as_mut() else { return };
                 (index as usize..index as usize + usize::from(count)).for_each(|cell| cells.insert(cell));
                 if cells.missing == 0 {
-                    self.settle(sequence);
+                    receipts.extend(self.settle(sequence));
                 }
             }
-            SentFrame::Skip { sequence, .. } => self.settle(sequence),
+            SentFrame::Skip { sequence, .. } => receipts.extend(self.settle(sequence)),
             _ => {}
         }
         while self.slots.front().is_some_and(|slot| slot.state == State::Done) {
@@ -261,8 +425,9 @@ impl ReliableQueue {
         }
     }
 
-    fn settle(&mut self, sequence: u64) {
-        let Some(slot) = self.slot_mut(sequence) else { return };
+    #[inline]
+    fn settle(&mut self, sequence: u64) -> Option<Receipt> {
+        let slot = self.slot_mut(sequence)?;
         let was_queued = slot.state == State::Sent;
         let bytes = slot.bytes as usize;
         slot.state = State::Done;
@@ -272,6 +437,7 @@ impl ReliableQueue {
             self.queued_bytes -= bytes;
             self.queued_messages -= 1;
         }
+        self.take_wish(sequence, Fate::Delivered)
     }
 
     /// What this frame carried is lost. A message that another packet still carries waits for the fate of that one.
@@ -484,6 +650,15 @@ impl ReliableQueue {
         }
         let (position, mode, sequence, cell) = (self.position, self.mode, self.next_new, self.next_new_cell);
         let slot = self.slot_mut(sequence)?;
+        if slot.state == State::Expired {
+            let written = room.write_skip(position, sequence, 0)?;
+            slot.state = State::Skipping;
+            self.next_new += 1;
+            self.queued_messages -= 1;
+            self.credit.spend(0);
+            connection_credit.spend(0);
+            return Some(written);
+        }
         let payload = slot.payload.as_ref()?;
         let bytes = slot.bytes as usize;
         let written = if slot.cells.is_none() {
@@ -585,6 +760,11 @@ impl Slot {
     const fn is_copied(&self) -> bool {
         self.cells.is_none() && self.bytes as usize <= COPIED_BYTES_MAX
     }
+}
+
+/// The fate of a message that is given up.
+const fn expired(reason: Expiry, never_sent: bool) -> Fate {
+    Fate::Expired { reason, never_sent }
 }
 
 /// Most bytes of a MESSAGE frame before its data: type, sequence, key and length.

@@ -1,7 +1,9 @@
 //! All send queues of a connection and the order in which they are served: strict priority, then weights.
 
 use super::copies::COPIES_PER_PACKET_BYTES_MAX;
-use super::{CopyPolicy, PacketRoom, QueueCounters, ReliableQueue, SendCredit, UnreliableQueue};
+use super::{
+    CopyPolicy, PacketRoom, QueueCounters, Receipt, ReliableQueue, SendCredit, UnreliableQueue, Wish,
+};
 use crate::channel::{ChannelId, ChannelMode, ChannelSettings, ChannelTable};
 use crate::connection::budget::Backlog;
 use crate::connection::sent::SentFrame;
@@ -30,6 +32,8 @@ struct SendChannel {
     mode: ChannelMode,
     settings: ChannelSettings,
     counters: QueueCounters,
+    /// Receipts that were handed out and that the application has not taken.
+    untaken_receipts: u32,
     /// Bytes sent divided by weight: the channel that is furthest behind goes next.
     virtual_time: u64,
 }
@@ -44,6 +48,12 @@ pub struct SendChannels {
     active: u32,
     /// Bit per position: `push` has answered `WouldBlock` since the last `Writable`.
     refused: u32,
+    /// Bit per position: it was for the key.
+    out_of_keys: u32,
+    /// When the first message expires of which somebody wants to know, or earlier.
+    next_deadline: Option<Instant>,
+    /// What has become of messages since somebody asked last.
+    receipts: Vec<Receipt>,
     copy_policy: CopyPolicy,
     /// Full packets since copies last went before what is new.
     full_packets: u32,
@@ -82,6 +92,7 @@ impl SendChannels {
             mode: entry.mode,
             settings: entry.settings,
             counters: QueueCounters::default(),
+            untaken_receipts: 0,
             virtual_time: 0,
         });
         Self {
@@ -90,6 +101,9 @@ impl SendChannels {
             message_bytes_max: allowance.message_bytes_max,
             active: 0,
             refused: 0,
+            out_of_keys: 0,
+            next_deadline: None,
+            receipts: Vec::new(),
             copy_policy: CopyPolicy::default(),
             full_packets: 0,
         }
@@ -119,7 +133,7 @@ impl SendChannels {
         }
         let key = options.key.unwrap_or(0);
         if let Queue::Unreliable(queue) = &mut channel.queue {
-            queue.expire(now, &mut channel.counters);
+            queue.expire(now, &mut channel.counters, &mut self.receipts);
         }
         let (queued_bytes, queued_messages) = channel.queued();
         let is_full = queued_bytes + bytes > channel.settings.queue_bytes_max
@@ -129,18 +143,90 @@ impl SendChannels {
             self.refused |= 1 << position;
             return Err(SendError::WouldBlock { channel: channel.id });
         }
-        match &mut channel.queue {
-            Queue::Unreliable(queue) => queue.push(now, payload, &mut channel.counters),
+        let wish =
+            Wish { token: options.receipt, expires_at: options.deadline.map(|deadline| now + deadline) };
+        let next_deadline = match &mut channel.queue {
+            Queue::Unreliable(queue) => {
+                queue.push(now, payload, wish, &mut channel.counters, &mut self.receipts);
+                queue.next_deadline()
+            }
             Queue::Reliable(queue) => {
                 let limit = channel.settings.keys_max;
                 if !queue.has_room_for_key(key, limit) {
+                    self.refused |= 1 << position;
+                    self.out_of_keys |= 1 << position;
                     return Err(SendError::TooManyKeys { channel: channel.id, limit });
                 }
-                queue.push(now, payload, key, &mut channel.counters);
+                queue.push(now, payload, key, wish, &mut channel.counters, &mut self.receipts);
+                queue.next_deadline()
             }
+        };
+        if !wish.is_none() {
+            self.next_deadline = earlier(self.next_deadline, next_deadline);
         }
         self.activate(position);
         Ok(())
+    }
+
+    /// When [`expire`](Self::expire) has something to do that somebody waits for.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
+    }
+
+    /// Takes word of what has become of messages, oldest first, with the channel of each. It counts in the queues until
+    /// [`consume_receipts`](Self::consume_receipts).
+    pub fn drain_receipts(&mut self) -> impl Iterator<Item = (ChannelId, Receipt)> {
+        let channels = &mut self.channels;
+        self.receipts.drain(..).filter_map(|receipt| {
+            let channel = channels.get_mut(usize::from(receipt.position))?;
+            channel.untaken_receipts += 1;
+            Some((channel.id, receipt))
+        })
+    }
+
+    /// Whether there is word of what has become of messages.
+    #[must_use]
+    #[inline]
+    pub const fn has_receipts(&self) -> bool {
+        !self.receipts.is_empty()
+    }
+
+    /// The application has taken so many receipts.
+    pub fn consume_receipts(&mut self, position: usize, count: u64) {
+        if let Some(channel) = self.channels.get_mut(position) {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            channel.untaken_receipts = channel.untaken_receipts.saturating_sub(count);
+        }
+    }
+
+    /// Gives up on everything that somebody waits for: the connection is over.
+    pub fn abandon(&mut self) {
+        for channel in &mut self.channels {
+            match &mut channel.queue {
+                Queue::Unreliable(queue) => queue.abandon(&mut self.receipts),
+                Queue::Reliable(queue) => queue.abandon(&mut self.receipts),
+            }
+        }
+        self.next_deadline = None;
+    }
+
+    /// Keys of which something is remembered on the channel at `position`.
+    #[cfg(test)]
+    pub(in crate::connection) fn keys_remembered(&self, position: usize) -> usize {
+        match &self.channels[position].queue {
+            Queue::Reliable(queue) => queue.keys_remembered(),
+            Queue::Unreliable(_) => 0,
+        }
+    }
+
+    /// Whether a value of this key on the channel at `position` is not settled.
+    #[must_use]
+    pub fn is_key_in_use(&self, position: usize, key: u32) -> bool {
+        match self.channels.get(position).map(|channel| &channel.queue) {
+            Some(Queue::Reliable(queue)) => queue.is_key_in_use(key),
+            _ => false,
+        }
     }
 
     /// Gives memory back that was needed at a busier time.
@@ -198,7 +284,7 @@ impl SendChannels {
     #[must_use]
     pub fn is_reliable_empty(&self) -> bool {
         self.channels.iter().all(|channel| match &channel.queue {
-            Queue::Reliable(queue) => queue.queued_messages() == 0,
+            Queue::Reliable(queue) => queue.is_settled(),
             Queue::Unreliable(_) => true,
         })
     }
@@ -287,31 +373,66 @@ impl SendChannels {
         })
     }
 
-    /// Drops unreliable messages that have waited too long.
+    /// Drops unreliable messages that have waited too long, and gives up what has a deadline that has passed.
     pub fn expire(&mut self, now: Instant) {
         for position in bits(self.active) {
             let Some(channel) = self.channels.get_mut(position) else { continue };
             if let Queue::Unreliable(queue) = &mut channel.queue {
-                queue.expire(now, &mut channel.counters);
+                queue.expire(now, &mut channel.counters, &mut self.receipts);
+            }
+        }
+        if self.next_deadline.is_some_and(|at| at <= now) {
+            self.expire_wishes(now);
+        }
+    }
+
+    fn expire_wishes(&mut self, now: Instant) {
+        self.next_deadline = None;
+        for position in 0..self.channels.len() {
+            let Some(channel) = self.channels.get_mut(position) else { continue };
+            let (has_expired, next_deadline) = match &mut channel.queue {
+                Queue::Unreliable(queue) => {
+                    queue.expire(now, &mut channel.counters, &mut self.receipts);
+                    (false, queue.next_deadline())
+                }
+                Queue::Reliable(queue) => {
+                    let has_expired = queue.expire(now, &mut channel.counters, &mut self.receipts);
+                    (has_expired, queue.next_deadline())
+                }
+            };
+            self.next_deadline = earlier(self.next_deadline, next_deadline);
+            if has_expired {
+                // What was given up is to be skipped.
+                self.activate(position);
             }
         }
     }
 
     /// What a packet carried has arrived.
     pub fn handle_acked(&mut self, frame: SentFrame) {
-        let Some(queue) = self.reliable_of(frame) else { return };
+        if let SentFrame::Awaited { position, ordinal } = frame {
+            let receipt = self.unreliable_at(position).and_then(|queue| queue.handle_acked(ordinal));
+            self.receipts.extend(receipt);
+            return;
+        }
+        let Some(position) = position_of(frame).map(usize::from) else { return };
+        let Some(SendChannel { queue: Queue::Reliable(queue), .. }) = self.channels.get_mut(position) else {
+            return;
+        };
         let was_blocked = queue.is_blocked_by_span();
-        queue.handle_acked(frame);
-        if was_blocked
-            && !queue.is_blocked_by_span()
-            && let Some(position) = position_of(frame)
-        {
-            self.activate(usize::from(position));
+        queue.handle_acked(frame, &mut self.receipts);
+        if was_blocked && !queue.is_blocked_by_span() {
+            self.activate(position);
         }
     }
 
     /// What a packet carried is lost.
     pub fn handle_lost(&mut self, frame: SentFrame) {
+        if let SentFrame::Awaited { position, ordinal } = frame {
+            let receipt = self.unreliable_at(position).and_then(|queue| queue.handle_lost(ordinal));
+            self.receipts.extend(receipt);
+            return;
+        }
         if let Some(queue) = self.reliable_of(frame) {
             queue.handle_lost(frame);
             if let Some(position) = position_of(frame) {
@@ -327,6 +448,13 @@ impl SendChannels {
             if let Some(position) = position_of(frame) {
                 self.activate(usize::from(position));
             }
+        }
+    }
+
+    fn unreliable_at(&mut self, position: u8) -> Option<&mut UnreliableQueue> {
+        match &mut self.channels.get_mut(usize::from(position))?.queue {
+            Queue::Unreliable(queue) => Some(queue),
+            Queue::Reliable(_) => None,
         }
     }
 
@@ -356,22 +484,26 @@ impl SendChannels {
         }
     }
 
-    /// A channel whose queue has refused a message and is now at most half full; each is reported once.
+    /// A channel that has refused a message and whose queue is now at most half full (and at most half its keys under way, if
+    /// it was for the key); each is reported once.
     pub fn poll_writable(&mut self) -> Option<ChannelId> {
         for position in bits(self.refused) {
-            let Some(channel) = self.channels.get(position) else { continue };
+            let Some(channel) = self.channels.get_mut(position) else { continue };
             let (bytes, messages) = channel.queued();
             if bytes <= channel.settings.queue_bytes_max / 2
                 && messages <= channel.settings.queue_messages_max / 2
+                && (self.out_of_keys & 1 << position == 0 || channel.has_half_its_keys())
             {
                 self.refused &= !(1 << position);
+                self.out_of_keys &= !(1 << position);
                 return Some(channel.id);
             }
         }
         None
     }
 
-    /// Counts of the channel at `position`, with (bytes, messages) queued.
+    /// Counts of the channel at `position`, with (bytes, messages) queued. A message whose receipt was not taken counts as
+    /// queued, without its bytes.
     #[must_use]
     pub fn counters(&self, position: usize) -> Option<(QueueCounters, usize, usize)> {
         let channel = self.channels.get(position)?;
@@ -401,8 +533,22 @@ impl SendChannels {
 impl SendChannel {
     fn queued(&self) -> (usize, usize) {
         match &self.queue {
-            Queue::Unreliable(queue) => (queue.queued_bytes(), queue.queued_messages()),
-            Queue::Reliable(queue) => (queue.queued_bytes(), queue.queued_messages()),
+            Queue::Unreliable(queue) => {
+                let messages = queue.queued_messages() + queue.awaited_messages();
+                (queue.queued_bytes(), messages + self.untaken_receipts as usize)
+            }
+            Queue::Reliable(queue) => {
+                (queue.queued_bytes(), queue.queued_messages() + self.untaken_receipts as usize)
+            }
+        }
+    }
+
+    fn has_half_its_keys(&mut self) -> bool {
+        match &mut self.queue {
+            Queue::Reliable(queue) if self.mode.is_keyed() => {
+                queue.keys_in_use() <= self.settings.keys_max as usize / 2
+            }
+            _ => true,
         }
     }
 
@@ -425,6 +571,10 @@ impl SendChannel {
             Queue::Reliable(queue) => queue.write_next(now, room, credit, &mut self.counters),
         }
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
 }
 
 const fn position_of(frame: SentFrame) -> Option<u8> {

@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::receipts::{Awaited, Fate, Receipt, Wish};
 use super::{PacketRoom, QueueCounters};
 use crate::channel::ChannelMode;
+use crate::connection::Expiry;
+use crate::connection::sent::SentFrame;
 use crate::payload::Payload;
 use crate::time::Instant;
 use crate::wire::frame::{CELL_BYTES, Fragment, MessageFrame, SequenceField};
@@ -13,9 +16,23 @@ use crate::wire::frame::{CELL_BYTES, Fragment, MessageFrame, SequenceField};
 struct Waiting {
     payload: Payload,
     queued_at: Instant,
+    /// From then on it is dropped.
+    expires_at: Instant,
     /// Given when the first piece leaves.
     sequence: Option<u64>,
     cells_sent: usize,
+    receipt: Receiving,
+}
+
+/// Whether the sender wants to know what becomes of a message.
+#[derive(Clone, Copy, Debug)]
+enum Receiving {
+    /// No.
+    Unasked,
+    /// Yes, under this token, and nothing has left yet.
+    Asked(u64),
+    /// Yes, and what has left is known by this ordinal.
+    Under(u64),
 }
 
 /// Messages waiting to be sent once.
@@ -27,26 +44,101 @@ pub struct UnreliableQueue {
     waiting_bytes: usize,
     next_sequence: u64,
     age_max: Duration,
+    /// Before this instant only the oldest message can have waited too long. `None`: nobody has asked for more.
+    next_deadline: Option<Instant>,
+    awaited: Awaited,
 }
 
 impl UnreliableQueue {
     /// An empty queue for the channel at `position`; `first` is its first sequence.
     #[must_use]
-    pub const fn new(position: u8, mode: ChannelMode, first: u64, age_max: Duration) -> Self {
-        Self { position, mode, waiting: VecDeque::new(), waiting_bytes: 0, next_sequence: first, age_max }
+    pub fn new(position: u8, mode: ChannelMode, first: u64, age_max: Duration) -> Self {
+        Self {
+            position,
+            mode,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            next_sequence: first,
+            age_max,
+            next_deadline: None,
+            awaited: Awaited::default(),
+        }
     }
 
     /// Queues a message. In a Sequenced channel it takes the place of one that has not begun to leave.
-    pub fn push(&mut self, now: Instant, payload: Payload, counters: &mut QueueCounters) {
+    pub fn push(
+        &mut self,
+        now: Instant,
+        payload: Payload,
+        wish: Wish,
+        counters: &mut QueueCounters,
+        receipts: &mut Vec<Receipt>,
+    ) {
         if self.mode == ChannelMode::Sequenced
             && self.waiting.back().is_some_and(|last| last.cells_sent == 0)
             && let Some(replaced) = self.waiting.pop_back()
         {
             self.waiting_bytes -= replaced.payload.len();
             counters.superseded += 1;
+            receipts.extend(self.give_up(replaced.receipt, Expiry::Superseded));
         }
         self.waiting_bytes += payload.len();
-        self.waiting.push_back(Waiting { payload, queued_at: now, sequence: None, cells_sent: 0 });
+        // One of exactly the age is not too old.
+        let too_old_at = now + self.age_max + Duration::from_micros(1);
+        let expires_at = wish.expires_at.map_or(too_old_at, |at| at.min(too_old_at));
+        if !wish.is_none() {
+            self.next_deadline = Some(self.next_deadline.map_or(expires_at, |at| at.min(expires_at)));
+        }
+        let receipt = wish.token.map_or(Receiving::Unasked, Receiving::Asked);
+        let waiting = Waiting { payload, queued_at: now, expires_at, sequence: None, cells_sent: 0, receipt };
+        self.waiting.push_back(waiting);
+    }
+
+    /// When a message waits too long of which somebody wants to know, or that has a deadline of its own. It may turn out
+    /// to have left before.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
+    }
+
+    /// Messages that have left and whose fate somebody waits for.
+    #[must_use]
+    pub const fn awaited_messages(&self) -> usize {
+        self.awaited.count()
+    }
+
+    /// Word of a message that is given up, if somebody waits for it and has not got it.
+    fn give_up(&mut self, receipt: Receiving, reason: Expiry) -> Option<Receipt> {
+        let (token, never_sent) = match receipt {
+            Receiving::Unasked => return None,
+            Receiving::Asked(token) => (token, true),
+            Receiving::Under(ordinal) => (self.awaited.settle(ordinal)?, false),
+        };
+        Some(Receipt { position: self.position, token, fate: Fate::Expired { reason, never_sent } })
+    }
+
+    /// A packet that carried a piece of this message has arrived.
+    pub fn handle_acked(&mut self, ordinal: u64) -> Option<Receipt> {
+        let token = self.awaited.handle_acked(ordinal)?;
+        Some(Receipt { position: self.position, token, fate: Fate::Delivered })
+    }
+
+    /// A packet that carried a piece of this message is lost.
+    pub fn handle_lost(&mut self, ordinal: u64) -> Option<Receipt> {
+        self.give_up(Receiving::Under(ordinal), Expiry::Lost)
+    }
+
+    /// Gives up on everything that somebody waits for.
+    pub fn abandon(&mut self, receipts: &mut Vec<Receipt>) {
+        while let Some(waiting) = self.waiting.pop_front() {
+            receipts.extend(self.give_up(waiting.receipt, Expiry::Disconnected));
+        }
+        self.waiting_bytes = 0;
+        let fate = Fate::Expired { reason: Expiry::Disconnected, never_sent: false };
+        while let Some(token) = self.awaited.settle_oldest() {
+            receipts.push(Receipt { position: self.position, token, fate });
+        }
+        self.next_deadline = None;
     }
 
     /// Bytes waiting.
@@ -71,13 +163,39 @@ impl UnreliableQueue {
     /// Gives memory back that was needed at a busier time.
     pub fn release_spare(&mut self) {
         self.waiting.shrink_to_fit();
+        self.awaited.release_spare();
     }
 
     /// Drops what has waited too long. The rest of a message that half left is of no use either.
-    pub fn expire(&mut self, now: Instant, counters: &mut QueueCounters) {
-        while self.waiting.front().is_some_and(|oldest| oldest.queued_at + self.age_max < now) {
-            self.pop_front();
+    pub fn expire(&mut self, now: Instant, counters: &mut QueueCounters, receipts: &mut Vec<Receipt>) {
+        while self.waiting.front().is_some_and(|oldest| oldest.expires_at <= now) {
+            let Some(expired) = self.pop_front() else { break };
             counters.expired += 1;
+            receipts.extend(self.give_up(expired.receipt, Expiry::Deadline));
+        }
+        if self.next_deadline.is_some_and(|at| at <= now) {
+            self.expire_everywhere(now, counters, receipts);
+        }
+    }
+
+    /// Deadlines of their own may pass behind messages that have time left.
+    fn expire_everywhere(&mut self, now: Instant, counters: &mut QueueCounters, receipts: &mut Vec<Receipt>) {
+        self.next_deadline = None;
+        for _ in 0..self.waiting.len() {
+            let Some(waiting) = self.pop_front() else { break };
+            if waiting.expires_at <= now {
+                counters.expired += 1;
+                receipts.extend(self.give_up(waiting.receipt, Expiry::Deadline));
+                continue;
+            }
+            let is_asked = !matches!(waiting.receipt, Receiving::Unasked)
+                || waiting.expires_at <= waiting.queued_at + self.age_max;
+            if is_asked {
+                let next = self.next_deadline.map_or(waiting.expires_at, |at| at.min(waiting.expires_at));
+                self.next_deadline = Some(next);
+            }
+            self.waiting_bytes += waiting.payload.len();
+            self.waiting.push_back(waiting);
         }
     }
 
@@ -111,16 +229,24 @@ impl UnreliableQueue {
             waiting.sequence = Some(sequence);
             self.next_sequence += u64::from(numbered);
         }
-        if is_whole || waiting.cells_sent * CELL_BYTES >= bytes {
+        let is_complete = is_whole || waiting.cells_sent * CELL_BYTES >= bytes;
+        if let Receiving::Asked(token) = waiting.receipt {
+            waiting.receipt = Receiving::Under(self.awaited.start(token));
+        }
+        if let Receiving::Under(ordinal) = waiting.receipt {
+            self.awaited.handle_sent(ordinal, is_complete);
+            room.record_quietly(SentFrame::Awaited { position: self.position, ordinal });
+        }
+        if is_complete {
             self.pop_front();
             counters.messages_sent += 1;
         }
         Some(written)
     }
 
-    fn pop_front(&mut self) {
-        if let Some(gone) = self.waiting.pop_front() {
-            self.waiting_bytes -= gone.payload.len();
-        }
+    fn pop_front(&mut self) -> Option<Waiting> {
+        let gone = self.waiting.pop_front()?;
+        self.waiting_bytes -= gone.payload.len();
+        Some(gone)
     }
 }
