@@ -53,9 +53,9 @@ void each_kind_has_its_type() {
     TmeEvent given_up = raw(TME_EVENT_EXPIRED);
     given_up.reason = TME_EXPIRED_LOST;
     read_event(given_up, event);
-    const auto& expired = std::get<tme::Expired>(event);
-    CHECK(expired.peer == peer && expired.channel == 2 && expired.receipt == 33 && !expired.never_sent);
-    CHECK(expired.reason == tme::Expiry::lost);
+    const auto& lost = std::get<tme::Expired>(event);
+    CHECK(lost.peer == peer && lost.channel == 2 && lost.receipt == 33 && !lost.never_sent);
+    CHECK(lost.reason == tme::Expiry::lost);
     given_up.flags = TME_EVENT_FLAG_NEVER_SENT;
     read_event(given_up, event);
     CHECK(std::get<tme::Expired>(event).never_sent);

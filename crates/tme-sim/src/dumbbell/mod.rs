@@ -1,7 +1,7 @@
 //! Flows that share one bottleneck (a dumbbell): what congestion control is judged by.
 //!
 //! One server sends to any number of clients, and TCP may send beside it. Everything downward passes one
-//! [`Link`](tme_core::link::Link) with the rate and the queue; behind it every flow has a link of its own with its delay
+//! [`tme_core::link::Link`] with the rate and the queue; behind it every flow has a link of its own with its delay
 //! and its losses, and another one back. Figures are IP and UDP bytes that have passed the bottleneck.
 
 mod config;

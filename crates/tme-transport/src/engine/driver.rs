@@ -431,7 +431,7 @@ impl Driver {
         if !self.is_receivable {
             return Ok(());
         }
-        let Self { endpoint, link, random, conditions, emptied_at, .. } = self;
+        let Self { endpoint, link, random, conditions, emptied_at, clock, .. } = self;
         let received = link.receive_timed(RECEIVE_BATCH, |bytes, path: Path, ecn, waited| {
             let is_modelled = !conditions.is_empty() && {
                 // Whoever comes from another address than before is still the same on a modelled path.
@@ -439,8 +439,9 @@ impl Driver {
                 conditions.handle(now, (Direction::Incoming, known), bytes, Meta { path, ecn })
             };
             if !is_modelled {
-                // It was not there yet when the socket was last empty, whatever the wall clock says.
-                let arrived_at = (now - waited).max(*emptied_at);
+                // It was not there yet when the socket was last empty, whatever the wall clock says. `now` may be earlier
+                // than its arrival, which would make the bounds of clocks untrue; later they are only wider.
+                let arrived_at = (clock.now() - waited).max(*emptied_at);
                 endpoint.handle_late_datagram(now, arrived_at, path, ecn, bytes, random);
             }
         });
