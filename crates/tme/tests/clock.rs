@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{World, client_of, server};
 use tme::{Client, ClockChange, Event, LinkConditions, Server, ServerTime, TickRate};
@@ -101,10 +101,12 @@ fn threads_that_read_the_time_never_see_it_go_back() {
         let answers =
             |client: &tme::ClientHandle| client.statistics().map_or(0, |figures| figures.clock.answers);
         let enough = answers(&handle) + 10;
-        while answers(&handle) < enough {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while answers(&handle) < enough && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
         is_over.store(true, Ordering::Relaxed);
+        assert!(answers(&handle) >= enough, "too few answers");
     });
     checked(&client, &server);
 }

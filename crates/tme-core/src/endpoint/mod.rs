@@ -330,11 +330,7 @@ impl Endpoint {
 
     /// Begins to ask for a peer's time, or asks often again for 3 s. `false`: nobody is connected under this id.
     pub fn synchronise_clock(&mut self, now: Instant, peer: PeerId) -> bool {
-        let Some(index) = self.slots.index_of_peer(peer) else { return false };
-        let Some(connection) = self.connection_mut(index) else { return false };
-        connection.synchronise_clock(now);
-        self.make_ready(index);
-        true
+        self.change(peer, |connection| connection.synchronise_clock(now))
     }
 
     /// Says goodbye, with the words they were given, to all peers that still wait for reliable messages to go through
@@ -351,11 +347,7 @@ impl Endpoint {
     /// Sets how many bytes may leave for a peer in a second; see
     /// [`ConnectionConfig::rate_max`](crate::connection::ConnectionConfig::rate_max). `false`: nobody has this id.
     pub fn set_rate_max(&mut self, peer: PeerId, rate: Option<u64>) -> bool {
-        let Some(index) = self.slots.index_of_peer(peer) else { return false };
-        let Some(connection) = self.connection_mut(index) else { return false };
-        connection.set_rate_max(rate);
-        self.make_ready(index);
-        true
+        self.change(peer, |connection| connection.set_rate_max(rate))
     }
 
     /// Waits no longer for the other sides of connections that are closing: each that was announced ends with its
@@ -630,6 +622,15 @@ impl Endpoint {
             PeerState::Connected(connection) => Some(connection),
             PeerState::Connecting(_) | PeerState::Applying(_) => None,
         }
+    }
+
+    /// Changes a connection, which may have something to send then. `false`: nobody is connected under this id.
+    fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connection)) -> bool {
+        let Some(index) = self.slots.index_of_peer(peer) else { return false };
+        let Some(connection) = self.connection_mut(index) else { return false };
+        change(connection);
+        self.make_ready(index);
+        true
     }
 
     fn make_ready(&mut self, index: usize) {
