@@ -17,6 +17,7 @@ pub mod payload;
 pub mod query;
 pub mod random;
 mod rate;
+pub mod stream;
 pub mod time;
 pub mod token;
 pub mod wire;
