@@ -16,6 +16,7 @@ use crate::crypto::SessionSecrets;
 use crate::crypto::packet::KeyLimits;
 use crate::datagram::Ecn;
 use crate::handshake::parameters::Limits;
+use crate::handshake::reason::Reason;
 use crate::link::{Jitter, Link, LinkConditions};
 use crate::random::SeededRandom;
 

@@ -47,12 +47,6 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("peers", &self.slots.count()).finish_non_exhaustive()
-    }
-}
-
 impl Connecting {
     pub(super) fn poll_transmit(&mut self, now: Instant, buffer: &mut Vec<u8>) -> Option<Transmit> {
         if !self.handshake.poll_transmit(now, buffer) {
