@@ -1,6 +1,8 @@
 //! What travels beside a datagram's bytes: addresses and the ECN mark.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 /// Explicit congestion notification bits of the IP header (RFC 3168).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -30,13 +32,53 @@ impl Ecn {
     }
 }
 
-/// The way a datagram takes: the other side's address, and the local address it used where that is known.
+/// A byte stream that carries datagrams, by the number its driver has given it. No two streams of a driver have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub NonZeroU32);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream {}", self.0)
+    }
+}
+
+/// The way a datagram takes: the other side's address, the local address it used where that is known, and the stream that
+/// carries it if one does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
     /// The other side's address and port.
     pub remote: SocketAddr,
     /// The local address the datagram came in on (and answers should leave from), if the socket tells.
     pub local: Option<IpAddr>,
+    /// `None`: each datagram travels by itself, and may be lost or overtaken. Else nothing is, while the stream lives.
+    pub stream: Option<StreamId>,
+}
+
+impl Path {
+    /// To or from `remote`, each datagram by itself.
+    #[must_use]
+    pub const fn to(remote: SocketAddr) -> Self {
+        Self { remote, local: None, stream: None }
+    }
+
+    /// To or from `remote` in a stream.
+    #[must_use]
+    pub const fn through(stream: StreamId, remote: SocketAddr) -> Self {
+        Self { remote, local: None, stream: Some(stream) }
+    }
+
+    /// Whether both lead to the same place by the same carrier; the local address may differ.
+    #[must_use]
+    pub fn leads_as(&self, other: &Self) -> bool {
+        self.stream == other.stream && self.remote == other.remote
+    }
+
+    /// Whether a stream carries it.
+    #[must_use]
+    #[inline]
+    pub const fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
 }
 
 /// Datagrams to hand to the socket: the first `bytes` bytes of the caller's buffer, all on one path.

@@ -263,7 +263,7 @@ impl World {
             let was_over =
                 node.ended.is_some() && index == CLIENT || other.ended.is_some() && index == SERVER;
             let drops = node.drops();
-            let path = Path { remote: other.address, local: None };
+            let path = Path::to(other.address);
             node.endpoint.handle_datagram(self.now, path, Ecn::NotCapable, delivery.bytes, &mut node.random);
             node.take_events();
             // A copy of what was taken before is no news, however it is counted.

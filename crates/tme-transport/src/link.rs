@@ -390,7 +390,7 @@ mod tests {
             (10, Some(usize::MAX), 10, None),
         ];
         for (bytes, segment_bytes, buffer_bytes, message) in cases {
-            let path = Path { remote, local: None };
+            let path = Path::to(remote);
             let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes, segment_bytes };
             let error = Segments::of(&transmit, &buffer[..buffer_bytes]).err();
             assert_eq!(error.map(|error| error.to_string()).as_deref(), message, "{transmit:?}");

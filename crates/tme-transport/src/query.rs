@@ -266,7 +266,7 @@ impl Querier {
         while let Some(remote) = self.queries.poll_transmit(now, &mut self.buffer) {
             let Some(link) = self.links.iter_mut().find(|link| link.can_reach(remote)) else { continue };
             let transmit = Transmit {
-                path: Path { remote, local: None },
+                path: Path::to(remote),
                 ecn: Ecn::NotCapable,
                 bytes: self.buffer.len(),
                 segment_bytes: None,

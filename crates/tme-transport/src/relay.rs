@@ -333,7 +333,7 @@ fn upstream(poller: &Poller, token: Token, server: SocketAddr) -> Result<UdpLink
 fn send(socket: &mut UdpLink, remote: SocketAddr, bytes: &[u8], scratch: &mut Vec<u8>) -> bool {
     scratch.clear();
     scratch.extend_from_slice(bytes);
-    let path = Path { remote, local: None };
+    let path = Path::to(remote);
     let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes: scratch.len(), segment_bytes: None };
     matches!(socket.send(&transmit, scratch), Ok(SendOutcome::Sent))
 }

@@ -19,7 +19,7 @@ const SEGMENT_BYTES: usize = 1_200;
 
 /// Sends a batch, and waits at the other end until all of it is there.
 fn transfer(from: &mut Link, to: &mut Link, poller: &mut Poller, buffer: &[u8]) {
-    let path = Path { remote: to.local_address(), local: Some(from.local_address().ip()) };
+    let path = Path { local: Some(from.local_address().ip()), ..Path::to(to.local_address()) };
     let transmit = Transmit { path, ecn: Ecn::Ect0, bytes: buffer.len(), segment_bytes: Some(SEGMENT_BYTES) };
     assert_eq!(from.send(&transmit, buffer).unwrap(), SendOutcome::Sent);
     let mut count = 0;

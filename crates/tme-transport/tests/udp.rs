@@ -50,7 +50,7 @@ impl Endpoint {
     }
 
     fn send(&mut self, remote: SocketAddr, bytes: &[u8]) {
-        let path = Path { remote, local: None };
+        let path = Path::to(remote);
         let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes: bytes.len(), segment_bytes: None };
         assert_eq!(self.link.send(&transmit, bytes).unwrap(), SendOutcome::Sent);
     }
@@ -104,7 +104,7 @@ fn a_datagram_and_its_echo_arrive_with_addresses() {
         client.send(server.link.local_address(), b"ping");
         let ping = server.receive_one();
         assert_eq!(ping.bytes, b"ping");
-        assert_eq!(ping.path, Path { remote: client.link.local_address(), local: Some(address.ip()) });
+        assert_eq!(ping.path, Path { local: Some(address.ip()), ..Path::to(client.link.local_address()) });
         server.send(ping.path.remote, b"pong");
         let pong = client.receive_one();
         assert_eq!((pong.bytes.as_slice(), pong.path.remote), (&b"pong"[..], server.link.local_address()));
@@ -133,7 +133,7 @@ fn ecn_marks_travel() {
         }
         let (mut server, mut client) = (Endpoint::server(address), Endpoint::client(address));
         for ecn in [Ecn::NotCapable, Ecn::Ect0, Ecn::Ect1, Ecn::CongestionExperienced] {
-            let path = Path { remote: server.link.local_address(), local: None };
+            let path = Path::to(server.link.local_address());
             let transmit = Transmit { path, ecn, bytes: 1, segment_bytes: None };
             assert_eq!(client.link.send(&transmit, &[1]).unwrap(), SendOutcome::Sent);
             assert_eq!(server.receive_one().ecn, ecn, "over {address}");
@@ -159,12 +159,12 @@ fn a_batch_arrives_as_the_datagrams_it_was_made_of() {
         config.segmentation = segmentation;
         let mut client = Endpoint::new(&config);
         let buffer = pattern(9 * 1_200 + 77);
-        let path = Path { remote: (from.ip(), server.port()).into(), local: Some(from.ip()) };
+        let path = Path { local: Some(from.ip()), ..Path::to((from.ip(), server.port()).into()) };
         let transmit = Transmit { path, ecn: Ecn::Ect0, bytes: buffer.len(), segment_bytes: Some(1_200) };
         assert_eq!(client.link.send(&transmit, &buffer).unwrap(), SendOutcome::Sent);
 
         // With a merged delivery all of its marks and addresses must still arrive.
-        let path = Path { remote: client.link.local_address(), local: Some(from.ip()) };
+        let path = Path { local: Some(from.ip()), ..Path::to(client.link.local_address()) };
         let expected: Vec<_> = buffer
             .chunks(1_200)
             .map(|chunk| Arrived { bytes: chunk.to_vec(), path, ecn: Ecn::Ect0 })
@@ -188,7 +188,7 @@ fn a_batch_larger_than_the_system_takes_is_cut_and_arrives_whole() {
     // 100 datagrams of 1,300 bytes: more than 64 segments and more than 64 KiB.
     let (mut server, mut client) = (Endpoint::server(V4), Endpoint::client(V4));
     let buffer = pattern(100 * 1_300);
-    let path = Path { remote: server.link.local_address(), local: None };
+    let path = Path::to(server.link.local_address());
     let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes: buffer.len(), segment_bytes: Some(1_300) };
     assert_eq!(client.link.send(&transmit, &buffer).unwrap(), SendOutcome::Sent);
     let arrived: Vec<u8> = server.receive(100).into_iter().flat_map(|arrived| arrived.bytes).collect();
@@ -201,7 +201,7 @@ fn a_batch_larger_than_the_system_takes_is_cut_and_arrives_whole() {
 #[test]
 fn one_call_hands_on_no_more_than_asked_and_says_there_is_more() {
     let (mut server, mut client) = (Endpoint::server(V4), Endpoint::client(V4));
-    let path = Path { remote: server.link.local_address(), local: None };
+    let path = Path::to(server.link.local_address());
     let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes: 1_000, segment_bytes: Some(100) };
     assert_eq!(client.link.send(&transmit, &pattern(1_000)).unwrap(), SendOutcome::Sent);
     client.send(server.link.local_address(), b"last");
@@ -235,11 +235,11 @@ fn a_dual_stack_socket_speaks_ipv4_as_ipv4() {
         let mut client = Endpoint::client(address);
         let asked = SocketAddr::new(address.ip(), server.port());
         assert!(server.link.can_reach(asked) && client.link.can_reach(asked));
-        let path = Path { remote: asked, local: None };
+        let path = Path::to(asked);
         let ping = Transmit { path, ecn: Ecn::Ect1, bytes: 4, segment_bytes: None };
         assert_eq!(client.link.send(&ping, b"ping").unwrap(), SendOutcome::Sent);
         let arrived = server.receive_one();
-        assert_eq!(arrived.path, Path { remote: client.link.local_address(), local: Some(address.ip()) });
+        assert_eq!(arrived.path, Path { local: Some(address.ip()), ..Path::to(client.link.local_address()) });
         assert_eq!(arrived.ecn, Ecn::Ect1, "from {address}");
 
         let pong = Transmit { path: arrived.path, ecn: Ecn::Ect0, bytes: 20, segment_bytes: Some(8) };
@@ -258,7 +258,7 @@ fn an_address_of_the_wrong_family_is_an_error_of_the_caller() {
     let mut client = Endpoint::client(V4);
     let remote = SocketAddr::new(V6.ip(), 7);
     assert!(!client.link.can_reach(remote));
-    let path = Path { remote, local: None };
+    let path = Path::to(remote);
     let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes: 1, segment_bytes: None };
     assert_eq!(client.link.send(&transmit, &[1]).unwrap_err().kind(), 3);
 }
@@ -351,7 +351,7 @@ fn a_datagram_larger_than_the_network_takes_is_a_hint() {
     if has_ipv6() {
         let mut client = Endpoint::client(V6);
         let server = Endpoint::server(V6);
-        let path = Path { remote: server.link.local_address(), local: None };
+        let path = Path::to(server.link.local_address());
         let transmit = Transmit { path, ecn: Ecn::NotCapable, bytes: 65_507, segment_bytes: None };
         let outcome = client.link.send(&transmit, &pattern(65_507)).unwrap();
         let SendOutcome::Dropped(hint) = outcome else { panic!("{outcome:?}") };

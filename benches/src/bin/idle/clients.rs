@@ -82,7 +82,7 @@ impl Client {
         random: &mut SystemRandom,
     ) -> std::io::Result<()> {
         let mut buffer = [0; 2_048];
-        let path = Path { remote: server, local: None };
+        let path = Path::to(server);
         loop {
             match self.socket.recv_from(&mut buffer) {
                 Ok((count, _)) => {

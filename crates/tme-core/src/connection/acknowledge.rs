@@ -14,6 +14,11 @@ pub const LAZY_DELAY_MAX: Duration = Duration::from_millis(100);
 pub const REORDER_GRACE: Duration = Duration::from_millis(1);
 const LAZY_PACKETS_MAX: u32 = 16;
 const PROMPT_PACKETS_MAX: u32 = 8;
+/// What came in a stream has arrived for certain: its sender only wants to know when to forget it.
+const STREAM_DELAY_MAX: Duration = Duration::from_millis(100);
+const STREAM_BYTES_MAX: usize = 64 << 10;
+/// Fewer than the replay window remembers, or the oldest could never be reported.
+const STREAM_PACKETS_MAX: u32 = 1_000;
 /// Everything received since this many ACKs ago is reported again, so that the loss of an ACK costs nothing.
 const ACKS_REPEATED: usize = 3;
 /// Packets after a gap that are acknowledged as quickly as the one that showed it: the sender gives a packet up
@@ -25,6 +30,8 @@ const PACKETS_AFTER_GAP: u32 = 3;
 pub struct AckScheduler {
     prompt_waiting: u32,
     lazy_waiting: u32,
+    /// Bytes that came in streams.
+    stream_bytes_waiting: usize,
     deadline: Option<Instant>,
     /// Packets still to be acknowledged quickly because of a gap.
     hurried: u32,
@@ -53,6 +60,7 @@ impl AckScheduler {
         Self {
             prompt_waiting: 0,
             lazy_waiting: 0,
+            stream_bytes_waiting: 0,
             deadline: None,
             hurried: 0,
             newest_received_at: Instant::ZERO,
@@ -107,6 +115,24 @@ impl AckScheduler {
         self.prompt_waiting + self.lazy_waiting > 0
     }
 
+    /// An authentic packet of so many bytes came in a stream.
+    pub fn handle_streamed(&mut self, now: Instant, arrival: Arrival, provokes: Provokes, bytes: usize) {
+        match arrival {
+            Arrival::Late(number) => {
+                self.untold_from = self.untold_from.map(|from| from.min(number));
+            }
+            Arrival::InOrder | Arrival::Ahead => self.newest_received_at = now,
+        }
+        if provokes == Provokes::Nothing {
+            return;
+        }
+        self.lazy_waiting += 1;
+        self.stream_bytes_waiting += bytes;
+        let is_full = self.stream_bytes_waiting >= STREAM_BYTES_MAX || self.lazy_waiting >= STREAM_PACKETS_MAX;
+        let deadline = if is_full { now } else { now + STREAM_DELAY_MAX };
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+    }
+
     /// Asks for an acknowledgement at once (to answer a repeated CLOSE).
     pub fn demand(&mut self, now: Instant) {
         self.prompt_waiting += 1;
@@ -133,6 +159,7 @@ impl AckScheduler {
         }
         self.prompt_waiting = 0;
         self.lazy_waiting = 0;
+        self.stream_bytes_waiting = 0;
         self.deadline = None;
     }
 
@@ -193,6 +220,29 @@ mod tests {
             above -= range.length;
         }
         (ack.newest, reported)
+    }
+
+    #[test]
+    fn what_came_in_a_stream_waits_100_ms_or_for_64_kib_or_for_1000_packets() {
+        let window = window_of(0..2_000);
+        let streamed = |scheduler: &mut AckScheduler, bytes| {
+            scheduler.handle_streamed(at(5), Arrival::InOrder, Provokes::Promptly, bytes);
+        };
+        let mut scheduler = AckScheduler::new(0);
+        scheduler.handle_streamed(at(5), Arrival::InOrder, Provokes::Nothing, 100);
+        assert_eq!(scheduler.deadline(), None);
+        streamed(&mut scheduler, 100);
+        assert_eq!(scheduler.deadline(), Some(at(105)));
+        (0..4).for_each(|_| streamed(&mut scheduler, 16_384));
+        assert!(scheduler.is_due(at(5)), "64 KiB");
+        written(&mut scheduler, at(5), &window);
+        (0..999).for_each(|_| streamed(&mut scheduler, 30));
+        assert_eq!(scheduler.deadline(), Some(at(105)));
+        streamed(&mut scheduler, 30);
+        assert!(scheduler.is_due(at(5)), "1,000 packets");
+        let (newest, reported) = written(&mut scheduler, at(5), &window);
+        assert_eq!(newest, 1_999);
+        assert!(reported.len() >= 1_000, "all of them are reported");
     }
 
     #[test]

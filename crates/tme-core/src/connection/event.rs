@@ -7,6 +7,7 @@ use super::{Expiry, Farewell};
 use crate::channel::ChannelId;
 use crate::clock::ClockChange;
 use crate::crypto::keys::PublicKey;
+use crate::datagram::Path;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::UnixTime;
@@ -254,6 +255,13 @@ pub enum Event {
         /// Its address from now on.
         remote: SocketAddr,
     },
+    /// The connection goes on by another kind of link, or by another stream: with nothing lost, and nothing twice.
+    LinkChanged {
+        /// The peer.
+        peer: PeerId,
+        /// The way from now on.
+        path: Path,
+    },
     /// The connection is over, or was never made.
     Disconnected {
         /// The peer; its id names nobody from now on.
@@ -283,6 +291,7 @@ impl Event {
             | Self::Resumed { peer }
             | Self::Clock { peer, .. }
             | Self::AddressChanged { peer, .. }
+            | Self::LinkChanged { peer, .. }
             | Self::Disconnected { peer, .. } => *peer,
         }
     }

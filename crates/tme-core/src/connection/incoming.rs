@@ -44,7 +44,7 @@ impl Connection {
             return Err(PacketDrop::Closed);
         }
         let header = Header::decode(datagram).ok_or(PacketDrop::Malformed)?;
-        if path.remote != self.path.remote && !self.may_move() {
+        if !self.is_welcome_from(&path) {
             return Err(PacketDrop::ForeignAddress);
         }
         let reference = self.received.largest().or(self.config.start.packet.checked_sub(1));
@@ -70,7 +70,11 @@ impl Connection {
         let frames = datagram.get(header_bytes..header_bytes + payload_bytes).unwrap_or_default();
         let (provokes, news) = self.process_frames(now, frames, workspace);
         self.note_path(now, path, datagram.len(), is_newest, news, workspace);
-        self.acks.handle_received(now, arrival, provokes);
+        if path.is_stream() {
+            self.acks.handle_streamed(now, arrival, provokes, datagram.len());
+        } else {
+            self.acks.handle_received(now, arrival, provokes);
+        }
         self.timers.set(Timer::Ack, self.acks.deadline());
         Ok(())
     }
@@ -138,7 +142,8 @@ impl Connection {
                 Ok(frame) => {
                     provokes = provokes.max(Provokes::of(&frame, modes));
                     match frame {
-                        Frame::Padding | Frame::PathChallenge { .. } => {}
+                        Frame::Padding => {}
+                        Frame::PathChallenge { data } => news.challenge = Some(data),
                         Frame::PathResponse { data } => news.response = Some(data),
                         _ => news.is_substantial = true,
                     }
@@ -186,10 +191,9 @@ impl Connection {
             Frame::ClockAnswer { client_time, received, sent } => {
                 self.handle_clock_answer(now, (client_time, received, sent), workspace);
             }
-            Frame::PathChallenge { data } => self.paths.response_due = Some(data),
             Frame::ResetToken { token } if self.side == Side::Client => self.reset_token = Some(token),
             Frame::ResetToken { .. } => return Err(Violation::Protocol),
-            Frame::Padding | Frame::Ping | Frame::PathResponse { .. } => {}
+            Frame::Padding | Frame::Ping | Frame::PathChallenge { .. } | Frame::PathResponse { .. } => {}
         }
         Ok(())
     }

@@ -41,6 +41,7 @@ pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{Expiry, SendError, SendOptions};
 pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use meters::{LossMeter, RateMeter};
+pub use path::StreamEnd;
 pub use provokes::Provokes;
 use statistics::Counters;
 pub use statistics::{ChannelStatistics, ConnectionStatistics, PacketDrop, PacketDrops};
@@ -270,8 +271,7 @@ impl Connection {
 
     fn open(&mut self, now: Instant, workspace: &mut Workspace) {
         self.state = State::Open;
-        self.mtu.begin(now, self.local_id);
-        self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
+        self.begin_search(now);
         if let Some(info) = self.info.take() {
             workspace.events.push_back(Event::Connected { peer: self.peer, info });
         }

@@ -110,6 +110,10 @@ impl Connection {
     }
 
     pub(super) fn detect_losses(&mut self, now: Instant, workspace: &mut Workspace) {
+        // What a stream has not delivered is still on its way.
+        if self.path.is_stream() {
+            return self.restart_answer_timers();
+        }
         workspace.lost.clear();
         let outcome = self.sent.detect_losses(now, &self.rtt, &mut workspace.lost);
         self.timers.set(Timer::Loss, outcome.check_at);
@@ -140,6 +144,19 @@ impl Connection {
             self.handle_lost_frame(frame, workspace);
         }
         self.restart_answer_timers();
+    }
+
+    /// The path that carried what is in flight is no more: all of it goes again, and nothing is learnt from that.
+    pub(super) fn leave_behind(&mut self, now: Instant, workspace: &mut Workspace) {
+        workspace.lost.clear();
+        self.sent.leave_behind(now, &mut workspace.lost);
+        for index in 0..workspace.lost.len() {
+            let Some(&frame) = workspace.lost.get(index) else { break };
+            self.handle_lost_frame(frame, workspace);
+        }
+        self.timers.set(Timer::Loss, None);
+        self.restart_answer_timers();
+        self.report_receipts(workspace);
     }
 
     fn handle_lost_frame(&mut self, frame: SentFrame, workspace: &mut Workspace) {
@@ -175,7 +192,7 @@ impl Connection {
             (None, Some(sent_at)) => Some(sent_at + backoff(timeout + LAZY_DELAY_MAX)),
             (None, None) => None,
         };
-        self.timers.set(Timer::Probe, at);
+        self.timers.set(Timer::Probe, at.filter(|_| !self.path.is_stream()));
         let oldest = self.sent.oldest_in_flight_sent_at();
         let is_watched = matches!(self.state, State::Open | State::Flushing(_)) && !self.is_interrupted;
         let overdue = oldest.filter(|_| is_watched);

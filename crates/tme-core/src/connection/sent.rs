@@ -67,6 +67,8 @@ pub struct SentPackets {
     lost_kept_for: Duration,
     /// Number and size of the newest packet above the safe size that was acknowledged.
     large_acked: (u64, u16),
+    /// Packets below this number were given up because their path was left, which says nothing about losses.
+    left_behind_to: u64,
 }
 
 /// Most packets remembered: as many full ones as the largest congestion window holds. A peer that talks but never
@@ -99,6 +101,7 @@ impl SentPackets {
             thresholds: Thresholds::default(),
             lost_kept_for: RttEstimator::default().probe_timeout() * 3,
             large_acked: (0, 0),
+            left_behind_to: first,
         }
     }
 

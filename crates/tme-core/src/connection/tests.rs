@@ -59,7 +59,7 @@ impl Pair {
         let end = |index: usize| {
             let negotiated = Negotiated {
                 side: if index == CLIENT { Side::Client } else { Side::Server },
-                path: Path { remote: addresses[1 - index], local: None },
+                path: Path::to(addresses[1 - index]),
                 local_id: index as u32 + 1,
                 remote_id: 2 - index as u32,
                 suite: Suite::Aes256Gcm,

@@ -7,6 +7,7 @@ use super::send::PacketRoom;
 use super::sent::SentFrame;
 use super::{Connection, Provokes, ReceiveChannel, State, Timer, Workspace};
 use crate::datagram::{Ecn, Transmit};
+use crate::stream::STREAM_DATAGRAM_BYTES_MAX;
 use crate::time::Instant;
 use crate::wire::frame::{CLOSE_DETAIL_BYTES_MAX, Frame, PADDING};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
@@ -45,20 +46,28 @@ impl Connection {
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
         let lone = self.poll_challenge(now, buffer, workspace);
+        let lone = lone.or_else(|| self.poll_detour(now, buffer, workspace));
         let lone = lone.or_else(|| self.poll_size_probe(now, limits, buffer, workspace));
         if lone.is_some() {
             return lone;
+        }
+        if !self.is_passable(workspace) {
+            self.timers.set(Timer::Ack, None);
+            self.timers.set(Timer::Pacer, None);
+            return None;
         }
         self.shrink_in_silence(now);
         let start = buffer.len();
         let mut segment_bytes: Option<usize> = None;
         let mut count = 0;
-        while count < limits.segments && buffer.len() - start + self.mtu.current() <= limits.bytes {
+        let segments_max = if self.path.is_stream() { 1 } else { limits.segments };
+        while count < segments_max && buffer.len() - start + self.packet_bytes_max() <= limits.bytes {
             let Some(permission) = self.permission(now) else { break };
-            let largest = segment_bytes.unwrap_or(self.mtu.current());
+            let largest = segment_bytes.unwrap_or(self.packet_bytes_max());
             // Where nothing is answered, perhaps only large datagrams vanish.
             let (largest, pad_to) = match permission {
-                Permission::Probe => (largest.min(DATAGRAM_BYTES_SAFE), None),
+                Permission::Probe if !self.path.is_stream() => (largest.min(DATAGRAM_BYTES_SAFE), None),
+                Permission::Probe => (largest, None),
                 Permission::Data | Permission::AckOnly => (largest, segment_bytes),
             };
             let Some(bytes) = self.build_packet(now, permission, largest, pad_to, buffer, workspace) else {
@@ -84,10 +93,15 @@ impl Connection {
         })
     }
 
+    /// Largest packet that may be built at the moment.
+    fn packet_bytes_max(&self) -> usize {
+        if self.path.is_stream() { STREAM_DATAGRAM_BYTES_MAX } else { self.mtu.current() }
+    }
+
     /// Nothing is answered although packets go on leaving, which keeps putting the probe time-out off: perhaps only large
     /// datagrams vanish.
     fn shrink_in_silence(&mut self, now: Instant) {
-        if self.mtu.current() <= DATAGRAM_BYTES_SAFE {
+        if self.mtu.current() <= DATAGRAM_BYTES_SAFE || self.path.is_stream() {
             return;
         }
         let patience = self.rtt.probe_timeout() + LAZY_DELAY_MAX;
@@ -154,7 +168,10 @@ impl Connection {
             self.sent.limit_by_application();
             return ack_only;
         }
-        let window = self.congestion.window_bytes();
+        if self.path.is_stream() && self.rate_max.is_none() {
+            return Some(Permission::Data);
+        }
+        let window = if self.path.is_stream() { u64::MAX } else { self.congestion.window_bytes() };
         if self.is_probing_only() || self.sent.bytes_in_flight() + self.mtu.current() as u64 > window {
             return ack_only;
         }

@@ -66,15 +66,15 @@ impl Endpoint {
         config: ClientHandshakeConfig,
         random: &mut dyn Random,
     ) -> Result<PeerId, StartError> {
-        self.connect_racing(now, remote, config, random, None)
+        self.connect_racing(now, Path::to(remote), config, random, None)
     }
 
-    /// Begins to connect as a rival of another attempt: to another address of the same server. When one of them succeeds
+    /// Begins to connect as a rival of another attempt: to another address of the same server, or through a stream. When one of them succeeds
     /// the others are over at once, without an event: a server must not take a client's second connection for a newer one.
     pub fn connect_racing(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        path: Path,
         mut config: ClientHandshakeConfig,
         random: &mut dyn Random,
         rival: Option<PeerId>,
@@ -84,7 +84,6 @@ impl Endpoint {
         let place = self.slots.vacancy().ok_or(StartError::TooManyConnections { limit })?;
         config.connection_id = ConnectionId::new(place.connection_id).unwrap_or(config.connection_id);
         let handshake = ClientHandshake::new(config, now, random).map_err(StartError::Config)?;
-        let path = Path { remote, local: None };
         let race = rival.and_then(|rival| self.race_of(rival)).unwrap_or(place.peer);
         let connecting = Connecting { handshake, path, race };
         self.slots.insert(Peer::new(PeerState::Connecting(Box::new(connecting))));
@@ -166,6 +165,7 @@ impl Endpoint {
                 token: None,
             }),
         };
+        self.carried.change(index, None, path.stream);
         let connection = Connection::new(
             now,
             place.peer,

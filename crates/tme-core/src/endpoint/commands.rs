@@ -123,7 +123,7 @@ impl Endpoint {
     }
 
     /// Changes a connection, which may have something to send then. `false`: nobody is connected under this id.
-    fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connection)) -> bool {
+    pub(super) fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connection)) -> bool {
         let Some(index) = self.slots.index_of_peer(peer) else { return false };
         let Some(connection) = self.connection_mut(index) else { return false };
         change(connection);

@@ -74,8 +74,12 @@ impl Endpoint {
             self.answer_unknown(now, path, id, datagram.len());
             return;
         };
+        if self.carried.is_taken(&path, Some(index)) {
+            self.statistics.drops.add(PacketDrop::ForeignAddress);
+            return;
+        }
         let was_unconfirmed = connection.is_unconfirmed();
-        let former = connection.path().remote;
+        let former = connection.path();
         let first_event = self.workspace.events.len();
         connection.note_arrival(arrived_at);
         let result = connection.handle_datagram(now, path, ecn, datagram, &mut self.workspace);
@@ -92,11 +96,14 @@ impl Endpoint {
         if connection.needs_challenge() {
             connection.challenge_path(random.next_u64().to_le_bytes());
         }
-        let remote = connection.path().remote;
-        if remote.ip() != former.ip()
+        let path = connection.path();
+        if path.remote.ip() != former.remote.ip()
             && let Some(server) = &self.server
         {
-            connection.renew_reset_token(server.handshake.reset_token(id, remote.ip()));
+            connection.renew_reset_token(server.handshake.reset_token(id, path.remote.ip()));
+        }
+        if path.stream != former.stream || (is_confirmed && path.is_stream()) {
+            self.carried.change(index, former.stream, path.stream);
         }
         if is_confirmed {
             self.confirm(now, index, first_event);

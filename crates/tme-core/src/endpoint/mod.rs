@@ -18,6 +18,7 @@ mod server_side;
 mod slots;
 mod statistics;
 mod strangers;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod unconfirmed;
@@ -35,6 +36,7 @@ use server_side::ServerSide;
 use slots::Slots;
 pub use statistics::EndpointStatistics;
 use strangers::{Reply, ResetBudget};
+use streams::Carried;
 
 use crate::channel::ChannelId;
 use crate::clock::ServerTime;
@@ -66,6 +68,7 @@ pub struct Endpoint {
     is_admitting: bool,
     /// Slots of connection attempts, few at a time.
     connecting: Vec<usize>,
+    carried: Carried,
     replies: VecDeque<Reply>,
     spare_buffers: Vec<Vec<u8>>,
     workspace: Workspace,
@@ -96,6 +99,7 @@ impl Endpoint {
             changed: Vec::new(),
             is_admitting: true,
             connecting: Vec::new(),
+            carried: Carried::default(),
             replies: VecDeque::new(),
             spare_buffers: Vec::new(),
             workspace: Workspace::default(),

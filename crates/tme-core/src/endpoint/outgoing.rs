@@ -72,6 +72,9 @@ impl Endpoint {
     pub(super) fn clear_away(&mut self, now: Instant, index: usize) {
         let place = self.slots.place_of(index);
         let (Some(place), Some(peer)) = (place, self.slots.remove(index)) else { return };
+        if let PeerState::Connected(connection) = &peer.state {
+            self.carried.change(index, connection.path().stream, None);
+        }
         if let (Some(server), Some(attempt)) = (&mut self.server, peer.attempt) {
             server.handshake.forget(now, &attempt);
         }

@@ -94,7 +94,7 @@ impl Endpoint {
         }
         let attempt = self.connecting.iter().copied().find(|&index| {
             matches!(&self.slots.get(index).map(|peer| &peer.state),
-                Some(PeerState::Connecting(connecting)) if connecting.path.remote == path.remote
+                Some(PeerState::Connecting(connecting)) if connecting.path.leads_as(&path)
                     && connecting.handshake.is_addressed(datagram))
         });
         match (attempt, &mut self.server) {
@@ -131,6 +131,9 @@ impl Endpoint {
         random: &mut dyn Random,
     ) {
         let Some(server) = &mut self.server else { return };
+        if self.carried.is_taken(&path, None) {
+            return self.statistics.drops.add(PacketDrop::ForeignAddress);
+        }
         let mut reply = spare_buffer(&mut self.spare_buffers);
         let outcome = server.handshake.handle_datagram(now, path.remote, datagram, random, &mut reply);
         match outcome {

@@ -145,7 +145,7 @@ impl Net {
             let Some((_, from, to, mut bytes)) = self.flying.pop_front() else { return };
             if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to && !node.is_cut_off) {
                 node.bytes_received += bytes.len();
-                let path = Path { remote: from, local: None };
+                let path = Path::to(from);
                 node.endpoint.handle_datagram(self.now, path, Ecn::NotCapable, &mut bytes, &mut node.random);
             }
         }
@@ -409,7 +409,7 @@ fn of_attempts_that_race_one_arrives_and_replaces_nobody() {
         config.identity = Some(identity.clone());
         let now = net.now;
         let node = &mut net.nodes[1];
-        let server = SERVER_ADDRESS.parse().unwrap();
+        let server = Path::to(SERVER_ADDRESS.parse().unwrap());
         let attempt = node.endpoint.connect_racing(now, server, config, &mut node.random, first).unwrap();
         first = first.or(Some(attempt));
     }

@@ -60,13 +60,17 @@ pub enum Reason {
     Unresolved,
     /// Only a server answered whose key is not trusted (113).
     UntrustedKey,
+    /// A stream took nothing for 30 s although something waited (114).
+    TooSlow,
+    /// The stream ended that carried the connection, which cannot go on another way (115).
+    LinkLost,
     /// A number this version does not know.
     Other(u16),
 }
 
 /// Number and text of every known reason; the text says what the reader can do. The texts end in NUL so that the C
 /// interface hands them out as they are.
-const REGISTER: [(Reason, u16, &CStr); 27] = [
+const REGISTER: [(Reason, u16, &CStr); 29] = [
     (Reason::Version, 1, c"no common protocol version; update the older of game and server"),
     (Reason::Application, 2, c"the server runs another game; check the address"),
     (
@@ -118,6 +122,8 @@ const REGISTER: [(Reason, u16, &CStr); 27] = [
         113,
         c"the server's key is not the one expected; pin the right key, or somebody answers in its place",
     ),
+    (Reason::TooSlow, 114, c"the other side did not take what was sent to it; it hangs, or its network is too slow"),
+    (Reason::LinkLost, 115, c"the connection's stream was cut off; connect again"),
 ];
 
 /// What is said of a number that is not in the register.

@@ -188,7 +188,7 @@ impl Net {
 
     /// Hands a datagram to a node now, as if it came from `from`.
     pub fn inject(&mut self, from: SocketAddr, to: usize, bytes: &mut [u8]) {
-        let (now, path) = (self.now, Path { remote: from, local: None });
+        let (now, path) = (self.now, Path::to(from));
         self.nodes[to].enter(|Node { endpoint, random, .. }| {
             endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, random);
         });
@@ -201,7 +201,7 @@ impl Net {
         let (now, count) = (self.now, self.nodes.len());
         while let Some(delivery) = self.link.poll_delivery(now) {
             let Way { from, to } = delivery.meta;
-            let path = Path { remote: from, local: None };
+            let path = Path::to(from);
             self.nodes[to].enter(|Node { endpoint, random, .. }| {
                 endpoint.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, random);
             });

@@ -160,7 +160,7 @@ impl End {
             |send: u8, receive: u8| SessionSecrets { send: [send; 32].into(), receive: [receive; 32].into() };
         let negotiated = Negotiated {
             side: Side::Server,
-            path: Path { remote, local: None },
+            path: Path::to(remote),
             local_id: 1,
             remote_id: 2,
             suite: Suite::Aes256Gcm,

@@ -160,7 +160,7 @@ impl Engine {
             let config = ClientHandshakeConfig::new(Trust::Unverified, id);
             self.client.connect(now, SERVER, config, &mut self.random).expect("a slot is free");
         }
-        let path = Path { remote: SERVER, local: None };
+        let path = Path::to(SERVER);
         while let Some(delivery) = down.poll_delivery(now) {
             self.client.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, &mut self.random);
         }

@@ -174,7 +174,7 @@ impl Dumbbell {
             while let Some(delivery) = flow.up.poll_delivery(now) {
                 match &mut flow.end {
                     End::Engine(_) => {
-                        let path = Path { remote: address_of(index), local: None };
+                        let path = Path::to(address_of(index));
                         let random = &mut self.random;
                         self.server.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, random);
                     }

@@ -63,7 +63,7 @@ impl World {
         let is_lost = self.is_sabotaged(Sabotage::LoseDatagram);
         let place = &mut self.nodes[node];
         let before = DropTally::of(&place.endpoint.statistics());
-        let path = Path { remote: from, local: None };
+        let path = Path::to(from);
         if !is_lost {
             place.endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, &mut place.random);
         }

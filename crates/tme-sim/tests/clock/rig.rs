@@ -187,7 +187,7 @@ impl Rig {
                 Host::Framed { has_timestamps: false, .. } => now,
                 _ => node.crystal.read(arrived),
             };
-            let path = Path { remote, local: None };
+            let path = Path::to(remote);
             let random = &mut node.random;
             node.endpoint.handle_late_datagram(now, arrived_at, path, Ecn::NotCapable, &mut bytes, random);
         }

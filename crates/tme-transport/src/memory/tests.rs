@@ -6,7 +6,7 @@ use super::*;
 use crate::poller::{EVENTS_DEFAULT, Poller};
 
 fn transmit(remote: SocketAddr, bytes: usize, segment_bytes: Option<usize>) -> Transmit {
-    Transmit { path: Path { remote, local: None }, ecn: Ecn::Ect1, bytes, segment_bytes }
+    Transmit { path: Path::to(remote), ecn: Ecn::Ect1, bytes, segment_bytes }
 }
 
 fn receive_all(link: &mut MemoryLink) -> Vec<Vec<u8>> {
@@ -29,7 +29,7 @@ fn datagrams_arrive_in_order_with_address_and_mark() {
     let mut received = Vec::new();
     let result = b.receive(10, |bytes, path, ecn| received.push((bytes.to_vec(), path, ecn))).unwrap();
     assert_eq!(result, Received { datagrams: 3, more: false });
-    let path = Path { remote: a.local_address(), local: Some(b.local_address().ip()) };
+    let path = Path { local: Some(b.local_address().ip()), ..Path::to(a.local_address()) };
     let expected: Vec<_> = buffer.chunks(10).map(|chunk| (chunk.to_vec(), path, Ecn::Ect1)).collect();
     assert_eq!(received, expected);
     assert_eq!((a.stats().datagrams_out, a.stats().bytes_out), (3, 25));

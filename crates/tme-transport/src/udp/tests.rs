@@ -12,7 +12,7 @@ use crate::poller::{EVENTS_DEFAULT, Poller};
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 fn transmit(remote: SocketAddr, bytes: usize) -> Transmit {
-    Transmit { path: Path { remote, local: None }, ecn: Ecn::Ect0, bytes, segment_bytes: None }
+    Transmit { path: Path::to(remote), ecn: Ecn::Ect0, bytes, segment_bytes: None }
 }
 
 /// Receives until `count` datagrams are there; returns them with their ECN marks.

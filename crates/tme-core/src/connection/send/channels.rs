@@ -106,6 +106,11 @@ impl SendChannels {
         self.copy_policy.handle_loss(now, loss_permille);
     }
 
+    /// Tells that packets go another way from now on, in a stream or not.
+    pub fn handle_path(&mut self, is_stream: bool) {
+        self.copy_policy.handle_path(is_stream);
+    }
+
     /// Queues a message or says why not; then nothing was queued.
     pub fn push(
         &mut self,

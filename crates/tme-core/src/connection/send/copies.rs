@@ -34,12 +34,14 @@ pub struct CopyPolicy {
     copies: u8,
     calm_since: Option<Instant>,
     is_known: bool,
+    /// Nothing is lost on the way, whatever the settings.
+    is_needless: bool,
 }
 
 impl Default for CopyPolicy {
     /// Before anything is known of the way: one.
     fn default() -> Self {
-        Self { copies: 1, calm_since: None, is_known: false }
+        Self { copies: 1, calm_since: None, is_known: false, is_needless: false }
     }
 }
 
@@ -61,10 +63,18 @@ impl CopyPolicy {
         }
     }
 
+    /// Tells whether a stream carries the packets from now on, which loses none.
+    pub fn handle_path(&mut self, is_stream: bool) {
+        if self.is_needless != is_stream {
+            *self = Self { is_needless: is_stream, ..Self::default() };
+        }
+    }
+
     /// How many copies a message gets on a channel with this setting.
     #[must_use]
     pub fn copies(&self, redundancy: Redundancy) -> u8 {
         match redundancy {
+            _ if self.is_needless => 0,
             Redundancy::Off => 0,
             Redundancy::Auto => self.copies,
             Redundancy::Copies(copies) => copies.min(COPIES_MAX),
@@ -194,6 +204,17 @@ mod tests {
         assert_eq!((story[8], story[9], story[17], story[18], story[26], story[27]), (3, 2, 2, 1, 1, 0));
         policy.handle_loss(at(40_000), 5);
         assert_eq!(policy.copies(Redundancy::Auto), 1);
+    }
+
+    #[test]
+    fn a_stream_needs_no_copies() {
+        let mut policy = CopyPolicy::default();
+        policy.handle_loss(at(0), 300);
+        policy.handle_path(true);
+        policy.handle_loss(at(0), 300);
+        assert_eq!((policy.copies(Redundancy::Auto), policy.copies(Redundancy::Copies(2))), (0, 0));
+        policy.handle_path(false);
+        assert_eq!((policy.copies(Redundancy::Auto), policy.copies(Redundancy::Copies(2))), (1, 2));
     }
 
     #[test]

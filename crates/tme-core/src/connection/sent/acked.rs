@@ -58,7 +58,7 @@ impl SentPackets {
             let packet = *packet;
             if previous == State::InFlight {
                 self.land(&packet);
-            } else if !packet.is_size_probe {
+            } else if !packet.is_size_probe && number >= self.left_behind_to {
                 outcome.spurious += 1;
                 outcome.spurious_bytes += u64::from(packet.bytes);
                 self.thresholds.widen(newest.saturating_sub(number));

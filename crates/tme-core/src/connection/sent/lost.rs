@@ -101,4 +101,20 @@ impl SentPackets {
         self.forget_settled(now);
         outcome
     }
+
+    /// Gives up whatever is in flight, because the path it took is no longer; appends what it carried to `lost`.
+    pub fn leave_behind(&mut self, now: Instant, lost: &mut Vec<SentFrame>) {
+        self.left_behind_to = self.next;
+        self.skip_to_in_flight();
+        for number in self.in_flight_from..self.next {
+            let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
+            if packet.state == State::InFlight {
+                packet.state = State::Lost;
+                let packet = *packet;
+                self.land(&packet);
+                lost.extend(frames_of(&self.frames, self.frames_base, &packet));
+            }
+        }
+        self.forget_settled(now);
+    }
 }

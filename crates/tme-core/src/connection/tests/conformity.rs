@@ -27,7 +27,7 @@ impl Victim {
         let [to_server, to_client] = SECRETS;
         let negotiated = Negotiated {
             side: Side::Server,
-            path: Path { remote, local: None },
+            path: Path::to(remote),
             local_id: 7,
             remote_id: 8,
             suite: Suite::Aes256Gcm,

@@ -21,7 +21,7 @@ fn info_server(change: impl FnOnce(&mut ServerSetup)) -> Node {
 impl Net {
     /// Hands a datagram to the server and gives what it sends to the querier.
     fn ask(&mut self, mut datagram: Vec<u8>) -> Vec<Vec<u8>> {
-        let (now, path) = (self.now, Path { remote: querier(), local: None });
+        let (now, path) = (self.now, Path::to(querier()));
         let Node { endpoint, random, .. } = &mut self.nodes[0];
         endpoint.handle_datagram(now, path, Ecn::NotCapable, &mut datagram, random);
         let mut buffer = Vec::new();
