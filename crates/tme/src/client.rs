@@ -24,8 +24,8 @@ use tme_transport::engine::{
     Direction, Drive, Echo, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
     PeerInfo,
 };
-use tme_transport::memory::MemoryLink;
-use tme_transport::udp::{UdpConfig, UdpLink};
+use tme_transport::link::memory::MemoryLink;
+use tme_transport::link::udp::{UdpConfig, UdpLink};
 
 use crate::settings::{Settings, shared_setters};
 use crate::{Error, Security, Server, known_hosts};

@@ -25,8 +25,8 @@ use tme_transport::engine::{
     Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup,
     MessageBytes, PeerInfo,
 };
-use tme_transport::memory::MemoryLink;
-use tme_transport::udp::UdpConfig;
+use tme_transport::link::memory::MemoryLink;
+use tme_transport::link::udp::UdpConfig;
 
 use crate::settings::{Settings, shared_setters};
 use crate::{Error, Security};

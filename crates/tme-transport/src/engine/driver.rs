@@ -25,11 +25,11 @@ use super::outbox::{
 use super::rebind::Trouble;
 use super::shared::Shared;
 use crate::clock::Clock;
+use crate::link::udp::UdpLink;
 use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendError, SendOutcome, Watch};
 use crate::poller::{Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
-use crate::udp::UdpLink;
 
 const SOCKET: Token = Token(0);
 /// Datagrams taken from the socket before timers and sending get their turn.

@@ -36,11 +36,11 @@ use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
 use crate::clock::Clock;
 use crate::link::Link;
-use crate::memory::MemoryLink;
+use crate::link::memory::MemoryLink;
+use crate::link::udp::{BindError, UdpConfig, UdpLink};
 use crate::poller::{EVENTS_DEFAULT, Poller};
 use crate::random::SystemRandom;
 use crate::resolve::{Resolver, TIMEOUT_DEFAULT};
-use crate::udp::{BindError, UdpConfig, UdpLink};
 use connector::Connector;
 use driver::{Driver, DriverParts};
 pub use echo::Echo;

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tme_core::time::Instant;
 
 use super::EngineError;
+use crate::link::udp::{UdpConfig, UdpLink};
 use crate::link::{Hint, HintKind};
-use crate::udp::{UdpConfig, UdpLink};
 
 /// A socket through which nothing could be sent for so long is replaced.
 const TROUBLE_MAX: Duration = Duration::from_secs(1);
