@@ -23,7 +23,7 @@ use super::outbox::{
     Batch, Body, Change, Command, Direction, Ending, Judged, NOBODY, RateCap, Verdict, expired_unsent,
 };
 use super::rebind::Trouble;
-use super::shared::Shared;
+use super::shared::{Shared, StopRequest};
 use crate::clock::Clock;
 use crate::link::udp::UdpLink;
 use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats, SendError, SendOutcome, Watch};
@@ -640,8 +640,29 @@ impl Driver {
         }
     }
 
+    /// Takes what is queued, says goodbye, and goes on until everybody is gone or time is up.
+    pub fn wind_down(&mut self, request: &StopRequest) -> Result<(), EngineError> {
+        self.flush_now()?;
+        self.say_goodbye(request.mode, &request.farewell)?;
+        let mut events = VecDeque::new();
+        while !self.is_deserted() {
+            let left = request.deadline.saturating_since(self.now());
+            if left.is_zero() {
+                break;
+            }
+            self.turn(Some(left))?;
+            // Taken aside, so that their presence does not keep the driver from sleeping.
+            events.append(&mut self.events);
+        }
+        self.cut_flushes_short()?;
+        self.abandon_closing();
+        events.append(&mut self.events);
+        self.events = events;
+        Ok(())
+    }
+
     /// Says goodbye to everybody, as far as that goes without waiting.
-    pub fn say_goodbye(&mut self, mode: CloseMode, farewell: &Farewell) -> Result<(), EngineError> {
+    fn say_goodbye(&mut self, mode: CloseMode, farewell: &Farewell) -> Result<(), EngineError> {
         let now = self.clock.now();
         let peers: Vec<PeerId> = self.endpoint.peers().collect();
         for peer in peers {
@@ -655,19 +676,19 @@ impl Driver {
 
     /// Tells those peers of their end at once that were to hear of it when all messages had gone through: one that never
     /// hears of it waits for its idle time-out.
-    pub fn cut_flushes_short(&mut self) -> Result<(), EngineError> {
+    fn cut_flushes_short(&mut self) -> Result<(), EngineError> {
         self.endpoint.cut_flushes_short();
         self.flush(self.clock.now())
     }
 
     /// Ends the connections whose other side has not answered the goodbye: the game hears of the end of each.
-    pub fn abandon_closing(&mut self) {
+    fn abandon_closing(&mut self) {
         self.endpoint.abandon_closing();
         self.collect_events(self.clock.now());
     }
 
     /// Whether every connection has ended.
-    pub fn is_deserted(&self) -> bool {
+    fn is_deserted(&self) -> bool {
         self.endpoint.connection_count() == 0
     }
 }
