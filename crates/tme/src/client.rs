@@ -21,9 +21,9 @@ use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_core::token::SealedToken;
 use tme_transport::engine::{
-    Direction, Drive, Echo, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup, MessageBytes,
-    PeerInfo,
+    Direction, Drive, Echo, Engine, EngineConfig, EngineStatistics, Events, Handle, MessageBytes, PeerInfo,
 };
+use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
 use tme_transport::link::udp::{UdpConfig, UdpLink};
 

@@ -22,9 +22,10 @@ use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{
-    Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, LinkSetup,
-    MessageBytes, PeerInfo,
+    Broadcast, Direction, Drive, Engine, EngineConfig, EngineStatistics, Events, Handle, MessageBytes,
+    PeerInfo,
 };
+use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
 use tme_transport::link::udp::UdpConfig;
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 use tme_core::endpoint::EndpointConfig;
 use tme_core::handshake::client::ClientHandshakeConfig;
 
-use crate::link::memory::MemoryLink;
-use crate::link::udp::UdpConfig;
+use crate::link::LinkSetup;
 
 /// Commands of a threaded engine leave together after this time, so that one frame's sends share datagrams.
 pub const GATHERING_DEFAULT: Duration = Duration::from_micros(200);
@@ -19,15 +18,6 @@ pub enum Drive {
     Inline,
     /// A network thread: connections live on while the game is busy.
     Threaded,
-}
-
-/// What carries the datagrams.
-#[derive(Debug)]
-pub enum LinkSetup {
-    /// A UDP socket, bound when the engine starts.
-    Udp(UdpConfig),
-    /// A link inside this process.
-    Memory(Box<MemoryLink>),
 }
 
 /// How to start an engine.

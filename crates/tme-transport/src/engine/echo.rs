@@ -12,7 +12,8 @@ use tme_core::connection::{Event, SendError, SendOptions};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::EndpointConfig;
 
-use super::{Drive, Engine, EngineConfig, EngineError, Events, Handle, LinkSetup};
+use super::{Drive, Engine, EngineConfig, EngineError, Events, Handle};
+use crate::link::LinkSetup;
 use crate::link::memory::{self, MemoryLink};
 
 /// Longest wait of the thread. Nothing depends on it: datagrams and the end wake it.

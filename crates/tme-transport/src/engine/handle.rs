@@ -297,7 +297,7 @@ impl Handle {
     /// The address datagrams leave from.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
-        self.shared.socket.local()
+        self.shared.rebinding.local()
     }
 
     /// Binds another socket for a client and goes on through it: at this address, or at any port of the former one's.
@@ -308,7 +308,7 @@ impl Handle {
     /// cannot change: at a server, in memory, in plaintext. Nothing has changed then.
     pub fn rebind(&self, address: Option<SocketAddr>) -> Result<Option<SocketAddr>, EngineError> {
         let Some(PeerInfo { remote, .. }) = self.server_info() else { return Ok(None) };
-        let local = self.shared.socket.bind(address, remote)?;
+        let local = self.shared.rebinding.bind(address, remote)?;
         self.shared.handle_command();
         Ok(Some(local))
     }

@@ -12,6 +12,7 @@ mod echo;
 mod error;
 mod events;
 mod handle;
+mod links;
 mod message;
 mod network_thread;
 mod outbox;
@@ -29,7 +30,7 @@ use tme_core::connection::{CloseMode, Event, Farewell};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::reason::Reason;
 
-pub use config::{Drive, EngineConfig, GATHERING_DEFAULT, LinkSetup};
+pub use config::{Drive, EngineConfig, GATHERING_DEFAULT};
 use driver::Driver;
 pub use echo::Echo;
 pub use error::EngineError;

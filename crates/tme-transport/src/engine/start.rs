@@ -10,12 +10,10 @@ use tme_core::endpoint::Endpoint;
 use super::connector::Connector;
 use super::driver::{Driver, DriverParts};
 use super::network_thread::run_thread;
-use super::rebind::Socket;
+use super::rebind::Rebinding;
 use super::shared::Shared;
-use super::{Drive, Engine, EngineConfig, EngineError, Handle, LinkSetup, Runner};
+use super::{Drive, Engine, EngineConfig, EngineError, Handle, Runner};
 use crate::clock::Clock;
-use crate::link::Link;
-use crate::link::udp::UdpLink;
 use crate::poller::{EVENTS_DEFAULT, Poller};
 use crate::random::SystemRandom;
 use crate::resolve::{Resolver, TIMEOUT_DEFAULT};
@@ -31,21 +29,13 @@ impl Engine {
         let mut random = SystemRandom::new().map_err(|error| system(&error))?;
         let endpoint = Endpoint::new(config.endpoint, &mut random)
             .map_err(|error| EngineError::Config(error.to_string()))?;
-        let (link, setup) = match config.link {
-            LinkSetup::Udp(udp) => {
-                let link = UdpLink::bind(&udp).map_err(|error| EngineError::Bind(Arc::new(error)))?;
-                (Link::from(link), Ok(udp))
-            }
-            LinkSetup::Memory(memory) => {
-                (Link::from(*memory), Err("a link in memory has no socket to be replaced"))
-            }
-        };
-        let setup = match &config.connect {
+        let (link, template) = config.link.open().map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        let template = match &config.connect {
             None => Err("a server keeps its socket: its clients know no other address"),
             Some((_, handshake)) if handshake.suites.contains(Suite::Plaintext) => {
                 Err("in plaintext nobody can prove to be the same at another address")
             }
-            Some(_) => setup,
+            Some(_) => template,
         };
         let poller = Poller::new(EVENTS_DEFAULT).map_err(|error| system(&error))?;
         let wake = poller.wake_handle();
@@ -64,7 +54,7 @@ impl Engine {
         if public_key.is_some() {
             log::info!("listening on {local_address}");
         }
-        let shared = Arc::new(Shared::new(clock, wake, Socket::new(local_address, setup)));
+        let shared = Arc::new(Shared::new(clock, wake, Rebinding::new(local_address, template)));
         let gathering = if config.drive == Drive::Threaded { config.gathering } else { Duration::ZERO };
         let driver = Driver::new(DriverParts {
             endpoint,

@@ -15,6 +15,7 @@ mod hint;
 pub mod memory;
 mod outcome;
 mod segments;
+mod setup;
 mod stats;
 pub mod udp;
 
@@ -22,6 +23,8 @@ pub use hint::{Hint, HintKind};
 use memory::MemoryLink;
 pub use outcome::{ReceiveError, Received, SendError, SendOutcome};
 pub(crate) use segments::Segments;
+pub use setup::LinkSetup;
+pub(crate) use setup::LinkTemplate;
 pub use stats::{HintCounts, LinkStats};
 use udp::UdpLink;
 

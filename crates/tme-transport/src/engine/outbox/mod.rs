@@ -24,7 +24,7 @@ pub(super) use send::Asked;
 pub use send::{Broadcast, OUTBOX_BYTES_MAX};
 
 use super::arena::Arenas;
-use super::driver::Consumed;
+use super::shared::Consumed;
 
 /// The queue itself; lives in a mutex that is held for one copy, or for one pass over the peers (a broadcast, and what
 /// the engine publishes once a turn).
