@@ -13,7 +13,7 @@ pub const GATHERING_DEFAULT: Duration = Duration::from_micros(200);
 /// Who does the input and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Drive {
-    /// The thread that calls [`Engine::update`].
+    /// The thread that calls [`Engine::update`](super::Engine::update).
     #[default]
     Inline,
     /// A network thread: connections live on while the game is busy.

@@ -49,7 +49,7 @@ pub enum SendError {
         /// The size of one datagram.
         bytes: usize,
     },
-    /// This link cannot send to addresses of that family; see [`Link::can_reach`].
+    /// This link cannot send to addresses of that family; see [`Link::can_reach`](super::Link::can_reach).
     WrongFamily {
         /// The address asked for.
         remote: SocketAddr,
