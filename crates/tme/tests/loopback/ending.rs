@@ -71,6 +71,30 @@ fn a_client_that_closes_tells_its_code_inline_and_threaded() {
     }
 }
 
+#[test]
+fn what_is_queued_has_as_long_as_the_game_has_patience() {
+    // At the capped rate it takes longer than the 3 s that a plain disconnect would grant it.
+    let message = vec![7; 250_000];
+    for is_threaded in [false, true] {
+        let mut server = server().start_threaded().unwrap();
+        let builder = client_of(&server).rate_cap(50_000);
+        let mut client = if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap();
+        let start = std::time::Instant::now();
+        while !client.is_connected() && start.elapsed() < Duration::from_secs(20) {
+            client.update(Duration::from_millis(5)).unwrap();
+        }
+        client.send(0, &message).unwrap();
+        client.close(Duration::from_secs(60));
+        let mut events = Vec::new();
+        while end_of(&events).is_none() && start.elapsed() < Duration::from_secs(60) {
+            server.update(Duration::from_millis(5)).unwrap();
+            events.extend(server.events());
+        }
+        assert_eq!(end_of(&events).map(|end| end.reason), Some(Reason::Closed));
+        assert!(messages(&events) == [&message[..]], "the message came whole, threaded: {is_threaded}");
+    }
+}
+
 /// How a threaded server hears of its client's end.
 fn end_at_server(server: &mut Server) -> Option<(Reason, Origin, u32)> {
     let start = std::time::Instant::now();

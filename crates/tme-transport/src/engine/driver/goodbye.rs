@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tme_core::connection::{CloseMode, Farewell, PeerId};
+use tme_core::connection::PeerId;
 use tme_core::handshake::reason::Reason;
 
 use super::Driver;
@@ -13,7 +13,7 @@ impl Driver {
     /// Takes what is queued, says goodbye, and goes on until everybody is gone or time is up.
     pub fn wind_down(&mut self, request: &StopRequest) -> Result<(), EngineError> {
         self.flush_now()?;
-        self.say_goodbye(request.mode, &request.farewell)?;
+        self.say_goodbye(request)?;
         let mut events = VecDeque::new();
         while !self.is_deserted() {
             let left = request.deadline.saturating_since(self.now());
@@ -32,12 +32,14 @@ impl Driver {
     }
 
     /// Says goodbye to everybody, as far as that goes without waiting.
-    fn say_goodbye(&mut self, mode: CloseMode, farewell: &Farewell) -> Result<(), EngineError> {
+    fn say_goodbye(&mut self, request: &StopRequest) -> Result<(), EngineError> {
+        let StopRequest { mode, farewell, deadline } = request;
         let now = self.clock.now();
         let peers: Vec<PeerId> = self.endpoint.peers().collect();
         for peer in peers {
-            self.endpoint.disconnect(now, peer, mode, farewell.clone());
+            self.endpoint.disconnect(now, peer, *mode, farewell.clone());
         }
+        self.endpoint.extend_flushes(*deadline);
         self.endpoint.refuse_applicants(now, Reason::Shutdown);
         self.endpoint.abandon_unconfirmed(now);
         self.endpoint.set_admitting(false);
