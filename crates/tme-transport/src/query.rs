@@ -12,10 +12,10 @@ use tme_core::time::Instant;
 use crate::clock::Clock;
 use crate::engine::EngineError;
 use crate::link::Link;
+use crate::link::udp::{UdpConfig, UdpLink};
 use crate::poller::{EVENTS_DEFAULT, Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::{self, PENDING_MAX, ResolveError, ResolveId, Resolver};
-use crate::udp::{UdpConfig, UdpLink};
 
 /// Servers asked at a time, names not yet looked up included.
 pub const TARGETS_MAX: usize = 1_024;

@@ -87,8 +87,8 @@ pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, MessageBytes, PeerInfo,
 };
 pub use tme_transport::link::LinkStats;
+pub use tme_transport::link::memory::{self, MemoryLink};
 pub use tme_transport::logging;
-pub use tme_transport::memory::{self, MemoryLink};
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///

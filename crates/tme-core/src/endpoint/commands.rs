@@ -80,6 +80,17 @@ impl Endpoint {
         self.change(peer, |connection| connection.set_rate_max(rate))
     }
 
+    /// Gives peers that wait for reliable messages to go through before the goodbye until `until`, where the configured linger
+    /// time is shorter: for an end that has more patience.
+    pub fn extend_flushes(&mut self, until: Instant) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if self.connection_mut(index).is_some_and(|connection| connection.extend_flush(until)) {
+                self.make_ready(index);
+            }
+        }
+    }
+
     /// Says goodbye, with the words they were given, to all peers that still wait for reliable messages to go through
     /// first: for an end that can wait no longer.
     pub fn cut_flushes_short(&mut self) {

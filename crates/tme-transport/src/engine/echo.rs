@@ -12,8 +12,9 @@ use tme_core::connection::{Event, SendError, SendOptions};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::EndpointConfig;
 
-use super::{Drive, Engine, EngineConfig, EngineError, Events, Handle, LinkSetup};
-use crate::memory::{self, MemoryLink};
+use super::{Drive, Engine, EngineConfig, EngineError, Events, Handle};
+use crate::link::LinkSetup;
+use crate::link::memory::{self, MemoryLink};
 
 /// Longest wait of the thread. Nothing depends on it: datagrams and the end wake it.
 const WAIT: Duration = Duration::from_secs(1);

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tme_core::connection::{CloseMode, Event, Farewell};
+use tme_core::channel::ChannelId;
+use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
 use tme_core::endpoint::EndpointStatistics;
 use tme_core::time::Instant;
 
 use super::EngineError;
-use super::driver::Consumed;
 use super::outbox::Outbox;
-use super::rebind::Socket;
+use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
 use crate::wake::WakeHandle;
@@ -58,6 +58,17 @@ struct Ready {
     spare: Taken,
 }
 
+/// What the game took from the event queue, for flow control.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Consumed {
+    pub peer: PeerId,
+    pub channel: ChannelId,
+    pub bytes: u64,
+    pub messages: u64,
+    /// Word of what became of sent messages.
+    pub receipts: u64,
+}
+
 /// Events in the hands of the game, and which of them it has taken.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
@@ -95,7 +106,7 @@ impl Taken {
 /// See the module. Locks are held for swaps and single copies only; who takes two, takes `inbox` before `ready`.
 pub(super) struct Shared {
     pub outbox: Mutex<Outbox>,
-    pub socket: Socket,
+    pub rebinding: Rebinding,
     /// When the oldest waiting command was given, in microseconds.
     commands_since: AtomicU64,
     is_flush_asked: AtomicBool,
@@ -115,9 +126,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(clock: Clock, wake: WakeHandle, socket: Socket) -> Self {
+    pub fn new(clock: Clock, wake: WakeHandle, rebinding: Rebinding) -> Self {
         Self {
-            socket,
+            rebinding,
             outbox: Mutex::new(Outbox::default()),
             commands_since: AtomicU64::new(NEVER),
             is_flush_asked: AtomicBool::new(false),
@@ -360,7 +371,7 @@ mod tests {
         let shared = Shared::new(
             Clock::start(),
             WakeHandle::from_fn(|| {}),
-            Socket::new(([127, 0, 0, 1], 1).into(), Err("")),
+            Rebinding::new(([127, 0, 0, 1], 1).into(), Err("")),
         );
         let mut events = VecDeque::from(vec![Event::Resumed { peer: PeerId::from_u64(1) }; 3]);
         shared.deliver(&mut events);
