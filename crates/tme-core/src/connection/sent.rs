@@ -9,7 +9,7 @@ use super::mtu::DATAGRAM_BYTES_SAFE;
 use super::rtt::{GRANULARITY, RttEstimator};
 use crate::codec::expand_truncated;
 use crate::time::Instant;
-use crate::wire::ack::{ACK_FIELD_BITS, Ack};
+use crate::wire::ack::{ACK_FIELD_BITS, ACK_RANGES_MAX, Ack};
 
 /// What a packet carried that matters when it is acknowledged or lost. Runs of messages are one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,8 @@ pub struct SentPackets {
     lost_kept_for: Duration,
     /// Number and size of the newest packet above the safe size that was acknowledged.
     large_acked: (u64, u16),
+    /// Packets with lower numbers were sent along another path: how large they were says nothing about this one.
+    path_from: u64,
 }
 
 /// How much reordering is taken for loss; widened when a loss turns out not to be one.
@@ -124,10 +126,24 @@ struct Thresholds {
 /// Most packets remembered: as many full ones as the largest congestion window holds. A peer that talks but never
 /// acknowledges would make the list grow with every answer to it; beyond this the oldest count as lost.
 const PACKETS_MAX: u64 = 1 << 16;
+/// However slow the path, lost packets are not remembered for longer. A peer that answers late on purpose makes the probe
+/// time-out as long as it likes, and with the oldest packet all the newer ones are kept, for each of its ACKs to look at.
+const LOST_KEPT_MAX: Duration = Duration::from_secs(5);
 const PACKET_THRESHOLD: u64 = 3;
 const PACKET_THRESHOLD_MAX: u64 = 20;
 const TIME_EIGHTHS: u32 = 9;
 const TIME_EIGHTHS_MAX: u32 = 12;
+
+/// An ACK that is being taken in.
+struct Taking<'a> {
+    now: Instant,
+    newest: u64,
+    outcome: AckOutcome,
+    /// The newest of the packets newly acknowledged.
+    last: Option<SentPacket>,
+    /// What they carried.
+    acked: &'a mut Vec<SentFrame>,
+}
 
 /// What an ACK frame changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -146,7 +162,7 @@ pub struct AckOutcome {
     pub spurious: u64,
     /// Their bytes.
     pub spurious_bytes: u64,
-    /// Size of the largest packet newly acknowledged.
+    /// Size of the largest packet newly acknowledged that was sent along the present path.
     pub bytes_max: u16,
     /// Size of the largest among them that asked for its size only; 0 if there was none.
     pub size_probe_bytes: u16,
@@ -199,7 +215,13 @@ impl SentPackets {
             thresholds: Thresholds { packets: PACKET_THRESHOLD, time_eighths: TIME_EIGHTHS },
             lost_kept_for: RttEstimator::default().probe_timeout() * 3,
             large_acked: (0, 0),
+            path_from: first,
         }
+    }
+
+    /// What is sent from now on goes along another path.
+    pub fn begin_path(&mut self) {
+        self.path_from = self.next;
     }
 
     /// The number the next packet will have.
@@ -320,48 +342,66 @@ impl SentPackets {
             return Err(NeverSent);
         }
         let lowest = self.lowest_reported(newest, ack).ok_or(NeverSent)?;
-        let mut outcome = AckOutcome::default();
-        let mut newest_packet = None;
         let is_first_report = self.largest_acked.is_none_or(|largest| newest > largest);
-        for number in lowest.max(self.base)..=newest {
-            let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
-            if matches!(packet.state, State::Acked | State::Silent) || !reports(newest, ack, number) {
-                continue;
-            }
-            let previous = std::mem::replace(&mut packet.state, State::Acked);
-            let packet = *packet;
-            if previous == State::InFlight {
-                self.land(&packet);
-            } else if !packet.is_size_probe {
-                outcome.spurious += 1;
-                outcome.spurious_bytes += u64::from(packet.bytes);
-                self.thresholds.widen(newest.saturating_sub(number));
-            }
-            outcome.bytes += u64::from(packet.bytes);
-            outcome.packets += 1;
-            outcome.bytes_max = outcome.bytes_max.max(packet.bytes);
-            if packet.is_size_probe {
-                outcome.size_probe_bytes = outcome.size_probe_bytes.max(packet.bytes);
-            }
-            if usize::from(packet.bytes) > DATAGRAM_BYTES_SAFE && number >= self.large_acked.0 {
-                self.large_acked = (number, packet.bytes);
-            }
-            outcome.newest_sent_at = outcome.newest_sent_at.max(packet.sent_at);
-            self.delivery.count(now, packet.sent_at, packet.bytes.into());
-            newest_packet = Some(packet);
-            if number == newest && is_first_report {
-                outcome.rtt_sample = Some(now.saturating_since(packet.sent_at));
-            }
-            acked.extend(frames_of(&self.frames, self.frames_base, &packet));
+        let mut taking = Taking { now, newest, outcome: AckOutcome::default(), last: None, acked };
+        // Oldest first, and only what the ACK names: it may reach far back, again and again.
+        let mut spans = [(0, 0); ACK_RANGES_MAX];
+        for &mut (from, to) in spans_of(newest, ack, &mut spans).iter_mut().rev() {
+            (from.max(self.base)..=to).for_each(|number| self.take_acked(number, &mut taking));
         }
-        if let Some(SentPacket { sent_at, delivery, is_app_limited, .. }) = newest_packet {
+        for number in newest.saturating_sub(ACK_FIELD_BITS).max(lowest).max(self.base)..newest {
+            if ack.field >> (newest - 1 - number) & 1 == 1 {
+                self.take_acked(number, &mut taking);
+            }
+        }
+        let acked_before = taking.outcome.packets;
+        self.take_acked(newest, &mut taking);
+        let Taking { mut outcome, last, .. } = taking;
+        if let Some(SentPacket { sent_at, delivery, is_app_limited, .. }) = last {
             outcome.rate = self.delivery.sample(now, sent_at, delivery, is_app_limited);
+            if is_first_report && outcome.packets > acked_before {
+                outcome.rtt_sample = Some(now.saturating_since(sent_at));
+            }
         }
         if is_first_report {
             self.largest_acked = Some(newest);
         }
         self.forget_settled(now);
         Ok(outcome)
+    }
+
+    /// A packet is acknowledged, maybe not for the first time.
+    fn take_acked(&mut self, number: u64, taking: &mut Taking<'_>) {
+        let Some(index) = number.checked_sub(self.base) else { return };
+        let Some(packet) = self.packets.get_mut(index as usize) else { return };
+        if matches!(packet.state, State::Acked | State::Silent) {
+            return;
+        }
+        let previous = std::mem::replace(&mut packet.state, State::Acked);
+        let packet = *packet;
+        let outcome = &mut taking.outcome;
+        if previous == State::InFlight {
+            self.land(&packet);
+        } else if !packet.is_size_probe {
+            outcome.spurious += 1;
+            outcome.spurious_bytes += u64::from(packet.bytes);
+            self.thresholds.widen(taking.newest.saturating_sub(number));
+        }
+        outcome.bytes += u64::from(packet.bytes);
+        outcome.packets += 1;
+        if number >= self.path_from {
+            outcome.bytes_max = outcome.bytes_max.max(packet.bytes);
+            if packet.is_size_probe {
+                outcome.size_probe_bytes = outcome.size_probe_bytes.max(packet.bytes);
+            }
+        }
+        if usize::from(packet.bytes) > DATAGRAM_BYTES_SAFE && number >= self.large_acked.0 {
+            self.large_acked = (number, packet.bytes);
+        }
+        outcome.newest_sent_at = outcome.newest_sent_at.max(packet.sent_at);
+        self.delivery.count(taking.now, packet.sent_at, packet.bytes.into());
+        taking.acked.extend(frames_of(&self.frames, self.frames_base, &packet));
+        taking.last = Some(packet);
     }
 
     /// Lowest number an ACK says anything about. `None` if a range reaches below the first number; the field may, its
@@ -383,7 +423,7 @@ impl SentPackets {
         lost: &mut Vec<SentFrame>,
     ) -> LossOutcome {
         let mut outcome = LossOutcome::default();
-        self.lost_kept_for = rtt.probe_timeout() * 3;
+        self.lost_kept_for = (rtt.probe_timeout() * 3).min(LOST_KEPT_MAX);
         let largest_acked = self.largest_acked.unwrap_or(0);
         let remembered_from = self.remembered_from();
         let patience = rtt.smoothed().max(rtt.latest()) * self.thresholds.time_eighths / 8;
@@ -403,11 +443,12 @@ impl SentPackets {
             let packet = *packet;
             self.land(&packet);
             if packet.is_size_probe {
-                outcome.is_size_probe_lost = true;
+                outcome.is_size_probe_lost |= number >= self.path_from;
                 continue;
             }
             let (newest_large, largest) = self.large_acked;
-            let has_passed_since = newest_large > number && largest >= packet.bytes;
+            let has_passed_since =
+                number < self.path_from || newest_large > number && largest >= packet.bytes;
             if usize::from(packet.bytes) > DATAGRAM_BYTES_SAFE && !has_passed_since {
                 let smallest = if outcome.vanished == 0 { u16::MAX } else { outcome.vanished_bytes_min };
                 outcome.vanished_bytes_min = smallest.min(packet.bytes);
@@ -502,27 +543,22 @@ fn frames_of<'a>(
     frames.range(from..from + usize::from(packet.frame_count)).copied()
 }
 
-/// Whether an ACK whose newest number is `newest` says that `number` was received.
-fn reports(newest: u64, ack: &Ack<'_>, number: u64) -> bool {
-    let Some(distance) = newest.checked_sub(number) else { return false };
-    if distance == 0 {
-        return true;
+/// First and last number of each range of an ACK that [`SentPackets::lowest_reported`] has checked, newest first.
+fn spans_of<'a>(
+    newest: u64,
+    ack: &Ack<'_>,
+    spans: &'a mut [(u64, u64); ACK_RANGES_MAX],
+) -> &'a mut [(u64, u64)] {
+    let mut above = newest.saturating_sub(ACK_FIELD_BITS);
+    let mut count = 0;
+    for (span, range) in spans.iter_mut().zip(ack.ranges.iter()) {
+        let end = above.saturating_sub(range.gap);
+        above = end.saturating_sub(range.length);
+        // No range is empty.
+        *span = (above, end.saturating_sub(1));
+        count += 1;
     }
-    if distance <= ACK_FIELD_BITS {
-        return ack.field >> (distance - 1) & 1 == 1;
-    }
-    let mut below = ACK_FIELD_BITS + 1;
-    for range in ack.ranges.iter() {
-        below += range.gap;
-        if distance < below {
-            return false;
-        }
-        below += range.length;
-        if distance < below {
-            return true;
-        }
-    }
-    false
+    spans.get_mut(..count).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -613,6 +649,41 @@ mod tests {
         let outcome = packets.handle_ack(at(11), &ack(START + 6, u64::MAX), &mut acked).unwrap();
         assert_eq!(outcome.spurious, 3);
         assert!(packets.thresholds.packets > PACKET_THRESHOLD);
+    }
+
+    #[test]
+    fn sizes_that_passed_on_a_former_path_say_nothing_about_this_one() {
+        for is_lost in [false, true] {
+            let mut packets = sent(1);
+            packets.handle_sent(at(1), 1_452, Provokes::Promptly, &mut vec![]);
+            packets.mark_size_probe();
+            packets.handle_sent(at(2), 1_400, Provokes::Promptly, &mut vec![]);
+            packets.begin_path();
+            for n in 3..8 {
+                packets.handle_sent(at(n), 100, Provokes::Promptly, &mut vec![]);
+            }
+            let field = if is_lost { 0b111 } else { u64::MAX };
+            let outcome = packets.handle_ack(at(20), &ack(START + 7, field), &mut Vec::new()).unwrap();
+            assert_eq!((outcome.size_probe_bytes, outcome.bytes_max), (0, 100));
+            let outcome = packets.detect_losses(at(20), &rtt_of(50), &mut Vec::new());
+            assert_eq!(outcome.packets, if is_lost { 3 } else { 0 }, "the probe does not count");
+            assert_eq!((outcome.is_size_probe_lost, outcome.vanished), (false, 0));
+        }
+    }
+
+    #[test]
+    fn who_answers_late_on_purpose_does_not_make_us_remember_for_long() {
+        let mut packets = sent(1);
+        // Half a minute late: a probe time-out of a minute and a half.
+        let rtt = rtt_of(30_000);
+        for n in 0..60_000 {
+            packets.handle_sent(at(30_000 + n), 30, Provokes::Nothing, &mut vec![]);
+            if n == 10 {
+                packets.handle_ack(at(30_010), &ack(START + 5, 0), &mut Vec::new()).unwrap();
+                packets.detect_losses(at(30_010), &rtt, &mut Vec::new());
+            }
+        }
+        assert!(packets.packets.len() < 5_000, "{} are remembered", packets.packets.len());
     }
 
     #[test]
