@@ -10,7 +10,7 @@ use crate::boundary::{
     Kind, Owner, destroy, enter, guard, input_bytes, input_text, must_not_be_null, output_text, put,
     required_text, write_struct,
 };
-use crate::channel::channel_id;
+use crate::channel::{channel_id, send_failure, unknown_channel};
 use crate::clock::TmeServerTime;
 use crate::conditions::{TmeConditions, direction, read_conditions};
 use crate::event::TmeEvent;
@@ -256,7 +256,11 @@ fn send<'m>(
     message: impl Into<tme::MessageBytes<'m>>,
     settings: &SendSettings,
 ) -> Outcome {
-    guest.handle.send_with(channel_id(channel)?, message, settings.options)?;
+    let channel = channel_id(channel)?;
+    guest
+        .handle
+        .send_with(channel, message, settings.options)
+        .map_err(|error| send_failure(channel, error))?;
     Ok(TME_OK)
 }
 
@@ -455,7 +459,7 @@ pub unsafe extern "C" fn tme_client_channel_statistics(
         let channel = channel_id(channel)?;
         let table = guest.handle.channels().ok_or_else(not_connected)?;
         if !table.entries().iter().any(|entry| entry.id == channel) {
-            return Err(Failure::new(TME_ERROR_UNKNOWN_CHANNEL));
+            return Err(unknown_channel(channel.0.into()));
         }
         let none = || Failure::new(TME_ERROR_NO_FIGURES);
         let figures = guest.handle.channel_statistics(channel).ok_or_else(none)?;
@@ -481,7 +485,7 @@ pub unsafe extern "C" fn tme_client_send_budget(
     enter(client, |guest: &Guest| {
         let channel = channel_id(channel)?;
         let of_all = guest.handle.send_budget().ok_or_else(not_connected)?;
-        let unknown = || Failure::new(TME_ERROR_UNKNOWN_CHANNEL);
+        let unknown = || unknown_channel(channel.0.into());
         let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(unknown)?;
         write_struct(&of_channel, budget, struct_size)
     })

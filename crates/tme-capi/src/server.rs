@@ -4,13 +4,13 @@ use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use tme::{PeerId, SendError, Server, ServerHandle};
+use tme::{ChannelId, PeerId, SendError, Server, ServerHandle};
 
 use crate::boundary::{
     Kind, Owner, destroy, enter, guard, input_bytes, input_slice, must_not_be_null, output_text, put,
     write_struct,
 };
-use crate::channel::channel_id;
+use crate::channel::{channel_id, send_failure, unknown_channel};
 use crate::clock::TmeServerTime;
 use crate::conditions::{TmeConditions, direction, read_conditions};
 use crate::event::{TmeEvent, TmePeer};
@@ -19,8 +19,8 @@ use crate::message::{TmeMessage, hand_over};
 use crate::peer_info::TmePeerInfo;
 use crate::pump::Pump;
 use crate::result::{
-    TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_NO_FIGURES, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_CHANNEL,
-    TME_ERROR_UNKNOWN_PEER, TME_OK, TME_PARTIAL, TmeResult,
+    TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_NO_FIGURES, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
+    TME_PARTIAL, TmeResult,
 };
 use crate::settings::{Plan, SendSettings, TmeSendOptions, TmeServerConfig, read_server};
 use crate::statistics::{
@@ -72,10 +72,10 @@ pub(crate) fn rate_cap(bytes_per_second: u64) -> Option<u64> {
 impl Host {
     /// A peer that is leaving is not connected; one that nobody knows is unknown.
     #[cold]
-    fn send_failure(&self, peer: PeerId, error: SendError) -> Failure {
+    fn send_failure(&self, peer: PeerId, channel: ChannelId, error: SendError) -> Failure {
         match error {
             SendError::NotConnected if self.handle.peer(peer).is_none() => unknown(peer),
-            error => error.into(),
+            error => send_failure(channel, error),
         }
     }
 }
@@ -85,8 +85,12 @@ fn unknown(peer: PeerId) -> Failure {
     Failure::text(TME_ERROR_UNKNOWN_PEER, format_args!("{peer} is not connected, any more or yet"))
 }
 
-unsafe fn outcome(result: Result<tme::Broadcast, SendError>, out: *mut TmeBroadcast) -> Outcome {
-    let broadcast = result?;
+unsafe fn outcome(
+    channel: ChannelId,
+    result: Result<tme::Broadcast, SendError>,
+    out: *mut TmeBroadcast,
+) -> Outcome {
+    let broadcast = result.map_err(|error| send_failure(channel, error))?;
     put(out, broadcast.into());
     let is_whole = broadcast.would_block == 0 && broadcast.gone == 0 && broadcast.refused == 0;
     Ok(if is_whole { TME_OK } else { TME_PARTIAL })
@@ -280,9 +284,10 @@ fn send<'m>(
     settings: &SendSettings,
 ) -> Outcome {
     let peer = PeerId::from_u64(peer);
+    let channel = channel_id(channel)?;
     host.handle
-        .send_with(peer, channel_id(channel)?, message, settings.options)
-        .map_err(|error| host.send_failure(peer, error))?;
+        .send_with(peer, channel, message, settings.options)
+        .map_err(|error| host.send_failure(peer, channel, error))?;
     Ok(TME_OK)
 }
 
@@ -387,7 +392,7 @@ unsafe fn broadcast<'m>(
     out: *mut TmeBroadcast,
 ) -> Outcome {
     let channel = channel_id(channel)?;
-    outcome(host.handle.broadcast_with(settings.except, channel, message, settings.options), out)
+    outcome(channel, host.handle.broadcast_with(settings.except, channel, message, settings.options), out)
 }
 
 /// Queues a message for the peers named; it is stored once.
@@ -415,7 +420,8 @@ pub unsafe extern "C" fn tme_server_multicast(
         let bytes = input_bytes(data, length)?;
         let peers = input_slice(peers, peer_count as usize)?.iter().map(|&peer| PeerId::from_u64(peer));
         let peers = peers.filter(|&peer| settings.except != Some(peer));
-        self::outcome(host.handle.multicast_with(peers, channel, bytes, settings.options), outcome)
+        let result = host.handle.multicast_with(peers, channel, bytes, settings.options);
+        self::outcome(channel, result, outcome)
     })
 }
 
@@ -631,7 +637,7 @@ pub unsafe extern "C" fn tme_server_channel_statistics(
         let channel = channel_id(channel)?;
         let table = host.handle.channels(peer).ok_or_else(|| unknown(peer))?;
         if !table.entries().iter().any(|entry| entry.id == channel) {
-            return Err(Failure::new(TME_ERROR_UNKNOWN_CHANNEL));
+            return Err(unknown_channel(channel.0.into()));
         }
         let none = || Failure::new(TME_ERROR_NO_FIGURES);
         let figures = host.handle.channel_statistics(peer, channel).ok_or_else(none)?;
@@ -659,7 +665,7 @@ pub unsafe extern "C" fn tme_server_send_budget(
         let peer = PeerId::from_u64(peer);
         let channel = channel_id(channel)?;
         let of_all = host.handle.send_budget(peer).ok_or_else(|| unknown(peer))?;
-        let no_such = || Failure::new(TME_ERROR_UNKNOWN_CHANNEL);
+        let no_such = || unknown_channel(channel.0.into());
         let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(no_such)?;
         write_struct(&of_channel, budget, struct_size)
     })
