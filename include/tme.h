@@ -1205,9 +1205,9 @@ typedef struct TmePeerStatistics {
     uint64_t packets_spuriously_lost;
     /** Packets of the other side that did not arrive. */
     uint64_t packets_missing;
-    /** Share of our packets lost, over the last seconds, 0.0-1.0. */
+    /** Share of our packets lost, 0.0-1.0: of the last full 3 s of traffic, or of the present ones before that. */
     double loss_sent;
-    /** Share of the other side's packets missing, over the last seconds, 0.0-1.0. */
+    /** Share of the other side's packets missing, 0.0-1.0; likewise. */
     double loss_received;
     /** UDP payload bytes per second sent, over the last second. */
     uint64_t rate_sent;
@@ -1251,6 +1251,25 @@ typedef struct TmePeerStatistics {
     uint64_t address_changes;
     /** How often another address seemed to be the other side's and did not prove it. */
     uint64_t address_changes_refused;
+    /** Clock: requests for the other side's time that were sent, by a client that synchronises its clock. */
+    uint64_t clock_requests;
+    /** Clock: answers taken into the estimate. */
+    uint64_t clock_answers;
+    /** Clock: answers dropped, to requests that were not made, or answered already, or too long ago. */
+    uint64_t clock_unasked;
+    /** Clock: answers dropped, with times that cannot be. */
+    uint64_t clock_absurd;
+    /** Clock: answers that contradict all others; one of the clocks jumped, or the other side lies. */
+    uint64_t clock_contradictions;
+    /**
+     * Clock: times that the estimate was set after it was synchronised, each a TME_EVENT_CLOCK with
+     * TME_EVENT_FLAG_STEPPED.
+     */
+    uint64_t clock_steps;
+    /** Clock: requests of the other side that were answered, at a server. */
+    uint64_t clock_answered;
+    /** Clock: requests of the other side that were not, beyond 20 a second or several at once. */
+    uint64_t clock_refused;
 } TmePeerStatistics;
 
 /** Figures of one channel towards a peer, on the sending side. */
@@ -1388,7 +1407,7 @@ typedef struct TmeConditionStatistics {
 typedef struct TmeBroadcast {
     /** Peers for which it was queued. */
     uint32_t sent;
-    /** Peers whose queue is full; TME_EVENT_WRITABLE follows for each. */
+    /** Peers whose queue is full, or who have too many keys under way; TME_EVENT_WRITABLE follows for each. */
     uint32_t would_block;
     /** Peers that are being disconnected, and ids that name nobody. */
     uint32_t gone;
