@@ -38,6 +38,8 @@ pub(super) struct AttachedLink {
     blocked: Option<Blocked>,
     kept: Vec<u8>,
     trouble: Trouble,
+    /// What links in this place did before they were replaced.
+    stats_before: LinkStats,
 }
 
 /// Datagrams that wait for room.
@@ -70,6 +72,7 @@ impl AttachedLink {
             blocked: None,
             kept: Vec::new(),
             trouble: Trouble::default(),
+            stats_before: LinkStats::default(),
         })
     }
 
@@ -80,10 +83,16 @@ impl AttachedLink {
     /// Puts another link in this one's place. What the old one did not take is lost with it.
     pub fn replace(&mut self, mut link: Link, poller: &Poller) -> io::Result<()> {
         link.register(poller, self.first_token)?;
+        self.stats_before = self.stats();
         self.link = link;
         self.blocked = None;
         self.is_receivable = true;
         Ok(())
+    }
+
+    /// What this link and those before it have done.
+    fn stats(&self) -> LinkStats {
+        self.stats_before + *self.link.stats()
     }
 
     /// Whether it is time to put another link in this one's place, and if so, not again for a while.
@@ -256,7 +265,7 @@ impl Links {
 
     /// What all links have done.
     pub fn stats(&self) -> LinkStats {
-        self.all.iter().fold(LinkStats::default(), |sum, link| sum + *link.link.stats())
+        self.all.iter().fold(LinkStats::default(), |sum, link| sum + link.stats())
     }
 }
 
