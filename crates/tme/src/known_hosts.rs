@@ -1,7 +1,7 @@
 //! The file in which a client remembers the keys of the servers it has met: one line `host:port key` each.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tme_core::crypto::keys::PublicKey;
@@ -30,9 +30,19 @@ pub(crate) fn lookup(path: &Path, host: &str) -> Result<Option<PublicKey>, Error
 
 /// Adds a host.
 pub(crate) fn remember(path: &Path, host: &str, key: &PublicKey) -> Result<(), Error> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    let mut file = file.map_err(|error| Error::file(path, error))?;
-    writeln!(file, "{} {key}", host.to_ascii_lowercase()).map_err(|error| Error::file(path, error))
+    append(path, host, key).map_err(|error| Error::file(path, error))
+}
+
+fn append(path: &Path, host: &str, key: &PublicKey) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    // Whoever edited the file may have left its last line open.
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last)?;
+    }
+    let end = if last == *b"\n" { "" } else { "\n" };
+    // In one call: another client may be writing, too.
+    file.write_all(format!("{end}{} {key}\n", host.to_ascii_lowercase()).as_bytes())
 }
 
 #[cfg(test)]
@@ -51,6 +61,18 @@ mod tests {
         fs::write(&path, "# comment\na:1 nonsense\n").unwrap();
         let error = lookup(&path, "a:1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_last_line_left_open_stays_a_line_of_its_own() {
+        let path = std::env::temp_dir().join(format!("tme-known-hosts-open-{}", std::process::id()));
+        let (first, second) = (PublicKey::from_bytes([7; 32]), PublicKey::from_bytes([8; 32]));
+        fs::write(&path, format!("a:1 {first}")).unwrap();
+        remember(&path, "b:1", &second).unwrap();
+        assert_eq!(lookup(&path, "a:1").unwrap(), Some(first));
+        assert_eq!(lookup(&path, "b:1").unwrap(), Some(second));
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("a:1 {first}\nb:1 {second}\n"));
         fs::remove_file(&path).unwrap();
     }
 }
