@@ -18,11 +18,12 @@ pub(crate) fn lookup(path: &Path, host: &str) -> Result<Option<PublicKey>, Error
     let mut found = None;
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
-        let (Some(name), Some(key)) = (words.next(), words.next()) else { continue };
-        if name.starts_with('#') || !name.eq_ignore_ascii_case(host) {
+        let is_about_host = words.next().is_some_and(|name| name.eq_ignore_ascii_case(host));
+        if !is_about_host {
             continue;
         }
-        let key = key.parse::<PublicKey>();
+        // A line that was cut short is an error as well: without it the host would be met for the first time again.
+        let key = words.next().unwrap_or_default().parse::<PublicKey>();
         found = Some(key.map_err(|error| Error::file(path, format_args!("line {}: {error}", number + 1)))?);
     }
     Ok(found)
@@ -35,13 +36,14 @@ pub(crate) fn remember(path: &Path, host: &str, key: &PublicKey) -> Result<(), E
 
 fn append(path: &Path, host: &str, key: &PublicKey) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-    // Whoever edited the file may have left its last line open.
+    // A last line without an end, as an editor or a full disk leaves it, must not swallow ours.
     let mut last = [b'\n'];
-    if file.seek(SeekFrom::End(-1)).is_ok() {
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
     }
     let end = if last == *b"\n" { "" } else { "\n" };
-    // In one call: another client may be writing, too.
+    // One write, so that the lines of two clients that do this at a time stay apart.
     file.write_all(format!("{end}{} {key}\n", host.to_ascii_lowercase()).as_bytes())
 }
 
@@ -61,18 +63,20 @@ mod tests {
         fs::write(&path, "# comment\na:1 nonsense\n").unwrap();
         let error = lookup(&path, "a:1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
+        fs::write(&path, "a:1").unwrap();
+        let error = lookup(&path, "a:1").unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
         fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn a_last_line_left_open_stays_a_line_of_its_own() {
-        let path = std::env::temp_dir().join(format!("tme-known-hosts-open-{}", std::process::id()));
-        let (first, second) = (PublicKey::from_bytes([7; 32]), PublicKey::from_bytes([8; 32]));
-        fs::write(&path, format!("a:1 {first}")).unwrap();
-        remember(&path, "b:1", &second).unwrap();
-        assert_eq!(lookup(&path, "a:1").unwrap(), Some(first));
-        assert_eq!(lookup(&path, "b:1").unwrap(), Some(second));
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("a:1 {first}\nb:1 {second}\n"));
+    fn a_last_line_without_an_end_stays_a_line_of_its_own() {
+        let path = std::env::temp_dir().join(format!("tme-known-hosts-end-{}", std::process::id()));
+        let (one, other) = (PublicKey::from_bytes([7; 32]), PublicKey::from_bytes([9; 32]));
+        fs::write(&path, format!("a:1 {one}")).unwrap();
+        remember(&path, "b:1", &other).unwrap();
+        assert_eq!(lookup(&path, "a:1").unwrap(), Some(one));
+        assert_eq!(lookup(&path, "b:1").unwrap(), Some(other));
         fs::remove_file(&path).unwrap();
     }
 }
