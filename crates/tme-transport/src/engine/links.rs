@@ -138,6 +138,7 @@ impl AttachedLink {
     ) -> Result<Handover, SendError> {
         let handover = self.send_from(clock, poller, transmit, buffer, 0)?;
         if handover == Handover::Blocked {
+            self.kept.clear();
             self.kept.reserve_exact(buffer.capacity());
             std::mem::swap(&mut self.kept, buffer);
         }
@@ -360,5 +361,36 @@ mod tests {
         assert!(!links.is_any_blocked());
         read(&mut datagrams);
         assert_eq!(datagrams, [b"one".to_vec(), b"two".to_vec()]);
+    }
+
+    #[test]
+    fn however_often_a_link_is_full_two_buffers_take_turns() {
+        let config = MemoryConfig { queue_datagrams_max: 1, ..MemoryConfig::pair() };
+        let hub = MemoryHub::new(config);
+        let mut other = hub.bind().unwrap();
+        let mut poller = Poller::new(EVENTS_DEFAULT).unwrap();
+        let mut links = Links::default();
+        links.attach(Link::from(hub.bind().unwrap()), &poller).unwrap();
+        let clock = Clock::start();
+        let mut buffer = Vec::with_capacity(2_000);
+        let mut capacities = Vec::new();
+        for _ in 0..10 {
+            for expected in [Handover::Done, Handover::Blocked] {
+                buffer.clear();
+                buffer.resize(1_000, 0xA5);
+                let link = links.get_mut(0).unwrap();
+                let transmit = transmit(other.local_address(), 1_000);
+                assert_eq!(link.send(&clock, &poller, transmit, &mut buffer).unwrap(), expected);
+            }
+            capacities.push(buffer.capacity());
+            while links.is_any_blocked() {
+                let _ = other.receive(8, |_, _, _| {}).unwrap();
+                poller.wait(Some(Duration::from_secs(20))).unwrap();
+                links.handle_wait(&poller);
+                let _ = links.get_mut(0).unwrap().send_kept(&clock, &poller).unwrap();
+            }
+            let _ = other.receive(8, |_, _, _| {}).unwrap();
+        }
+        assert_eq!(capacities, [2_000; 10]);
     }
 }
