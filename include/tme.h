@@ -1002,7 +1002,8 @@ TME_C_API TmeResult tme_client_disconnect(
 /**
  * Goes on through another socket, as after a change of the network: the session lives on, with all that is queued.
  *
- * A client whose socket has broken, or through which nothing could be sent for a second, does this by itself.
+ * A client whose socket has broken, or through which nothing could be sent for a second, does this by itself. Before
+ * TME_EVENT_CONNECTED there is no session to keep: destroy a client that is still connecting and create another.
  *
  * Parameters: `address`, local address and port to send from; NULL for any port.
  * Returns: TME_OK; TME_ERROR_NOT_CONNECTED before TME_EVENT_CONNECTED; TME_ERROR_BIND; TME_ERROR_CONFIG where an address cannot

@@ -98,9 +98,10 @@ impl Common {
         match self.congestion {
             0 | TME_CONGESTION_DELIVERY_RATE => Ok(Congestion::DeliveryRate),
             TME_CONGESTION_NEW_RENO => Ok(Congestion::NewReno),
-            other => {
-                Err(Failure::text(TME_ERROR_ENUM, format_args!("{other} is no way of congestion control")))
-            }
+            other => Err(Failure::text(
+                TME_ERROR_ENUM,
+                format_args!("{other} is no way of congestion control; expected TME_CONGESTION_…, 0 to 2"),
+            )),
         }
     }
 

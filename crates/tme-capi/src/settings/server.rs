@@ -243,7 +243,7 @@ unsafe fn with_admission(
         newcomers => {
             return Err(Failure::text(
                 TME_ERROR_ENUM,
-                format_args!("{newcomers} is no policy for newcomers"),
+                format_args!("{newcomers} is no policy for newcomers; expected TME_NEWCOMERS_…, 0 to 4"),
             ));
         }
     });

@@ -301,7 +301,7 @@ impl Handle {
     }
 
     /// Binds another socket for a client and goes on through it: at this address, or at any port of the former one's.
-    /// Gives the new address; `None` if nobody is connected.
+    /// Gives the new address; `None` if nobody is connected: a handshake holds for the address it began at.
     ///
     /// # Errors
     /// [`EngineError::Bind`]; [`EngineError::Config`] if the other side cannot be reached from there, and where an address

@@ -38,6 +38,8 @@ pub(super) struct AttachedLink {
     blocked: Option<Blocked>,
     kept: Vec<u8>,
     trouble: Trouble,
+    /// What links in this place did before they were replaced.
+    stats_before: LinkStats,
 }
 
 /// Datagrams that wait for room.
@@ -70,6 +72,7 @@ impl AttachedLink {
             blocked: None,
             kept: Vec::new(),
             trouble: Trouble::default(),
+            stats_before: LinkStats::default(),
         })
     }
 
@@ -80,10 +83,16 @@ impl AttachedLink {
     /// Puts another link in this one's place. What the old one did not take is lost with it.
     pub fn replace(&mut self, mut link: Link, poller: &Poller) -> io::Result<()> {
         link.register(poller, self.first_token)?;
+        self.stats_before = self.stats();
         self.link = link;
         self.blocked = None;
         self.is_receivable = true;
         Ok(())
+    }
+
+    /// What this link and those before it have done.
+    fn stats(&self) -> LinkStats {
+        self.stats_before + *self.link.stats()
     }
 
     /// Whether it is time to put another link in this one's place, and if so, not again for a while.
@@ -129,6 +138,7 @@ impl AttachedLink {
     ) -> Result<Handover, SendError> {
         let handover = self.send_from(clock, poller, transmit, buffer, 0)?;
         if handover == Handover::Blocked {
+            self.kept.clear();
             self.kept.reserve_exact(buffer.capacity());
             std::mem::swap(&mut self.kept, buffer);
         }
@@ -256,7 +266,7 @@ impl Links {
 
     /// What all links have done.
     pub fn stats(&self) -> LinkStats {
-        self.all.iter().fold(LinkStats::default(), |sum, link| sum + *link.link.stats())
+        self.all.iter().fold(LinkStats::default(), |sum, link| sum + link.stats())
     }
 }
 
@@ -351,5 +361,36 @@ mod tests {
         assert!(!links.is_any_blocked());
         read(&mut datagrams);
         assert_eq!(datagrams, [b"one".to_vec(), b"two".to_vec()]);
+    }
+
+    #[test]
+    fn however_often_a_link_is_full_two_buffers_take_turns() {
+        let config = MemoryConfig { queue_datagrams_max: 1, ..MemoryConfig::pair() };
+        let hub = MemoryHub::new(config);
+        let mut other = hub.bind().unwrap();
+        let mut poller = Poller::new(EVENTS_DEFAULT).unwrap();
+        let mut links = Links::default();
+        links.attach(Link::from(hub.bind().unwrap()), &poller).unwrap();
+        let clock = Clock::start();
+        let mut buffer = Vec::with_capacity(2_000);
+        let mut capacities = Vec::new();
+        for _ in 0..10 {
+            for expected in [Handover::Done, Handover::Blocked] {
+                buffer.clear();
+                buffer.resize(1_000, 0xA5);
+                let link = links.get_mut(0).unwrap();
+                let transmit = transmit(other.local_address(), 1_000);
+                assert_eq!(link.send(&clock, &poller, transmit, &mut buffer).unwrap(), expected);
+            }
+            capacities.push(buffer.capacity());
+            while links.is_any_blocked() {
+                let _ = other.receive(8, |_, _, _| {}).unwrap();
+                poller.wait(Some(Duration::from_secs(20))).unwrap();
+                links.handle_wait(&poller);
+                let _ = links.get_mut(0).unwrap().send_kept(&clock, &poller).unwrap();
+            }
+            let _ = other.receive(8, |_, _, _| {}).unwrap();
+        }
+        assert_eq!(capacities, [2_000; 10]);
     }
 }

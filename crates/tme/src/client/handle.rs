@@ -93,6 +93,9 @@ macro_rules! client_methods {
         /// that is queued. Gives the new local address. A client whose socket has broken, or through which nothing could
         /// be sent for a second, does this by itself.
         ///
+        /// Before `Connected` there is no session to keep, and what the server has said so far holds for the old address
+        /// alone: drop a client that is still connecting and start another.
+        ///
         /// # Errors
         /// [`SendError::NotConnected`] before `Connected`; [`Error::Engine`] if no socket can be bound from which
         /// the server can be reached, or none may be: in plaintext, where nobody can prove to be the same, and over a link

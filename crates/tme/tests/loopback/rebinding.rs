@@ -48,6 +48,26 @@ fn a_client_that_binds_another_socket_in_mid_game_keeps_its_session() {
 }
 
 #[test]
+fn figures_of_the_socket_go_on_with_the_next_one() {
+    let mut world = World::connected(server().start().unwrap(), 1);
+    // More datagrams than the next socket will send by itself while this test has patience.
+    for _ in 0..100 {
+        world.clients[0].send(0, "datagram").unwrap();
+        world.clients[0].flush().unwrap();
+        world.step();
+    }
+    world.run_until(|world| messages(&world.server_events).len() == 100);
+    let before = world.clients[0].engine_statistics().link;
+    world.clients[0].rebind().unwrap();
+    world.clients[0].send(0, "from the next one").unwrap();
+    world.run_until(|world| messages(&world.server_events).len() == 101);
+    world.run_until(|world| {
+        let after = world.clients[0].engine_statistics().link;
+        after.datagrams_out > before.datagrams_out && after.datagrams_in > before.datagrams_in
+    });
+}
+
+#[test]
 fn where_an_address_cannot_change_the_call_says_why() {
     let server = server().security(Security::Plaintext).start().unwrap();
     let client = client_of(&server).security(Security::Plaintext).start().unwrap();
