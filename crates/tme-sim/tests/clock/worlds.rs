@@ -138,10 +138,12 @@ fn after_three_seconds_the_time_is_right_to_two_milliseconds() {
 #[test]
 fn the_time_is_as_right_after_ten_and_thirty_seconds_as_after_three() {
     const MOMENTS: [u64; 5] = [3, 6, 10, 30, 60];
+    /// Fewer say little about the worst of them.
+    const SEEDS: u64 = 150;
     head("RTT 50 ms ± 5 ms each way, one world at several moments");
     for ppm in [0.0, 100.0, -100.0, 300.0, 500.0, -500.0] {
         let mut all = MOMENTS.map(|_| Watch::default());
-        for seed in 0..SEEDS / 2 {
+        for seed in 0..SEEDS {
             let mut rig = Rig::new(seed, crystals(seed, ppm), [jittery(5); 2]);
             let (mut watch, mut passed) = (Watch::default(), 0);
             for (moment, all) in MOMENTS.iter().zip(&mut all) {
@@ -152,7 +154,7 @@ fn the_time_is_as_right_after_ten_and_thirty_seconds_as_after_three() {
         }
         let at_first = all[0].worst();
         for (moment, all) in MOMENTS.iter().zip(&mut all) {
-            all.row(&format!("{ppm} ppm, after {moment} s, {} seeds", SEEDS / 2));
+            all.row(&format!("{ppm} ppm, after {moment} s, {SEEDS} seeds"));
             let worst = all.worst();
             assert!(worst <= 2_000, "{ppm} ppm, after {moment} s: off by {worst} µs");
             let is_learning = *moment == 6;
