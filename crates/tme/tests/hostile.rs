@@ -305,7 +305,7 @@ fn with_raw() -> (Server, Client, Raw, [PeerId; 2]) {
         assert!(begun.elapsed() < PATIENCE, "{peers:?}");
         server.update(Duration::from_millis(5)).unwrap();
         client.update(Duration::ZERO).unwrap();
-        peers.extend(server.events().into_iter().filter_map(|event| match event {
+        peers.extend(server.events().filter_map(|event| match event {
             Event::Connected { peer, .. } => Some(peer),
             _ => None,
         }));

@@ -69,7 +69,7 @@ impl Endpoint {
         true
     }
 
-    /// Begins to ask for a peer's time, or asks often again for 3 s. `false`: nobody is connected under this id.
+    /// Begins to ask for a peer's time, or to ask often again. `false`: nobody is connected under this id.
     pub fn synchronise_clock(&mut self, now: Instant, peer: PeerId) -> bool {
         self.change(peer, |connection| connection.synchronise_clock(now))
     }

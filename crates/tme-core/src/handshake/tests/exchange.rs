@@ -381,7 +381,8 @@ fn a_damaged_datagram_costs_time_and_not_the_attempt() {
 
 #[test]
 fn a_damaged_or_forged_first_cookie_is_corrected_by_another_one() {
-    let forged: [(&str, fn(&mut Vec<u8>)); 2] =
+    type Forgery = (&'static str, fn(&mut Vec<u8>));
+    let forged: [Forgery; 2] =
         [("its cookie", |cookie| cookie[50] ^= 1), ("its key", |cookie| cookie[20] ^= 1)];
     for (what, forge) in forged {
         let mut world = World::new(
