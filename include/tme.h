@@ -101,12 +101,22 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_TOO_LARGE (-202)
 /** The send queue is full; nothing was queued. Retry after TME_EVENT_WRITABLE. */
 #define TME_ERROR_WOULD_BLOCK (-203)
-/** The reliable-latest channel has used up its keys. Use one it knows. */
+
+/**
+ * As many keys of the reliable-latest channel as may have values that were not acknowledged. Retry after
+ * TME_EVENT_WRITABLE, or send a newer value of one of them.
+ */
 #define TME_ERROR_TOO_MANY_KEYS (-204)
+
 /** A message key was given for a channel that has none. */
 #define TME_ERROR_KEY_NOT_ALLOWED (-205)
-/** The peer is not connected, or not yet. Retry after TME_EVENT_CONNECTED. */
+
+/**
+ * The client is not connected, any more or yet; at a server: the peer is being disconnected. Retry after
+ * TME_EVENT_CONNECTED.
+ */
 #define TME_ERROR_NOT_CONNECTED (-206)
+
 /** A pointer is NULL that must not be. */
 #define TME_ERROR_NULL (-301)
 /** The pointer is not a handle of this kind: a client where a server belongs. */
@@ -137,8 +147,13 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_TOO_MANY_RETAINED (-404)
 /** The message came from the network or was handed to a send. Make a new one. */
 #define TME_ERROR_NOT_WRITABLE (-405)
-/** Nothing has been measured yet. Retry some 100 ms later. */
+
+/**
+ * Nothing has been measured yet, or no network conditions are on, or nobody asks for the server's time. Retry some 100 ms
+ * later.
+ */
 #define TME_ERROR_NO_FIGURES (-406)
+
 /** No event of the querier's newest poll has this id. Ask before the next poll. */
 #define TME_ERROR_UNKNOWN_QUERY (-407)
 /** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
@@ -313,7 +328,7 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_CONNECTED 1u
 /** A message came. */
 #define TME_EVENT_MESSAGE 2u
-/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
+/** A channel that had answered TME_ERROR_WOULD_BLOCK or TME_ERROR_TOO_MANY_KEYS takes messages again. */
 #define TME_EVENT_WRITABLE 3u
 /** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
 #define TME_EVENT_INTERRUPTED 4u
@@ -707,6 +722,331 @@ typedef struct TmeChannelConfig {
     uint32_t reserved[7];
 } TmeChannelConfig;
 
+/* ---- Settings: what servers and clients have in common --------------------------------------- */
+
+/** A network thread does the input and output: connections survive a game that is busy for long. */
+#define TME_CONFIG_THREADED 1u
+/** Neither encrypted nor authenticated. Both sides must ask for it. For development. */
+#define TME_CONFIG_PLAINTEXT 2u
+/** Server: only clients that prove an identity key are admitted. */
+#define TME_CONFIG_REQUIRE_IDENTITY 4u
+/** Server: only clients with a connect token are admitted. */
+#define TME_CONFIG_REQUIRE_TOKEN 8u
+/** Server: the game is asked about every client that is otherwise entitled, by TME_EVENT_ADMISSION. */
+#define TME_CONFIG_ASK 16u
+/** Server: nobody who only asks what this server is gets an answer. */
+#define TME_CONFIG_NO_QUERIES 32u
+/** Client: asks for the server's time from the start, as tme_client_synchronise_clock does later. */
+#define TME_CONFIG_CLOCK 64u
+
+/**
+ * The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
+ * datagrams on their way in then.
+ */
+#define TME_CONFIG_NOTE_ARRIVALS 128u
+
+/** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
+#define TME_CONGESTION_DELIVERY_RATE 1u
+/** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
+#define TME_CONGESTION_NEW_RENO 2u
+
+/* ---- Peers: who they are --------------------------------------------------------------------- */
+
+/** Who a peer is. */
+typedef struct TmePeerInfo {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** The number of the client in this connection: at least 2, below 2^31, never used twice in a server's run. */
+    uint32_t number;
+    /** Its id. */
+    TmePeer peer;
+    /** Its address and port as text. */
+    char address[64];
+    /**
+     * Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key, which
+     * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
+     */
+    char key[72];
+} TmePeerInfo;
+
+/* ---- Settings: what a client is told --------------------------------------------------------- */
+
+/** What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default. */
+typedef struct TmeClientConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_CONFIG_... Default: inline and encrypted. */
+    uint32_t flags;
+    /** The server, "host:port"; names are looked up without blocking. Default "localhost:7777". */
+    const char *address;
+    /** Name of the game; different games refuse each other. Default: no name. */
+    const char *application;
+    /**
+     * The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
+     * `known_hosts` any server is believed, with a warning in the log. A wrong key is told when `connect_timeout_ms` ends:
+     * the right server may yet answer.
+     */
+    const char *server_key;
+    /**
+     * File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is not
+     * there. Not together with `server_key`.
+     */
+    const char *known_hosts;
+    /** The player's secret key, 64 hexadecimal digits, by which the server recognises him. Default: none. */
+    const char *identity;
+    /** Local address and port to send from. Default: any. */
+    const char *bind;
+    /** Channels, as many as `channel_count`. Default: those of the server. */
+    const TmeChannelConfig *channels;
+    /** Bytes that the server finds in TME_EVENT_CONNECTED. Encrypted. */
+    const void *user_data;
+    /** How many channels. */
+    uint32_t channel_count;
+    /** How many bytes of user data, at most 512. */
+    uint32_t user_data_bytes;
+    /** How long to try to connect, in milliseconds. Default 10,000. */
+    uint32_t connect_timeout_ms;
+    /** Silence after which the connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
+    uint32_t idle_timeout_ms;
+    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
+    uint32_t keep_alive_ms;
+    /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
+    uint32_t gathering_us;
+    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    uint32_t datagram_bytes;
+    /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
+    uint32_t receive_datagram_bytes_max;
+    /** Largest reliable message to receive, in bytes, 1,100-16,777,216. Default 1 MiB. */
+    uint32_t message_bytes_max;
+    /** Bytes of reliable messages in the air on all channels. Default 4 MiB. */
+    uint32_t connection_credit_bytes;
+    /** Bytes of reliable messages in the air on one channel. Default 2 MiB. */
+    uint32_t channel_credit_bytes;
+    /** Reliable messages in the air on one channel, 1-262,144. Default 8,192. */
+    uint32_t channel_credit_messages;
+    /** Messages that may be retained at a time. Default 16,384. */
+    uint32_t retained_messages_max;
+    /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
+    uint32_t congestion;
+    /** A connect token as text, which the game's backend gave the player. It admits once. Default: none. */
+    const char *token;
+    /**
+     * Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Acknowledgements and signs of life
+     * count, but do not wait for it. Default: no limit but the path's.
+     */
+    uint64_t rate_cap;
+    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
+    uint32_t datagram_bytes_max;
+    /** 0. */
+    uint32_t reserved;
+} TmeClientConfig;
+
+/**
+ * Fills in the defaults of a client.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_config_init(TmeClientConfig *config, size_t struct_size);
+
+/* ---- Client: connects to one server ---------------------------------------------------------- */
+
+/**
+ * Starts a client. Whether the server answers is told by TME_EVENT_CONNECTED or TME_EVENT_DISCONNECTED.
+ *
+ * Parameters: `config`, NULL for all defaults; `client` gets the client.
+ * Ownership: the caller's, until tme_client_destroy. What `config` points to is copied.
+ * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_TOKEN_TEXT;
+ * TME_ERROR_FILE; TME_ERROR_CONFIG; TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
+ * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_create(const TmeClientConfig *config, TmeClient **client);
+
+/**
+ * Starts a client that needs no server: every message it sends comes back on the same channel with the same key.
+ *
+ * For tests of bindings and for single-player modes: everything else is as with a real server, network conditions included.
+ *
+ * Parameters: as tme_client_create; `address`, `server_key` and `known_hosts` do not matter.
+ * Ownership: the caller's, until tme_client_destroy.
+ * Returns: as tme_client_create.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_create_echo(const TmeClientConfig *config, TmeClient **client);
+
+/**
+ * Ends a client. Its connection ends at once; tme_client_close before it does so politely.
+ *
+ * Parameters: `client`; NULL does nothing. Retained messages stay.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, when no other call on the client is running or will come.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_destroy(TmeClient *client);
+
+/**
+ * Waits for news, at most the time given. Inline, all input and output happens here.
+ *
+ * Parameters: `timeout_ms`; 0 does not wait. Returns early with events, or after tme_client_wake.
+ * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (the connection goes on); TME_ERROR_BUSY;
+ * TME_ERROR_CLOSED; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_update(TmeClient *client, uint32_t timeout_ms);
+
+/**
+ * Takes the oldest events.
+ *
+ * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
+ * waits. The data of events taken earlier ends here.
+ * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (once, at a threaded client that is not
+ * updated; the connection goes on, and the next call takes the events); TME_ERROR_BUSY; TME_ERROR_CLOSED after close,
+ * when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_LENGTH if the array is not aligned.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_poll(
+    TmeClient *client,
+    TmeEvent *events,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Sends what is queued now instead of with the next update.
+ *
+ * Returns: TME_OK; TME_ERROR_CLOSED; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_flush(TmeClient *client);
+
+/**
+ * Makes a waiting tme_client_update return.
+ *
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_wake(TmeClient *client);
+
+/**
+ * Ends the connection after what is queued reliably went through.
+ *
+ * Parameters: `patience_ms`, the longest that takes. Events of the last moments can still be polled.
+ * Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_close(TmeClient *client, uint32_t patience_ms);
+
+/**
+ * Tells whether the server is connected. Compare with 1: what is not a client is neither.
+ *
+ * Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
+
+/**
+ * Tells who the server is: its id, address and key; the number is the client's own.
+ *
+ * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_server_info(
+    const TmeClient *client,
+    TmePeerInfo *info,
+    size_t struct_size);
+
+/**
+ * Finds a channel by its name, for clients that take the server's table.
+ *
+ * Parameters: `name`; `channel` gets the id.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE; TME_ERROR_UTF8.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_channel_by_name(
+    const TmeClient *client,
+    const char *name,
+    uint32_t *channel);
+
+/**
+ * Ends the connection after queued reliable messages went through, for at most 3 s, with a code and bytes of the game's own.
+ *
+ * TME_EVENT_DISCONNECTED follows.
+ *
+ * Parameters: `code`; `detail` of `length` bytes, at most 512. The server finds them in its TME_EVENT_DISCONNECTED.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_TOO_LARGE; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_disconnect(
+    TmeClient *client,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * Goes on through another socket, as after a change of the network: the session lives on, with all that is queued.
+ *
+ * A client whose socket has broken, or through which nothing could be sent for a second, does this by itself. Before
+ * TME_EVENT_CONNECTED there is no session to keep: destroy a client that is still connecting and create another.
+ *
+ * Parameters: `address`, local address and port to send from; NULL for any port.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED before TME_EVENT_CONNECTED; TME_ERROR_BIND; TME_ERROR_CONFIG where an address cannot
+ * change: in plaintext, where nobody can prove to be the same, and at an echo client; TME_ERROR_ADDRESS; TME_ERROR_UTF8;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE. On failure nothing has changed.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
+
+/**
+ * Sets how much may leave for the server.
+ *
+ * Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_set_rate_cap(TmeClient *client, uint64_t bytes_per_second);
+
+/**
+ * The address the client sends from.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_local_address(
+    const TmeClient *client,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * The port the client sends from.
+ *
+ * Returns: the port; 0 if `client` is not a client, or poisoned.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint16_t tme_client_port(const TmeClient *client);
+
 /* ---- Clock: the server's time, and ticks counted on it --------------------------------------- */
 
 /** The server's time at one moment, and how far that can be trusted. */
@@ -764,6 +1104,35 @@ TME_C_API TmeResult tme_tick_at(
     uint32_t ticks_per_second,
     TmeTick *tick,
     size_t struct_size);
+
+/* ---- Client: the server's time --------------------------------------------------------------- */
+
+/**
+ * The server's time, and how far that can be trusted. Of one reading after the other none is earlier, on any thread, once it is
+ * synchronised and until TME_EVENT_CLOCK tells of a step.
+ *
+ * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_NO_FIGURES before the first answer, also if nothing asked
+ * (tme_client_synchronise_clock, TME_CONFIG_CLOCK); TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_server_time(
+    const TmeClient *client,
+    TmeServerTime *time,
+    size_t struct_size);
+
+/**
+ * Begins to ask for the server's time: ten times a second at first, then more and more seldom, once a second from 45 s on;
+ * some 90 bytes both ways together each time. Called again, it begins anew. TME_EVENT_CLOCK tells when the time is known, on
+ * most paths after 3 s.
+ *
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_synchronise_clock(TmeClient *client);
 
 /* ---- Conditions: a bad network, made on purpose ---------------------------------------------- */
 
@@ -861,301 +1230,42 @@ TME_C_API TmeResult tme_conditions_preset(
     TmeConditions *conditions,
     size_t struct_size);
 
-/* ---- Settings: what servers, clients and sends are told -------------------------------------- */
-
-/** A network thread does the input and output: connections survive a game that is busy for long. */
-#define TME_CONFIG_THREADED 1u
-/** Neither encrypted nor authenticated. Both sides must ask for it. For development. */
-#define TME_CONFIG_PLAINTEXT 2u
-/** Server: only clients that prove an identity key are admitted. */
-#define TME_CONFIG_REQUIRE_IDENTITY 4u
-/** Client: asks for the server's time from the start, as tme_client_synchronise_clock does later. */
-#define TME_CONFIG_CLOCK 64u
-
-/**
- * The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
- * datagrams on their way in then.
- */
-#define TME_CONFIG_NOTE_ARRIVALS 128u
-
-/** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
-#define TME_CONGESTION_DELIVERY_RATE 1u
-/** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
-#define TME_CONGESTION_NEW_RENO 2u
-/** Server: only clients with a connect token are admitted. */
-#define TME_CONFIG_REQUIRE_TOKEN 8u
-/** Server: the game is asked about every client that is otherwise entitled, by TME_EVENT_ADMISSION. */
-#define TME_CONFIG_ASK 16u
-/** Server: nobody who only asks what this server is gets an answer. */
-#define TME_CONFIG_NO_QUERIES 32u
-
-/**
- * The newest connection of a player wins: the older one ends with TME_REASON_REPLACED once the newer is confirmed, also at a
- * full server. The default.
- */
-#define TME_NEWCOMERS_REPLACE 1u
-
-/** The older one stays, unless it is interrupted; the newer is refused with TME_REASON_DENIED. */
-#define TME_NEWCOMERS_REFUSE 2u
-/** The game is asked by TME_EVENT_ADMISSION; if it accepts, the newest wins. */
-#define TME_NEWCOMERS_ASK 3u
-/** Both stay. */
-#define TME_NEWCOMERS_ALLOW 4u
-
-/**
- * Everything queued leaves at once, instead of after the gathering time. An inline handle gathers nothing: there it leaves
- * with the next update or flush.
- */
-#define TME_SEND_FLUSH 1u
-
-/** What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default. */
-typedef struct TmeClientConfig {
-    /** Size of the struct as the caller knows it. */
-    uint32_t struct_size;
-    /** TME_CONFIG_... Default: inline and encrypted. */
-    uint32_t flags;
-    /** The server, "host:port"; names are looked up without blocking. Default "localhost:7777". */
-    const char *address;
-    /** Name of the game; different games refuse each other. Default: no name. */
-    const char *application;
-    /**
-     * The server's public key, 64 hexadecimal digits; several, separated by commas, where any will do. Without it and
-     * `known_hosts` any server is believed, with a warning in the log. A wrong key is told when `connect_timeout_ms` ends:
-     * the right server may yet answer.
-     */
-    const char *server_key;
-    /**
-     * File in which the key of a server is remembered when it is met first; a changed one is refused. Made if it is not
-     * there. Not together with `server_key`.
-     */
-    const char *known_hosts;
-    /** The player's secret key, 64 hexadecimal digits, by which the server recognises him. Default: none. */
-    const char *identity;
-    /** Local address and port to send from. Default: any. */
-    const char *bind;
-    /** Channels, as many as `channel_count`. Default: those of the server. */
-    const TmeChannelConfig *channels;
-    /** Bytes that the server finds in TME_EVENT_CONNECTED. Encrypted. */
-    const void *user_data;
-    /** How many channels. */
-    uint32_t channel_count;
-    /** How many bytes of user data, at most 512. */
-    uint32_t user_data_bytes;
-    /** How long to try to connect, in milliseconds. Default 10,000. */
-    uint32_t connect_timeout_ms;
-    /** Silence after which the connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
-    uint32_t idle_timeout_ms;
-    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
-    uint32_t keep_alive_ms;
-    /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
-    uint32_t gathering_us;
-    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
-    uint32_t datagram_bytes;
-    /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
-    uint32_t receive_datagram_bytes_max;
-    /** Largest reliable message to receive, in bytes, 1,100-16,777,216. Default 1 MiB. */
-    uint32_t message_bytes_max;
-    /** Bytes of reliable messages in the air on all channels. Default 4 MiB. */
-    uint32_t connection_credit_bytes;
-    /** Bytes of reliable messages in the air on one channel. Default 2 MiB. */
-    uint32_t channel_credit_bytes;
-    /** Reliable messages in the air on one channel, 1-262,144. Default 8,192. */
-    uint32_t channel_credit_messages;
-    /** Messages that may be retained at a time. Default 16,384. */
-    uint32_t retained_messages_max;
-    /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
-    uint32_t congestion;
-    /** A connect token as text, which the game's backend gave the player. It admits once. Default: none. */
-    const char *token;
-    /** Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's. */
-    uint64_t rate_cap;
-    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
-    uint32_t datagram_bytes_max;
-    /** 0. */
-    uint32_t reserved;
-} TmeClientConfig;
-
-/** What one send is told. NULL in its place is all zero. */
-typedef struct TmeSendOptions {
-    /** Size of the struct as the caller knows it. */
-    uint32_t struct_size;
-    /** TME_SEND_... */
-    uint32_t flags;
-    /** Key of a reliable-latest channel. 0 on other channels. */
-    uint32_t key;
-    /** 0. */
-    uint32_t reserved;
-    /** Broadcasts leave this peer out. 0: nobody. */
-    TmePeer except;
-    /**
-     * Time from the call, in microseconds, after which the message is neither sent nor sent again, on reliable channels
-     * too. 0: none.
-     */
-    uint64_t deadline_us;
-    /**
-     * A number of the caller's: TME_EVENT_DELIVERED or TME_EVENT_EXPIRED, one of them and once, tells what became of the
-     * message, for every peer that took it. It counts in its channel's queue until that event was polled. 0: nothing is told.
-     */
-    uint64_t receipt;
-} TmeSendOptions;
-
-/**
- * Changes what the game tells those who only ask what this server is.
- *
- * Parameters: `information` of `length` bytes, at most 512. Anybody can read it.
- * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_set_information(
-    TmeServer *server,
-    const void *information,
-    size_t length);
-
-/** What a server is told. tme_server_config_init fills in the defaults; what is zero takes its default. */
-typedef struct TmeServerConfig {
-    /** Size of the struct as the caller knows it. */
-    uint32_t struct_size;
-    /** TME_CONFIG_... Default: inline and encrypted. */
-    uint32_t flags;
-    /**
-     * Address and port to listen on; port 0 lets the system choose, "[::]:7777" takes IPv6 and IPv4. Default
-     * "0.0.0.0:7777".
-     */
-    const char *listen;
-    /** Name of the game; different games refuse each other. Default: no name. */
-    const char *application;
-    /** The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log. */
-    const char *key;
-    /** File with the secret key, as `tme keygen` writes it. Not together with `key`. */
-    const char *key_file;
-    /** Channels, as many as `channel_count`. Default: 0 reliable-ordered, 1 unreliable, 2 sequenced. */
-    const TmeChannelConfig *channels;
-    /** How many. */
-    uint32_t channel_count;
-    /** Peers at a time, 1-524,287. Default 64. */
-    uint32_t max_peers;
-    /** Silence after which a connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
-    uint32_t idle_timeout_ms;
-    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
-    uint32_t keep_alive_ms;
-    /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
-    uint32_t gathering_us;
-    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
-    uint32_t datagram_bytes;
-    /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
-    uint32_t receive_datagram_bytes_max;
-    /** Largest reliable message to receive, in bytes, 1,100-16,777,216. Default 1 MiB. */
-    uint32_t message_bytes_max;
-    /** Bytes of reliable messages in the air on all channels of a peer. Default 4 MiB. */
-    uint32_t connection_credit_bytes;
-    /** Bytes of reliable messages in the air on one channel. Default 2 MiB. */
-    uint32_t channel_credit_bytes;
-    /** Reliable messages in the air on one channel, 1-262,144. Default 8,192. */
-    uint32_t channel_credit_messages;
-    /** Messages that may be retained at a time. Default 16,384. */
-    uint32_t retained_messages_max;
-    /**
-     * Keys by which connect tokens are opened, each 64 hexadecimal digits, at most 16, separated by commas: two while one is
-     * being replaced. Default: none, and clients with a token are refused.
-     */
-    const char *token_keys;
-    /** What this server is called in tokens that are for it alone, 1-64 bytes of text. Default: nothing. */
-    const char *server_name;
-    /**
-     * What the game tells those who only ask what this server is. Anybody can read it. tme_server_set_information changes
-     * it later. Default: nothing.
-     */
-    const void *information;
-    /** How many bytes of it, at most 512. */
-    uint32_t information_bytes;
-    /** How many such questions are answered in a second. Default 1,000; TME_CONFIG_NO_QUERIES answers none. */
-    uint32_t queries_per_second;
-    /** TME_NEWCOMERS_...: what becomes of a client that proves the same identity as a peer. Default: the newest wins. */
-    uint32_t newcomers;
-    /**
-     * How long the game may take to decide about a client, in milliseconds; then it is refused as busy. Default 5,000;
-     * clients wait for 10,000.
-     */
-    uint32_t decision_time_ms;
-    /**
-     * About how many clients the game is asked at a time, a quarter of them from one network other than this machine;
-     * further ones are refused as busy. Default 256.
-     */
-    uint32_t applicants_max;
-    /** How much later than this machine's clock a token may say that it was issued, in milliseconds. Default 5,000. */
-    uint32_t token_clock_tolerance_ms;
-    /**
-     * Tokens are taken that were issued up to so many seconds before the server starts. Default 0: it does not remember
-     * which of them were used in an earlier run.
-     */
-    uint32_t tokens_issued_before_start_s;
-    /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
-    uint32_t congestion;
-    /**
-     * Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200. Default: no
-     * limit but the path's.
-     */
-    uint64_t rate_cap;
-    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
-    uint32_t datagram_bytes_max;
-    /** 0. */
-    uint32_t reserved;
-} TmeServerConfig;
-
-/**
- * Fills in the defaults of a server.
- *
- * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
- * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_config_init(TmeServerConfig *config, size_t struct_size);
-
-/**
- * Fills in the defaults of a client.
- *
- * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
- * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_config_init(TmeClientConfig *config, size_t struct_size);
-
-/**
- * Fills in the defaults of a send.
- *
- * Parameters: `options` of `struct_size` bytes, which must be `sizeof *options`.
- * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_send_options_init(TmeSendOptions *options, size_t struct_size);
-
-/* ---- Peers: who they are --------------------------------------------------------------------- */
-
-/** Who a peer is. */
-typedef struct TmePeerInfo {
-    /** Size of the struct as the caller knows it. */
-    uint32_t struct_size;
-    /** The number of the client in this connection: at least 2, below 2^31, never used twice in a server's run. */
-    uint32_t number;
-    /** Its id. */
-    TmePeer peer;
-    /** Its address and port as text. */
-    char address[64];
-    /**
-     * Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key, which
-     * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
-     */
-    char key[72];
-} TmePeerInfo;
-
 /* ---- Statistics: what engines, peers and channels tell about themselves ---------------------- */
 
 /** Nobody knows how long a message would wait: the other side does not answer, or does not take what was sent before. */
 #define TME_WAIT_UNKNOWN 18446744073709551615ull
+
+/**
+ * What modelled network conditions did to datagrams in one direction since they were switched on.
+ *
+ * `offered` + `duplicated` is what was delivered, lost or dropped, plus what is still on its way.
+ */
+typedef struct TmeConditionStatistics {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Datagrams handed to the modelled network. */
+    uint64_t offered;
+    /** Datagrams delivered, copies included. */
+    uint64_t delivered;
+    /** Lost, independently of each other. */
+    uint64_t lost;
+    /** Lost in bad spells. */
+    uint64_t burst_lost;
+    /** Dropped because the bottleneck's queue was full. */
+    uint64_t queue_dropped;
+    /** Dropped because they were larger than the MTU. */
+    uint64_t mtu_dropped;
+    /** Dropped because the model's memory limits were reached. */
+    uint64_t overflow;
+    /** Copies made. */
+    uint64_t duplicated;
+    /** Datagrams with flipped bits. */
+    uint64_t corrupted;
+    /** Datagrams delivered after one that had entered later. */
+    uint64_t reordered;
+} TmeConditionStatistics;
 
 /** Figures of a connection since it was established. Times are microseconds, rates bytes per second. */
 typedef struct TmePeerStatistics {
@@ -1187,9 +1297,9 @@ typedef struct TmePeerStatistics {
     uint64_t packets_spuriously_lost;
     /** Packets of the other side that did not arrive. */
     uint64_t packets_missing;
-    /** Share of our packets lost, over the last seconds, 0.0-1.0. */
+    /** Share of our packets lost, 0.0-1.0: of the last full 3 s of traffic, or of the present ones before that. */
     double loss_sent;
-    /** Share of the other side's packets missing, over the last seconds, 0.0-1.0. */
+    /** Share of the other side's packets missing, 0.0-1.0; likewise. */
     double loss_received;
     /** UDP payload bytes per second sent, over the last second. */
     uint64_t rate_sent;
@@ -1233,6 +1343,25 @@ typedef struct TmePeerStatistics {
     uint64_t address_changes;
     /** How often another address seemed to be the other side's and did not prove it. */
     uint64_t address_changes_refused;
+    /** Clock: requests for the other side's time that were sent, by a client that synchronises its clock. */
+    uint64_t clock_requests;
+    /** Clock: answers taken into the estimate. */
+    uint64_t clock_answers;
+    /** Clock: answers dropped, to requests that were not made, or answered already, or too long ago. */
+    uint64_t clock_unasked;
+    /** Clock: answers dropped, with times that cannot be. */
+    uint64_t clock_absurd;
+    /** Clock: answers that contradict all others; one of the clocks jumped, or the other side lies. */
+    uint64_t clock_contradictions;
+    /**
+     * Clock: times that the estimate was set after it was synchronised, each a TME_EVENT_CLOCK with
+     * TME_EVENT_FLAG_STEPPED.
+     */
+    uint64_t clock_steps;
+    /** Clock: requests of the other side that were answered, at a server. */
+    uint64_t clock_answered;
+    /** Clock: requests of the other side that were not, beyond 20 a second or several at once. */
+    uint64_t clock_refused;
 } TmePeerStatistics;
 
 /** Figures of one channel towards a peer, on the sending side. */
@@ -1334,43 +1463,11 @@ typedef struct TmeEngineStatistics {
     uint64_t queries;
 } TmeEngineStatistics;
 
-/**
- * What modelled network conditions did to datagrams in one direction since they were switched on.
- *
- * `offered` + `duplicated` is what was delivered, lost or dropped, plus what is still on its way.
- */
-typedef struct TmeConditionStatistics {
-    /** Size of the struct as the caller knows it. */
-    uint32_t struct_size;
-    /** 0. */
-    uint32_t reserved;
-    /** Datagrams handed to the modelled network. */
-    uint64_t offered;
-    /** Datagrams delivered, copies included. */
-    uint64_t delivered;
-    /** Lost, independently of each other. */
-    uint64_t lost;
-    /** Lost in bad spells. */
-    uint64_t burst_lost;
-    /** Dropped because the bottleneck's queue was full. */
-    uint64_t queue_dropped;
-    /** Dropped because they were larger than the MTU. */
-    uint64_t mtu_dropped;
-    /** Dropped because the model's memory limits were reached. */
-    uint64_t overflow;
-    /** Copies made. */
-    uint64_t duplicated;
-    /** Datagrams with flipped bits. */
-    uint64_t corrupted;
-    /** Datagrams delivered after one that had entered later. */
-    uint64_t reordered;
-} TmeConditionStatistics;
-
 /** What a broadcast came to. Frozen. */
 typedef struct TmeBroadcast {
     /** Peers for which it was queued. */
     uint32_t sent;
-    /** Peers whose queue is full; TME_EVENT_WRITABLE follows for each. */
+    /** Peers whose queue is full, or who have too many keys under way; TME_EVENT_WRITABLE follows for each. */
     uint32_t would_block;
     /** Peers that are being disconnected, and ids that name nobody. */
     uint32_t gone;
@@ -1380,250 +1477,38 @@ typedef struct TmeBroadcast {
     uint64_t reserved[2];
 } TmeBroadcast;
 
-/* ---- Client: connects to one server and talks to it ------------------------------------------ */
+/* ---- Client: modelled network conditions ----------------------------------------------------- */
 
 /**
- * Starts a client. Whether the server answers is told by TME_EVENT_CONNECTED or TME_EVENT_DISCONNECTED.
+ * Switches modelled network conditions on, changes them, or off. They end with the connection.
  *
- * Parameters: `config`, NULL for all defaults; `client` gets the client.
- * Ownership: the caller's, until tme_client_destroy. What `config` points to is copied.
- * Returns: TME_OK; TME_ERROR_ADDRESS; TME_ERROR_BIND; TME_ERROR_CHANNELS; TME_ERROR_KEY; TME_ERROR_TOKEN_TEXT;
- * TME_ERROR_FILE; TME_ERROR_CONFIG; TME_ERROR_SYSTEM; TME_ERROR_NULL; TME_ERROR_UTF8; TME_ERROR_FLAGS; TME_ERROR_ENUM; TME_ERROR_ARGUMENT;
- * TME_ERROR_LENGTH; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Parameters: `direction`, TME_DIRECTION_...; `conditions`, NULL to switch off.
+ * Returns: TME_OK; TME_ERROR_CONDITIONS; TME_ERROR_NOT_CONNECTED; TME_ERROR_ENUM; TME_ERROR_FLAGS; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
  */
-TME_C_API TmeResult tme_client_create(const TmeClientConfig *config, TmeClient **client);
-
-/**
- * Starts a client that needs no server: every message it sends comes back on the same channel with the same key.
- *
- * For tests of bindings and for single-player modes: everything else is as with a real server, network conditions included.
- *
- * Parameters: as tme_client_create; `address`, `server_key` and `known_hosts` do not matter.
- * Ownership: the caller's, until tme_client_destroy.
- * Returns: as tme_client_create.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_create_echo(const TmeClientConfig *config, TmeClient **client);
-
-/**
- * Ends a client. Its connection ends at once; tme_client_close before it does so politely.
- *
- * Parameters: `client`; NULL does nothing. Retained messages stay.
- * Returns: TME_OK; TME_ERROR_HANDLE.
- * Threads: any, when no other call on the client is running or will come.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_destroy(TmeClient *client);
-
-/**
- * Waits for news, at most the time given. Inline, all input and output happens here.
- *
- * Parameters: `timeout_ms`; 0 does not wait. Returns early with events, or after tme_client_wake.
- * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (the connection goes on); TME_ERROR_BUSY;
- * TME_ERROR_CLOSED; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL;
- * TME_ERROR_HANDLE.
- * Threads: one at a time.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_update(TmeClient *client, uint32_t timeout_ms);
-
-/**
- * Takes the oldest events.
- *
- * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: none
- * waits. The data of events taken earlier ends here.
- * Returns: TME_OK; TME_ERROR_FILE if the server's key could not be remembered (once, at a threaded client that is not
- * updated; the connection goes on, and the next call takes the events); TME_ERROR_BUSY; TME_ERROR_CLOSED after close,
- * when all were taken; TME_ERROR_WAIT; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
- * TME_ERROR_LENGTH if the array is not aligned.
- * Threads: one at a time.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_poll(
+TME_C_API TmeResult tme_client_set_conditions(
     TmeClient *client,
-    TmeEvent *events,
-    uint32_t capacity,
-    uint32_t *count);
+    uint32_t direction,
+    const TmeConditions *conditions);
 
 /**
- * Sends what is queued now instead of with the next update.
+ * What modelled network conditions have done.
  *
- * Returns: TME_OK; TME_ERROR_CLOSED; TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Parameters: `direction`, TME_DIRECTION_...; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_NO_FIGURES while none are switched on; TME_ERROR_NOT_CONNECTED; TME_ERROR_ENUM;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
  * Threads: any.
  * Since: 0.1
  */
-TME_C_API TmeResult tme_client_flush(TmeClient *client);
-
-/**
- * Makes a waiting tme_client_update return.
- *
- * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_wake(TmeClient *client);
-
-/**
- * Ends the connection after what is queued reliably went through.
- *
- * Parameters: `patience_ms`, the longest that takes. Events of the last moments can still be polled.
- * Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: one at a time.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_close(TmeClient *client, uint32_t patience_ms);
-
-/**
- * Queues a message for the server. The bytes are copied.
- *
- * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
- * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
- * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a reliable-latest channel, where this is key
- * 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_send(
-    TmeClient *client,
-    uint32_t channel,
-    const void *data,
-    size_t length,
-    uint32_t flags);
-
-/**
- * Queues a message for the server, with options. The bytes are copied.
- *
- * Parameters: as tme_client_send; `options`, NULL for none.
- * Returns: as tme_client_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_send_with(
-    TmeClient *client,
-    uint32_t channel,
-    const void *data,
-    size_t length,
-    const TmeSendOptions *options);
-
-/**
- * Hands a message over for the server, without a copy.
- *
- * Parameters: `message`; the others as tme_client_send_with.
- * Ownership: on success the message is the library's; on failure it is still the caller's, but no longer writable.
- * Returns: as tme_client_send_with.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_send_message(
-    TmeClient *client,
-    uint32_t channel,
-    TmeMessage *message,
-    const TmeSendOptions *options);
-
-/**
- * Tells whether the server is connected. Compare with 1: what is not a client is neither.
- *
- * Returns: 1 if it is, 0 if not, also for a poisoned client; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
-
-/**
- * Tells who the server is: its id, address and key; the number is the client's own.
- *
- * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
- * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_server_info(
+TME_C_API TmeResult tme_client_condition_statistics(
     const TmeClient *client,
-    TmePeerInfo *info,
+    uint32_t direction,
+    TmeConditionStatistics *statistics,
     size_t struct_size);
 
-/**
- * Finds a channel by its name, for clients that take the server's table.
- *
- * Parameters: `name`; `channel` gets the id.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL;
- * TME_ERROR_HANDLE; TME_ERROR_UTF8.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_channel_by_name(
-    const TmeClient *client,
-    const char *name,
-    uint32_t *channel);
-
-/**
- * Ends the connection after queued reliable messages went through, for at most 3 s, with a code and bytes of the game's own.
- *
- * TME_EVENT_DISCONNECTED follows.
- *
- * Parameters: `code`; `detail` of `length` bytes, at most 512. The server finds them in its TME_EVENT_DISCONNECTED.
- * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_TOO_LARGE; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_disconnect(
-    TmeClient *client,
-    uint32_t code,
-    const void *detail,
-    size_t length);
-
-/**
- * The server's time, and how far that can be trusted. Of one reading after the other none is earlier, on any thread, once it is
- * synchronised and until TME_EVENT_CLOCK tells of a step.
- *
- * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
- * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_NO_FIGURES before the first answer, also if nothing asked
- * (tme_client_synchronise_clock, TME_CONFIG_CLOCK); TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
- * TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_server_time(
-    const TmeClient *client,
-    TmeServerTime *time,
-    size_t struct_size);
-
-/**
- * Begins to ask for the server's time: ten times a second for 3 s, then once a second; some 90 bytes a second both ways
- * together. Called again, it asks often again for 3 s. TME_EVENT_CLOCK tells when the time is known.
- *
- * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_synchronise_clock(TmeClient *client);
-
-/**
- * Goes on through another socket, as after a change of the network: the session lives on, with all that is queued.
- *
- * A client whose socket has broken, or through which nothing could be sent for a second, does this by itself.
- *
- * Parameters: `address`, local address and port to send from; NULL for any port.
- * Returns: TME_OK; TME_ERROR_NOT_CONNECTED before TME_EVENT_CONNECTED; TME_ERROR_BIND; TME_ERROR_CONFIG where an address cannot
- * change: in plaintext, where nobody can prove to be the same, and at an echo client; TME_ERROR_ADDRESS; TME_ERROR_UTF8;
- * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE. On failure nothing has changed.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
-
-/**
- * Sets how much may leave for the server.
- *
- * Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
- * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_client_set_rate_cap(TmeClient *client, uint64_t bytes_per_second);
+/* ---- Client: figures ------------------------------------------------------------------------- */
 
 /**
  * Figures of the connection, at most 100 ms older than its last datagram.
@@ -1682,57 +1567,96 @@ TME_C_API TmeResult tme_client_engine_statistics(
     TmeEngineStatistics *statistics,
     size_t struct_size);
 
+/* ---- Settings: what one send is told --------------------------------------------------------- */
+
 /**
- * Switches modelled network conditions on, changes them, or off. They end with the connection.
+ * Everything queued leaves at once, instead of after the gathering time. An inline handle gathers nothing: there it leaves
+ * with the next update or flush.
+ */
+#define TME_SEND_FLUSH 1u
+
+/** What one send is told. NULL in its place is all zero. */
+typedef struct TmeSendOptions {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_SEND_... */
+    uint32_t flags;
+    /** Key of a reliable-latest channel. 0 on other channels. */
+    uint32_t key;
+    /** 0. */
+    uint32_t reserved;
+    /** Broadcasts leave this peer out. 0: nobody. */
+    TmePeer except;
+    /**
+     * Time from the call, in microseconds, after which the message is neither sent nor sent again, on reliable channels
+     * too. 0: none.
+     */
+    uint64_t deadline_us;
+    /**
+     * A number of the caller's: TME_EVENT_DELIVERED or TME_EVENT_EXPIRED, one of them and once, tells what became of the
+     * message, for every peer that took it. It counts in its channel's queue until that event was polled. 0: nothing is told.
+     */
+    uint64_t receipt;
+} TmeSendOptions;
+
+/**
+ * Fills in the defaults of a send.
  *
- * Parameters: `direction`, TME_DIRECTION_...; `conditions`, NULL to switch off.
- * Returns: TME_OK; TME_ERROR_CONDITIONS; TME_ERROR_NOT_CONNECTED; TME_ERROR_ENUM; TME_ERROR_FLAGS; TME_ERROR_POISONED;
- * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Parameters: `options` of `struct_size` bytes, which must be `sizeof *options`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
  * Threads: any.
  * Since: 0.1
  */
-TME_C_API TmeResult tme_client_set_conditions(
+TME_C_API TmeResult tme_send_options_init(TmeSendOptions *options, size_t struct_size);
+
+/* ---- Client: sending ------------------------------------------------------------------------- */
+
+/**
+ * Queues a message for the server. The bytes are copied.
+ *
+ * Parameters: `channel`, an id; `data` of `length` bytes; `flags`, 0 or TME_SEND_FLUSH.
+ * Returns: TME_OK; TME_ERROR_WOULD_BLOCK, then TME_EVENT_WRITABLE follows; TME_ERROR_NOT_CONNECTED;
+ * TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_TOO_LARGE; TME_ERROR_TOO_MANY_KEYS on a reliable-latest channel, where this is key
+ * 0; TME_ERROR_FLAGS; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_send(
     TmeClient *client,
-    uint32_t direction,
-    const TmeConditions *conditions);
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    uint32_t flags);
 
 /**
- * What modelled network conditions have done.
+ * Queues a message for the server, with options. The bytes are copied.
  *
- * Parameters: `direction`, TME_DIRECTION_...; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
- * Returns: TME_OK; TME_ERROR_NO_FIGURES while none are switched on; TME_ERROR_NOT_CONNECTED; TME_ERROR_ENUM;
- * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Parameters: as tme_client_send; `options`, NULL for none.
+ * Returns: as tme_client_send; TME_ERROR_KEY_NOT_ALLOWED; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
  * Threads: any.
  * Since: 0.1
  */
-TME_C_API TmeResult tme_client_condition_statistics(
-    const TmeClient *client,
-    uint32_t direction,
-    TmeConditionStatistics *statistics,
-    size_t struct_size);
+TME_C_API TmeResult tme_client_send_with(
+    TmeClient *client,
+    uint32_t channel,
+    const void *data,
+    size_t length,
+    const TmeSendOptions *options);
 
 /**
- * The address the client sends from.
+ * Hands a message over for the server, without a copy.
  *
- * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
- * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Parameters: `message`; the others as tme_client_send_with.
+ * Ownership: on success the message is the library's; on failure it is still the caller's, but no longer writable.
+ * Returns: as tme_client_send_with.
  * Threads: any.
  * Since: 0.1
  */
-TME_C_API TmeResult tme_client_local_address(
-    const TmeClient *client,
-    char *buffer,
-    size_t capacity,
-    size_t *needed);
-
-/**
- * The port the client sends from.
- *
- * Returns: the port; 0 if `client` is not a client, or poisoned.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API uint16_t tme_client_port(const TmeClient *client);
+TME_C_API TmeResult tme_client_send_message(
+    TmeClient *client,
+    uint32_t channel,
+    TmeMessage *message,
+    const TmeSendOptions *options);
 
 /* ---- Keys: made, and turned into what others may know ---------------------------------------- */
 
@@ -2009,7 +1933,136 @@ TME_C_API TmeResult tme_query_ask(
     TmeServerInfo *info,
     size_t struct_size);
 
-/* ---- Server: listens, admits peers, talks to them -------------------------------------------- */
+/* ---- Settings: what a server is told --------------------------------------------------------- */
+
+/**
+ * The newest connection of a player wins: the older one ends with TME_REASON_REPLACED once the newer is confirmed, also at a
+ * full server. The default.
+ */
+#define TME_NEWCOMERS_REPLACE 1u
+
+/** The older one stays, unless it is interrupted; the newer is refused with TME_REASON_DENIED. */
+#define TME_NEWCOMERS_REFUSE 2u
+/** The game is asked by TME_EVENT_ADMISSION; if it accepts, the newest wins. */
+#define TME_NEWCOMERS_ASK 3u
+/** Both stay. */
+#define TME_NEWCOMERS_ALLOW 4u
+
+/**
+ * Changes what the game tells those who only ask what this server is.
+ *
+ * Parameters: `information` of `length` bytes, at most 512. Anybody can read it.
+ * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_information(
+    TmeServer *server,
+    const void *information,
+    size_t length);
+
+/** What a server is told. tme_server_config_init fills in the defaults; what is zero takes its default. */
+typedef struct TmeServerConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_CONFIG_... Default: inline and encrypted. */
+    uint32_t flags;
+    /**
+     * Address and port to listen on; port 0 lets the system choose, "[::]:7777" takes IPv6 and IPv4. Default
+     * "0.0.0.0:7777".
+     */
+    const char *listen;
+    /** Name of the game; different games refuse each other. Default: no name. */
+    const char *application;
+    /** The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log. */
+    const char *key;
+    /** File with the secret key, as `tme keygen` writes it. Not together with `key`. */
+    const char *key_file;
+    /** Channels, as many as `channel_count`. Default: 0 reliable-ordered, 1 unreliable, 2 sequenced. */
+    const TmeChannelConfig *channels;
+    /** How many. */
+    uint32_t channel_count;
+    /** Peers at a time, 1-524,287. Default 64. */
+    uint32_t max_peers;
+    /** Silence after which a connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
+    uint32_t idle_timeout_ms;
+    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
+    uint32_t keep_alive_ms;
+    /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
+    uint32_t gathering_us;
+    /** Largest datagram to send without having asked the path, in bytes of UDP payload, 1,200-65,507. Default 1,200. */
+    uint32_t datagram_bytes;
+    /** Largest datagram to receive, 1,200-65,527. Default 1,452. */
+    uint32_t receive_datagram_bytes_max;
+    /** Largest reliable message to receive, in bytes, 1,100-16,777,216. Default 1 MiB. */
+    uint32_t message_bytes_max;
+    /** Bytes of reliable messages in the air on all channels of a peer. Default 4 MiB. */
+    uint32_t connection_credit_bytes;
+    /** Bytes of reliable messages in the air on one channel. Default 2 MiB. */
+    uint32_t channel_credit_bytes;
+    /** Reliable messages in the air on one channel, 1-262,144. Default 8,192. */
+    uint32_t channel_credit_messages;
+    /** Messages that may be retained at a time. Default 16,384. */
+    uint32_t retained_messages_max;
+    /**
+     * Keys by which connect tokens are opened, each 64 hexadecimal digits, at most 16, separated by commas: two while one is
+     * being replaced. Default: none, and clients with a token are refused.
+     */
+    const char *token_keys;
+    /** What this server is called in tokens that are for it alone, 1-64 bytes of text. Default: nothing. */
+    const char *server_name;
+    /**
+     * What the game tells those who only ask what this server is. Anybody can read it. tme_server_set_information changes
+     * it later. Default: nothing.
+     */
+    const void *information;
+    /** How many bytes of it, at most 512. */
+    uint32_t information_bytes;
+    /** How many such questions are answered in a second. Default 1,000; TME_CONFIG_NO_QUERIES answers none. */
+    uint32_t queries_per_second;
+    /** TME_NEWCOMERS_...: what becomes of a client that proves the same identity as a peer. Default: the newest wins. */
+    uint32_t newcomers;
+    /**
+     * How long the game may take to decide about a client, in milliseconds; then it is refused as busy. Default 5,000;
+     * clients wait for 10,000.
+     */
+    uint32_t decision_time_ms;
+    /**
+     * About how many clients the game is asked at a time, a quarter of them from one network other than this machine;
+     * further ones are refused as busy. Default 256.
+     */
+    uint32_t applicants_max;
+    /** How much later than this machine's clock a token may say that it was issued, in milliseconds. Default 5,000. */
+    uint32_t token_clock_tolerance_ms;
+    /**
+     * Tokens are taken that were issued up to so many seconds before the server starts. Default 0: it does not remember
+     * which of them were used in an earlier run.
+     */
+    uint32_t tokens_issued_before_start_s;
+    /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
+    uint32_t congestion;
+    /**
+     * Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200.
+     * Acknowledgements and signs of life count, but do not wait for it. Default: no limit but the path's.
+     */
+    uint64_t rate_cap;
+    /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
+    uint32_t datagram_bytes_max;
+    /** 0. */
+    uint32_t reserved;
+} TmeServerConfig;
+
+/**
+ * Fills in the defaults of a server.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_config_init(TmeServerConfig *config, size_t struct_size);
+
+/* ---- Server: listens and admits peers -------------------------------------------------------- */
 
 /**
  * Starts a server.
@@ -2089,6 +2142,256 @@ TME_C_API TmeResult tme_server_wake(TmeServer *server);
  * Since: 0.1
  */
 TME_C_API TmeResult tme_server_shutdown(TmeServer *server, uint32_t patience_ms);
+
+/**
+ * The address the server listens on, with the real port if port 0 was asked for.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_local_address(
+    const TmeServer *server,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * The port the server listens on.
+ *
+ * Returns: the port; 0 if `server` is not a server, or poisoned.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint16_t tme_server_port(const TmeServer *server);
+
+/**
+ * The key that clients pin, 64 hexadecimal digits.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets 65.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_public_key(
+    const TmeServer *server,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * The server's own clock, which read 0 when the server started: what clients estimate by tme_client_server_time. Its errors
+ * are 0.
+ *
+ * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_time(
+    const TmeServer *server,
+    TmeServerTime *time,
+    size_t struct_size);
+
+/* ---- Server: modelled network conditions ----------------------------------------------------- */
+
+/**
+ * Switches modelled network conditions towards a peer on, changes them, or off. They end with the connection.
+ *
+ * Parameters: `direction`, TME_DIRECTION_...; `conditions`, NULL to switch off.
+ * Returns: TME_OK; TME_ERROR_CONDITIONS; TME_ERROR_UNKNOWN_PEER; TME_ERROR_ENUM; TME_ERROR_FLAGS; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_conditions(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t direction,
+    const TmeConditions *conditions);
+
+/**
+ * What modelled network conditions towards a peer have done.
+ *
+ * Parameters: `direction`, TME_DIRECTION_...; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_NO_FIGURES while none are switched on; TME_ERROR_UNKNOWN_PEER; TME_ERROR_ENUM;
+ * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_condition_statistics(
+    const TmeServer *server,
+    TmePeer peer,
+    uint32_t direction,
+    TmeConditionStatistics *statistics,
+    size_t struct_size);
+
+/* ---- Server: figures ------------------------------------------------------------------------- */
+
+/**
+ * Figures of the whole server.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_statistics(
+    const TmeServer *server,
+    TmeEngineStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Figures of one peer, at most 100 ms older than its last datagram.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_statistics(
+    const TmeServer *server,
+    TmePeer peer,
+    TmePeerStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Figures of one channel towards a peer: queue depth, queue time, resent, expired.
+ *
+ * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NO_FIGURES; TME_ERROR_POISONED;
+ * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_channel_statistics(
+    const TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    TmeChannelStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * What may be sent to a peer now, and how long a message on one channel would wait: what was given to the send functions
+ * counts, whether it has left or not.
+ *
+ * Parameters: `budget` of `struct_size` bytes, which must be `sizeof *budget`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_send_budget(
+    const TmeServer *server,
+    TmePeer peer,
+    uint32_t channel,
+    TmeSendBudget *budget,
+    size_t struct_size);
+
+/* ---- Server: who is connected, and ending that ----------------------------------------------- */
+
+/**
+ * Lists the peers that are connected.
+ *
+ * Parameters: `peers`, an array of `capacity`, gets as many ids as fit; `count` gets how many peers there are, also if
+ * they do not fit. NULL with capacity 0 asks for the count.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL if there are more; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_LENGTH.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peers(
+    const TmeServer *server,
+    TmePeer *peers,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Tells who a peer is.
+ *
+ * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_info(
+    const TmeServer *server,
+    TmePeer peer,
+    TmePeerInfo *info,
+    size_t struct_size);
+
+/**
+ * Finds the peer with a number, for engines whose ids have 32 bits.
+ *
+ * Parameters: `number`; `peer` gets its id, or 0.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_by_number(
+    const TmeServer *server,
+    uint32_t number,
+    TmePeer *peer);
+
+/**
+ * Sets how much may leave for a peer.
+ *
+ * Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_rate_cap(
+    TmeServer *server,
+    TmePeer peer,
+    uint64_t bytes_per_second);
+
+/**
+ * Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.
+ *
+ * TME_EVENT_DISCONNECTED follows.
+ *
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_disconnect(TmeServer *server, TmePeer peer);
+
+/**
+ * Ends the connection to a peer like tme_server_disconnect, with a code and bytes of the game's own.
+ *
+ * Parameters: `code`; `detail` of `length` bytes, at most 512. The client finds them in its TME_EVENT_DISCONNECTED.
+ * Returns: as tme_server_disconnect; TME_ERROR_TOO_LARGE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_disconnect_with(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * Throws a peer out at once, with a code and bytes of the game's own. Nothing it sends is taken any more.
+ *
+ * TME_EVENT_DISCONNECTED follows when the client has acknowledged, or some 5 s later; until then the peer is listed and
+ * sends to it get TME_ERROR_NOT_CONNECTED.
+ *
+ * Parameters: as tme_server_disconnect_with.
+ * Returns: as tme_server_disconnect_with.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_kick(
+    TmeServer *server,
+    TmePeer peer,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/* ---- Server: sending to one peer, to several, to all ----------------------------------------- */
 
 /**
  * Queues a message for a peer. The bytes are copied.
@@ -2227,248 +2530,6 @@ TME_C_API TmeResult tme_server_multicast(
     size_t length,
     const TmeSendOptions *options,
     TmeBroadcast *outcome);
-
-/**
- * Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.
- *
- * TME_EVENT_DISCONNECTED follows.
- *
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_disconnect(TmeServer *server, TmePeer peer);
-
-/**
- * Ends the connection to a peer like tme_server_disconnect, with a code and bytes of the game's own.
- *
- * Parameters: `code`; `detail` of `length` bytes, at most 512. The client finds them in its TME_EVENT_DISCONNECTED.
- * Returns: as tme_server_disconnect; TME_ERROR_TOO_LARGE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_disconnect_with(
-    TmeServer *server,
-    TmePeer peer,
-    uint32_t code,
-    const void *detail,
-    size_t length);
-
-/**
- * Throws a peer out at once, with a code and bytes of the game's own. Nothing it sends is taken any more.
- *
- * TME_EVENT_DISCONNECTED follows when the client has acknowledged, or some 5 s later; until then the peer is listed and
- * sends to it get TME_ERROR_NOT_CONNECTED.
- *
- * Parameters: as tme_server_disconnect_with.
- * Returns: as tme_server_disconnect_with.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_kick(
-    TmeServer *server,
-    TmePeer peer,
-    uint32_t code,
-    const void *detail,
-    size_t length);
-
-/**
- * Sets how much may leave for a peer.
- *
- * Parameters: `bytes_per_second` of UDP payload; less than 1,200 counts as 1,200, and 0 leaves it to the path.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_set_rate_cap(
-    TmeServer *server,
-    TmePeer peer,
-    uint64_t bytes_per_second);
-
-/**
- * Lists the peers that are connected.
- *
- * Parameters: `peers`, an array of `capacity`, gets as many ids as fit; `count` gets how many peers there are, also if
- * they do not fit. NULL with capacity 0 asks for the count.
- * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL if there are more; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
- * TME_ERROR_LENGTH.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_peers(
-    const TmeServer *server,
-    TmePeer *peers,
-    uint32_t capacity,
-    uint32_t *count);
-
-/**
- * Tells who a peer is.
- *
- * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_peer_info(
-    const TmeServer *server,
-    TmePeer peer,
-    TmePeerInfo *info,
-    size_t struct_size);
-
-/**
- * Finds the peer with a number, for engines whose ids have 32 bits.
- *
- * Parameters: `number`; `peer` gets its id, or 0.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_peer_by_number(
-    const TmeServer *server,
-    uint32_t number,
-    TmePeer *peer);
-
-/**
- * Figures of one peer, at most 100 ms older than its last datagram.
- *
- * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_peer_statistics(
-    const TmeServer *server,
-    TmePeer peer,
-    TmePeerStatistics *statistics,
-    size_t struct_size);
-
-/**
- * Figures of one channel towards a peer: queue depth, queue time, resent, expired.
- *
- * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_NO_FIGURES; TME_ERROR_POISONED;
- * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_channel_statistics(
-    const TmeServer *server,
-    TmePeer peer,
-    uint32_t channel,
-    TmeChannelStatistics *statistics,
-    size_t struct_size);
-
-/**
- * What may be sent to a peer now, and how long a message on one channel would wait: what was given to the send functions
- * counts, whether it has left or not.
- *
- * Parameters: `budget` of `struct_size` bytes, which must be `sizeof *budget`.
- * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_UNKNOWN_CHANNEL; TME_ERROR_POISONED; TME_ERROR_NULL;
- * TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_send_budget(
-    const TmeServer *server,
-    TmePeer peer,
-    uint32_t channel,
-    TmeSendBudget *budget,
-    size_t struct_size);
-
-/**
- * The server's own clock, which read 0 when the server started: what clients estimate by tme_client_server_time. Its errors
- * are 0.
- *
- * Parameters: `time` of `struct_size` bytes, which must be `sizeof *time`.
- * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_time(
-    const TmeServer *server,
-    TmeServerTime *time,
-    size_t struct_size);
-
-/**
- * Figures of the whole server.
- *
- * Parameters: `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
- * Returns: TME_OK; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_statistics(
-    const TmeServer *server,
-    TmeEngineStatistics *statistics,
-    size_t struct_size);
-
-/**
- * Switches modelled network conditions towards a peer on, changes them, or off. They end with the connection.
- *
- * Parameters: `direction`, TME_DIRECTION_...; `conditions`, NULL to switch off.
- * Returns: TME_OK; TME_ERROR_CONDITIONS; TME_ERROR_UNKNOWN_PEER; TME_ERROR_ENUM; TME_ERROR_FLAGS; TME_ERROR_POISONED;
- * TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_set_conditions(
-    TmeServer *server,
-    TmePeer peer,
-    uint32_t direction,
-    const TmeConditions *conditions);
-
-/**
- * What modelled network conditions towards a peer have done.
- *
- * Parameters: `direction`, TME_DIRECTION_...; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
- * Returns: TME_OK; TME_ERROR_NO_FIGURES while none are switched on; TME_ERROR_UNKNOWN_PEER; TME_ERROR_ENUM;
- * TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_STRUCT_SIZE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_condition_statistics(
-    const TmeServer *server,
-    TmePeer peer,
-    uint32_t direction,
-    TmeConditionStatistics *statistics,
-    size_t struct_size);
-
-/**
- * The address the server listens on, with the real port if port 0 was asked for.
- *
- * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
- * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_local_address(
-    const TmeServer *server,
-    char *buffer,
-    size_t capacity,
-    size_t *needed);
-
-/**
- * The port the server listens on.
- *
- * Returns: the port; 0 if `server` is not a server, or poisoned.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API uint16_t tme_server_port(const TmeServer *server);
-
-/**
- * The key that clients pin, 64 hexadecimal digits.
- *
- * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets 65.
- * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_public_key(
-    const TmeServer *server,
-    char *buffer,
-    size_t capacity,
-    size_t *needed);
 
 /* ---- Version: which library was loaded ------------------------------------------------------- */
 

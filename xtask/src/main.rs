@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod cmake;
 mod command;
 mod deny;
 mod group;
@@ -13,7 +14,6 @@ mod metadata;
 mod misuse;
 mod msrv;
 mod native;
-mod outside;
 mod policy;
 mod process;
 mod progress;
@@ -69,7 +69,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Headers => headers::check(&root),
         Chore::Symbols => symbols::check(&root),
         Chore::StaticLibs(mode) => static_libs::run(&root, mode),
-        Chore::Cmake => outside::check(&root),
+        Chore::Cmake => cmake::check(&root),
         Chore::Native => native::check(&root),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),

@@ -5,12 +5,13 @@ use std::mem::size_of;
 
 use tme::{Applicant, PeerId, RefuseAs};
 
+use crate::added::added_bytes;
 use crate::boundary::{Versioned, copy_text, enter, write_struct};
 use crate::event::TmePeer;
 use crate::failure::Failure;
 use crate::reason::{TME_REASON_BANNED, TME_REASON_DENIED, TME_REASON_FULL};
-use crate::result::{TME_ERROR_ENUM, TME_ERROR_UNKNOWN_PEER, TME_OK, TmeResult};
-use crate::server::{Host, TmeServer, detail};
+use crate::result::{TME_ERROR_ENUM, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK, TmeResult};
+use crate::server::{ServerInner, TmeServer};
 use crate::token::TmeTokenInfo;
 
 /// Who asks to be let in.
@@ -81,10 +82,10 @@ pub unsafe extern "C" fn tme_server_accept(
     user_data: *const c_void,
     length: usize,
 ) -> TmeResult {
-    enter(server, |host: &Host| {
+    enter(server, |server: &ServerInner| {
         let peer = PeerId::from_u64(peer);
-        let user_data = detail("user data", user_data, length)?;
-        if host.handle.accept_with(peer, user_data)? { Ok(TME_OK) } else { Err(unknown(peer)) }
+        let user_data = added_bytes("user data", user_data, length, TME_ERROR_TOO_LARGE)?;
+        if server.handle.accept_with(peer, user_data)? { Ok(TME_OK) } else { Err(unknown(peer)) }
     })
 }
 
@@ -106,19 +107,21 @@ pub unsafe extern "C" fn tme_server_refuse(
     detail: *const c_void,
     length: usize,
 ) -> TmeResult {
-    enter(server, |host: &Host| {
+    enter(server, |server: &ServerInner| {
         let peer = PeerId::from_u64(peer);
         let reason = match reason {
             TME_REASON_DENIED => RefuseAs::Denied,
             TME_REASON_BANNED => RefuseAs::Banned,
             TME_REASON_FULL => RefuseAs::Full,
             reason => {
-                let text = format_args!("reason {reason} is none to refuse a client with");
+                let text = format_args!(
+                    "reason {reason} is none to refuse a client with; expected TME_REASON_DENIED, _BANNED or _FULL"
+                );
                 return Err(Failure::text(TME_ERROR_ENUM, text));
             }
         };
-        let detail = self::detail("detail", detail, length)?;
-        if host.handle.refuse(peer, reason, detail) { Ok(TME_OK) } else { Err(unknown(peer)) }
+        let detail = added_bytes("detail", detail, length, TME_ERROR_TOO_LARGE)?;
+        if server.handle.refuse(peer, reason, detail) { Ok(TME_OK) } else { Err(unknown(peer)) }
     })
 }
 
@@ -136,9 +139,9 @@ pub unsafe extern "C" fn tme_server_applicant_info(
     info: *mut TmeApplicantInfo,
     struct_size: usize,
 ) -> TmeResult {
-    enter(server, |host: &Host| {
+    enter(server, |server: &ServerInner| {
         let peer = PeerId::from_u64(peer);
-        let applicant = host.handle.applicant(peer).ok_or_else(|| unknown(peer))?;
+        let applicant = server.handle.applicant(peer).ok_or_else(|| unknown(peer))?;
         write_struct(&TmeApplicantInfo::new(peer, &applicant), info, struct_size)
     })
 }
@@ -157,16 +160,16 @@ pub unsafe extern "C" fn tme_server_peer_token(
     info: *mut TmeTokenInfo,
     struct_size: usize,
 ) -> TmeResult {
-    enter(server, |host: &Host| {
+    enter(server, |server: &ServerInner| {
         let peer = PeerId::from_u64(peer);
-        let applicant = host.handle.applicant(peer);
+        let applicant = server.handle.applicant(peer);
         let token = match &applicant {
             Some(applicant) => applicant.token.as_deref().map(TmeTokenInfo::from),
             None => {
                 // There before and after: only then is no token the truth about him.
-                let is_there = || host.handle.peer(peer).is_some();
+                let is_there = || server.handle.peer(peer).is_some();
                 let was_there = is_there();
-                let token = host.handle.peer_token(peer);
+                let token = server.handle.peer_token(peer);
                 if token.is_none() && !(was_there && is_there()) {
                     return Err(unknown_player(peer));
                 }

@@ -158,7 +158,10 @@ pub fn check_flags(flags: u32, known: u32) -> Result<(), Failure> {
     if unknown == 0 {
         return Ok(());
     }
-    Err(Failure::text(TME_ERROR_FLAGS, format_args!("flags {unknown:#x} are not known")))
+    Err(Failure::text(
+        TME_ERROR_FLAGS,
+        format_args!("flags {unknown:#x} mean nothing here; a newer header, or flags of something else?"),
+    ))
 }
 
 /// Checks a field that is kept for later versions.

@@ -8,7 +8,7 @@ use tme::{Bottleneck, BurstLoss, Direction, Jitter, LinkConditions, Preset};
 
 use crate::boundary::{Versioned, check_flags, guard, init_struct, read_struct, required_text, write_struct};
 use crate::failure::Failure;
-use crate::result::{TME_ERROR_ARGUMENT, TME_ERROR_ENUM, TmeResult};
+use crate::result::{TME_ERROR_ARGUMENT, TME_ERROR_ENUM, TME_ERROR_NO_FIGURES, TmeResult};
 
 /// What this handle receives.
 pub const TME_DIRECTION_INCOMING: u32 = 1;
@@ -204,6 +204,12 @@ fn to_conditions(given: &TmeConditions) -> Result<LinkConditions, Failure> {
         header_bytes: if given.header_bytes == 0 { defaults.header_bytes } else { given.header_bytes },
         mtu_bytes: (given.mtu_bytes != 0).then_some(given.mtu_bytes),
     })
+}
+
+/// There are no figures of conditions that are not on.
+#[cold]
+pub(crate) fn no_conditions() -> Failure {
+    Failure::with(TME_ERROR_NO_FIGURES, "no network conditions are on in this direction, or only just")
 }
 
 fn from_conditions(conditions: &LinkConditions) -> TmeConditions {

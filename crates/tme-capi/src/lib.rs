@@ -9,6 +9,7 @@
 // Comments for C programmers have brackets that are no links.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod added;
 mod boundary;
 mod failure;
 mod inbox;

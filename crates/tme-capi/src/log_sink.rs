@@ -170,7 +170,12 @@ pub extern "C" fn tme_log_set_level(sink: u32, level: u32) -> TmeResult {
             TME_LOG_SINK_CONSOLE => logging::set_console_level(level),
             TME_LOG_SINK_FILE => logging::set_file_level(level),
             TME_LOG_SINK_CALLBACK => logging::set_host_level(level),
-            sink => return Err(Failure::text(TME_ERROR_ENUM, format_args!("{sink} is no log sink"))),
+            sink => {
+                return Err(Failure::text(
+                    TME_ERROR_ENUM,
+                    format_args!("{sink} is no log sink; expected TME_LOG_SINK_…, 1 to 3"),
+                ));
+            }
         }
         Ok(TME_OK)
     })
@@ -187,9 +192,9 @@ pub extern "C" fn tme_log_lost_lines() -> u64 {
 }
 
 fn level(number: u32) -> Result<LevelFilter, Failure> {
-    LevelFilter::iter()
-        .find(|&level| level as u32 == number)
-        .ok_or_else(|| Failure::text(TME_ERROR_ENUM, format_args!("{number} is no log level")))
+    LevelFilter::iter().find(|&level| level as u32 == number).ok_or_else(|| {
+        Failure::text(TME_ERROR_ENUM, format_args!("{number} is no log level; expected TME_LOG_…, 0 to 5"))
+    })
 }
 
 fn failure(error: LogError) -> Failure {

@@ -108,7 +108,7 @@ impl TmeServerInfo {
 }
 
 /// What stands behind a `TmeQuerier`. All of it belongs to one thread at a time.
-struct Asker {
+struct QuerierInner {
     state: Mutex<State>,
 }
 
@@ -124,13 +124,13 @@ struct Taken {
     text: String,
 }
 
-impl Kind for Asker {
+impl Kind for QuerierInner {
     type Public = TmeQuerier;
     const MAGIC: u64 = u64::from_ne_bytes(*b"TmeQuery");
     const NAME: &'static str = "the pointer is not a TmeQuerier";
 }
 
-impl Asker {
+impl QuerierInner {
     fn enter(&self) -> Result<MutexGuard<'_, State>, Failure> {
         self.state.try_lock().ok_or_else(|| Failure::new(TME_ERROR_BUSY))
     }
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn tme_querier_create(patience_ms: u32, querier: *mut *mut
             querier: Querier::start(patience(patience_ms)).map_err(tme::Error::from)?,
             taken: Vec::new(),
         };
-        put(querier, Owner::into_handle(Asker { state: Mutex::new(state) }));
+        put(querier, Owner::into_handle(QuerierInner { state: Mutex::new(state) }));
         Ok(TME_OK)
     })
 }
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn tme_querier_create(patience_ms: u32, querier: *mut *mut
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tme_querier_destroy(querier: *mut TmeQuerier) -> TmeResult {
-    destroy::<Asker>(querier)
+    destroy::<QuerierInner>(querier)
 }
 
 /// Begins to ask a server. A TME_EVENT_SERVER_INFO follows, whether it answers or not.
@@ -214,9 +214,9 @@ pub unsafe extern "C" fn tme_querier_ask(
     query: *mut u64,
 ) -> TmeResult {
     put(query, 0);
-    enter(querier, |asker: &Asker| {
+    enter(querier, |querier: &QuerierInner| {
         let address = required_text(address, "the address is NULL")?;
-        let id = asker.enter()?.querier.ask(address).map_err(tme::Error::from)?;
+        let id = querier.enter()?.querier.ask(address).map_err(tme::Error::from)?;
         put(query, id.as_u64());
         Ok(TME_OK)
     })
@@ -230,9 +230,9 @@ pub unsafe extern "C" fn tme_querier_ask(
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tme_querier_update(querier: *mut TmeQuerier, timeout_ms: u32) -> TmeResult {
-    enter(querier, |asker: &Asker| {
+    enter(querier, |querier: &QuerierInner| {
         let timeout = Duration::from_millis(u64::from(timeout_ms));
-        asker.enter()?.querier.update(timeout).map_err(tme::Error::from)?;
+        querier.enter()?.querier.update(timeout).map_err(tme::Error::from)?;
         Ok(TME_OK)
     })
 }
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn tme_querier_poll(
     count: *mut u32,
 ) -> TmeResult {
     put(count, 0);
-    enter(querier, |asker: &Asker| {
+    enter(querier, |querier: &QuerierInner| {
         must_not_be_null(count, "there is no place for the count")?;
         let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
         if capacity > 0 {
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn tme_querier_poll(
         if !events.is_aligned() {
             return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
         }
-        let state = &mut *asker.enter()?;
+        let state = &mut *querier.enter()?;
         state.taken.clear();
         while state.taken.len() < capacity
             && let Some(answer) = state.querier.poll_answer()
@@ -292,8 +292,8 @@ pub unsafe extern "C" fn tme_querier_server_info(
     info: *mut TmeServerInfo,
     struct_size: usize,
 ) -> TmeResult {
-    enter(querier, |asker: &Asker| {
-        let state = asker.enter()?;
+    enter(querier, |querier: &QuerierInner| {
+        let state = querier.enter()?;
         let taken = state.taken.iter().find(|taken| taken.answer.id.as_u64() == query);
         let unknown = || Failure::new(TME_ERROR_UNKNOWN_QUERY);
         match &taken.ok_or_else(unknown)?.answer.result {
@@ -312,9 +312,9 @@ pub unsafe extern "C" fn tme_querier_server_info(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tme_querier_open_count(querier: *mut TmeQuerier, count: *mut u32) -> TmeResult {
     put(count, 0);
-    enter(querier, |asker: &Asker| {
+    enter(querier, |querier: &QuerierInner| {
         must_not_be_null(count, "there is no place for the count")?;
-        put(count, asker.enter()?.querier.open_count() as u32);
+        put(count, querier.enter()?.querier.open_count() as u32);
         Ok(TME_OK)
     })
 }

@@ -24,6 +24,12 @@ fn people_talk_and_leave() {
     server.say("/list\n/stats\n");
     server.expect("2 of at most 64 are here");
     server.expect("2 peers");
+    ann.say("/clock\n");
+    ann.expect("asking for the server's clock");
+    ann.expect("server clock ");
+    ann.say("/clock\n");
+    let clock = ann.expect("server clock ");
+    assert!(clock.contains("likely ±") && clock.contains("drift"), "{clock}");
     ann.say("/rebind\n");
     ann.expect("* sending from ");
     server.expect("* ann (2) goes on from 127.0.0.1:");
@@ -77,6 +83,23 @@ fn a_file_is_sent_over_a_bad_network() {
     assert!(finished.out.contains("delivered 200 messages"), "{finished:?}");
     server.expect("file: verse 1 of");
     server.expect("file: verse 200 of");
+}
+
+#[test]
+fn a_slow_link_gets_the_time_it_takes() {
+    let folder = Folder::new("slow");
+    let path = folder.file("book.txt");
+    let lines: Vec<String> =
+        (1..=100).map(|number| format!("page {number} of {}", "x".repeat(2_500))).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let (mut server, address, key) = serve(&[]);
+    // 250 kB at 50 kB/s: more than the 3 s that a plain goodbye waits.
+    let mut relay = start(&["relay", &address, "--rate", "400"]);
+    let relayed = relay.expect("relaying ").split_whitespace().nth(1).unwrap().to_owned();
+    let finished = run_with(&["connect", &relayed, "--key", &key, "--name", "file", "--send", &path], "");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.out.contains("delivered 100 messages"), "{finished:?}");
+    server.expect("file: page 100 of");
 }
 
 #[test]

@@ -32,14 +32,38 @@ impl Ecn {
     }
 }
 
-/// A byte stream that carries datagrams, by the number its driver has given it. No two streams of a driver have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub NonZeroU32);
+/// What carries datagrams between two sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum LinkKind {
+    /// Each datagram by itself: over UDP, or whatever does the same.
+    #[default]
+    Udp = 0,
+    /// Records in a TCP stream.
+    Tcp = 1,
+}
 
-impl fmt::Display for StreamId {
+impl LinkKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+}
+
+impl fmt::Display for LinkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stream {}", self.0)
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        })
     }
+}
+
+/// A byte stream that carries datagrams, as its driver calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId {
+    /// No two streams of a driver have the same, unless long after each other.
+    pub number: NonZeroU32,
+    /// What kind it is.
+    pub kind: LinkKind,
 }
 
 /// The way a datagram takes: the other side's address, the local address it used where that is known, and the stream that
@@ -71,6 +95,15 @@ impl Path {
     #[must_use]
     pub fn leads_as(&self, other: &Self) -> bool {
         self.stream == other.stream && self.remote == other.remote
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub const fn link(&self) -> LinkKind {
+        match self.stream {
+            Some(stream) => stream.kind,
+            None => LinkKind::Udp,
+        }
     }
 
     /// Whether a stream carries it.

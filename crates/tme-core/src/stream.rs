@@ -61,6 +61,12 @@ pub struct RecordReader {
 }
 
 impl RecordReader {
+    /// At the start of a stream.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { partial: Vec::new(), has_begun: false, is_broken: false }
+    }
+
     /// Takes bytes in as they come and hands each datagram that is complete to `handle`, which may change it in place.
     /// What was taken need not be kept. After an error every call gives one: the stream is of no use any more.
     ///

@@ -6,8 +6,8 @@
 //! | [`clock`] | what time is it? |
 //! | [`random`] | where do keys, nonces and cookies get their bytes from? |
 //! | [`link`] | how does an engine send and receive datagrams, whatever carries them? |
-//! | [`udp`] | how do datagrams travel over UDP? |
-//! | [`memory`] | how do they travel inside one process? |
+//! | [`link::udp`] | how do datagrams travel over UDP? |
+//! | [`link::memory`] | how do they travel inside one process? |
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
 //! | [`resolve`] | which addresses does `host:port` stand for? |
@@ -23,11 +23,9 @@ pub mod clock;
 pub mod engine;
 pub mod link;
 pub mod logging;
-pub mod memory;
 pub mod poller;
 pub mod query;
 pub mod random;
 pub mod relay;
 pub mod resolve;
-pub mod udp;
 pub mod wake;

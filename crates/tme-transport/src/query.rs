@@ -12,10 +12,10 @@ use tme_core::time::Instant;
 use crate::clock::Clock;
 use crate::engine::EngineError;
 use crate::link::Link;
+use crate::link::udp::{UdpConfig, UdpLink};
 use crate::poller::{EVENTS_DEFAULT, Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::{self, PENDING_MAX, ResolveError, ResolveId, Resolver};
-use crate::udp::{UdpConfig, UdpLink};
 
 /// Servers asked at a time, names not yet looked up included.
 pub const TARGETS_MAX: usize = 1_024;
@@ -24,8 +24,8 @@ pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(3);
 
 /// Addresses of one name that are asked at the same time; the first answer counts.
 const ADDRESSES_MAX: usize = 4;
-/// Datagrams taken from a socket at a time.
-const RECEIVE_BATCH: usize = 64;
+/// Datagrams taken from a socket before the other one, and the game, get their turn.
+const RECEIVE_BATCH: usize = 256;
 
 /// Names a server that was asked; never used twice by one [`Querier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,6 +185,8 @@ impl Querier {
         let deadline = self.clock.now() + timeout;
         loop {
             let now = self.clock.now();
+            // Before anything else: a game that does not wait receives here, and what has come is not late.
+            let has_more = self.receive(now)?;
             self.resolve_names(now);
             self.queries.handle_timeout(now);
             self.send(now)?;
@@ -194,10 +196,8 @@ impl Querier {
             }
             let wake_at = [self.queries.poll_timeout(now), self.resolver.poll_timeout()];
             let wake_at = wake_at.into_iter().flatten().min().map_or(deadline, |at| at.min(deadline));
-            self.poller
-                .wait(Some(wake_at.saturating_since(now)))
-                .map_err(|error| EngineError::Wait(error.to_string()))?;
-            self.receive()?;
+            let wait = if has_more { Duration::ZERO } else { wake_at.saturating_since(now) };
+            self.poller.wait(Some(wait)).map_err(|error| EngineError::Wait(error.to_string()))?;
         }
     }
 
@@ -278,23 +278,20 @@ impl Querier {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<(), EngineError> {
-        let now = self.clock.now();
+    /// Takes what has come; `true` if there is more. Nobody's flood keeps it from coming back.
+    fn receive(&mut self, now: Instant) -> Result<bool, EngineError> {
         let Self { links, queries, .. } = self;
+        let mut has_more = false;
         for link in links {
-            loop {
-                let received = link
-                    .receive(RECEIVE_BATCH, |bytes, path, _| {
-                        queries.handle_datagram(now, path.remote, bytes);
-                    })
-                    .map_err(|error| EngineError::Socket(error.to_string()))?;
-                while link.poll_hint().is_some() {}
-                if !received.more {
-                    break;
-                }
-            }
+            let received = link
+                .receive(RECEIVE_BATCH, |bytes, path, _| {
+                    queries.handle_datagram(now, path.remote, bytes);
+                })
+                .map_err(|error| EngineError::Socket(error.to_string()))?;
+            has_more |= received.more;
+            while link.poll_hint().is_some() {}
         }
-        Ok(())
+        Ok(has_more)
     }
 
     /// Makes answers of what has ended.

@@ -15,9 +15,9 @@ use tme_core::link::{ConditionsError, Link as Model, LinkStatistics, PathConditi
 use tme_core::time::Instant;
 
 use crate::clock::Clock;
+use crate::link::udp::{BindError, IcmpHints, Segmentation, UdpConfig, UdpLink};
 use crate::link::{ReceiveError, SendOutcome};
 use crate::poller::{PollError, Poller, Token};
-use crate::udp::{BindError, IcmpHints, Segmentation, UdpConfig, UdpLink};
 use crate::wake::WakeHandle;
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tme_core::datagram::{Ecn, Path, Transmit};
 use tme_core::random::Random;
+use tme_transport::link::memory;
+use tme_transport::link::udp::{UdpConfig, UdpLink};
 use tme_transport::link::{Link, SendOutcome};
-use tme_transport::memory;
 use tme_transport::poller::{EVENTS_DEFAULT, Poller, Token};
 use tme_transport::random::SystemRandom;
-use tme_transport::udp::{UdpConfig, UdpLink};
 
 const SEGMENTS: usize = 10;
 const SEGMENT_BYTES: usize = 1_200;

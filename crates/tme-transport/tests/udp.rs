@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use tme_core::datagram::{Ecn, Path, Transmit};
+use tme_transport::link::udp::{Arrivals, BindError, Segmentation, UdpConfig, UdpLink};
 use tme_transport::link::{HintKind, Link, Received, SendOutcome, Watch};
 use tme_transport::poller::{EVENTS_DEFAULT, Poller, Token};
-use tme_transport::udp::{Arrivals, BindError, Segmentation, UdpConfig, UdpLink};
 
 const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);

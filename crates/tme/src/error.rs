@@ -165,8 +165,8 @@ impl From<TokenTextError> for Error {
     }
 }
 
-impl From<Arc<tme_transport::udp::BindError>> for Error {
-    fn from(error: Arc<tme_transport::udp::BindError>) -> Self {
+impl From<Arc<tme_transport::link::udp::BindError>> for Error {
+    fn from(error: Arc<tme_transport::link::udp::BindError>) -> Self {
         Self::Engine(EngineError::Bind(error))
     }
 }

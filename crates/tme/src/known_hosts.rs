@@ -1,7 +1,7 @@
 //! The file in which a client remembers the keys of the servers it has met: one line `host:port key` each.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tme_core::crypto::keys::PublicKey;
@@ -18,11 +18,12 @@ pub(crate) fn lookup(path: &Path, host: &str) -> Result<Option<PublicKey>, Error
     let mut found = None;
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
-        let (Some(name), Some(key)) = (words.next(), words.next()) else { continue };
-        if name.starts_with('#') || !name.eq_ignore_ascii_case(host) {
+        let is_about_host = words.next().is_some_and(|name| name.eq_ignore_ascii_case(host));
+        if !is_about_host {
             continue;
         }
-        let key = key.parse::<PublicKey>();
+        // A line that was cut short is an error as well: without it the host would be met for the first time again.
+        let key = words.next().unwrap_or_default().parse::<PublicKey>();
         found = Some(key.map_err(|error| Error::file(path, format_args!("line {}: {error}", number + 1)))?);
     }
     Ok(found)
@@ -30,9 +31,20 @@ pub(crate) fn lookup(path: &Path, host: &str) -> Result<Option<PublicKey>, Error
 
 /// Adds a host.
 pub(crate) fn remember(path: &Path, host: &str, key: &PublicKey) -> Result<(), Error> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    let mut file = file.map_err(|error| Error::file(path, error))?;
-    writeln!(file, "{} {key}", host.to_ascii_lowercase()).map_err(|error| Error::file(path, error))
+    append(path, host, key).map_err(|error| Error::file(path, error))
+}
+
+fn append(path: &Path, host: &str, key: &PublicKey) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    // A last line without an end, as an editor or a full disk leaves it, must not swallow ours.
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let end = if last == *b"\n" { "" } else { "\n" };
+    // One write, so that the lines of two clients that do this at a time stay apart.
+    file.write_all(format!("{end}{} {key}\n", host.to_ascii_lowercase()).as_bytes())
 }
 
 #[cfg(test)]
@@ -51,6 +63,20 @@ mod tests {
         fs::write(&path, "# comment\na:1 nonsense\n").unwrap();
         let error = lookup(&path, "a:1").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
+        fs::write(&path, "a:1").unwrap();
+        let error = lookup(&path, "a:1").unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_stays_a_line_of_its_own() {
+        let path = std::env::temp_dir().join(format!("tme-known-hosts-end-{}", std::process::id()));
+        let (one, other) = (PublicKey::from_bytes([7; 32]), PublicKey::from_bytes([9; 32]));
+        fs::write(&path, format!("a:1 {one}")).unwrap();
+        remember(&path, "b:1", &other).unwrap();
+        assert_eq!(lookup(&path, "a:1").unwrap(), Some(one));
+        assert_eq!(lookup(&path, "b:1").unwrap(), Some(other));
         fs::remove_file(&path).unwrap();
     }
 }

@@ -75,6 +75,7 @@ pub use tme_core::connection::{
 };
 pub use tme_core::crypto::keys::{KeyPair, KeyParseError, PublicKey, SecretKey};
 pub use tme_core::crypto::suite::Suite;
+pub use tme_core::datagram::LinkKind;
 pub use tme_core::endpoint::{EndpointStatistics, Newcomers};
 pub use tme_core::handshake::parameters::Limits;
 pub use tme_core::handshake::reason::Reason;
@@ -84,11 +85,12 @@ pub use tme_core::link::{
 };
 pub use tme_core::payload::Payload;
 pub use tme_transport::engine::{
-    Broadcast, Direction, EngineError, EngineStatistics, Events, MessageBytes, PeerInfo,
+    Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,
 };
 pub use tme_transport::link::LinkStats;
+pub use tme_transport::link::stream::{FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics};
+pub use tme_transport::link::memory::{self, MemoryLink};
 pub use tme_transport::logging;
-pub use tme_transport::memory::{self, MemoryLink};
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///

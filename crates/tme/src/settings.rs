@@ -8,7 +8,7 @@ use tme_core::crypto::name_hash;
 use tme_core::handshake::parameters::Limits;
 use tme_transport::engine::GATHERING_DEFAULT;
 use tme_transport::link::DATAGRAM_BYTES_MAX;
-use tme_transport::udp::Arrivals;
+use tme_transport::link::udp::Arrivals;
 
 use crate::Error;
 
@@ -171,7 +171,7 @@ macro_rules! shared_setters {
         /// each for itself; costs the merging of datagrams on their way in, which only bulk transfers notice. Default: no.
         #[must_use]
         pub fn note_arrivals(mut self) -> Self {
-            self.settings.arrivals = tme_transport::udp::Arrivals::Noted;
+            self.settings.arrivals = tme_transport::link::udp::Arrivals::Noted;
             self
         }
 

@@ -57,6 +57,21 @@ fn many_servers_are_asked_at_a_time() {
 }
 
 #[test]
+fn a_game_that_looks_once_a_frame_and_never_waits_gets_its_answers() {
+    let server = server().start_threaded().unwrap();
+    let mut querier = Querier::start(PATIENCE).unwrap();
+    querier.ask(&server.local_addr().to_string()).unwrap();
+    let answer = loop {
+        querier.update(Duration::ZERO).unwrap();
+        if let Some(answer) = querier.poll_answer() {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(answer.result.unwrap().0, server.local_addr());
+}
+
+#[test]
 fn who_does_not_answer_or_is_nowhere_is_said_so() {
     let silent = server().queries_per_second(0).start_threaded().unwrap();
     let mut querier = Querier::start(Duration::from_millis(300)).unwrap();

@@ -101,3 +101,18 @@ fn every_shot_has_a_receipt() {
     assert!(output.status.success(), "{text}");
     assert_eq!(text.lines().filter(|line| line.starts_with("shot ")).count(), 20, "{text}");
 }
+
+#[test]
+fn inputs_arrive_for_their_ticks() {
+    let output = Command::new(env!("CARGO_BIN_EXE_clock")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    let [synchronised, shown, counts] = lines[..] else { panic!("{text}") };
+    assert_eq!(synchronised, "the clock is synchronised");
+    assert!(shown.contains(" s at the server, off by at most "), "{shown}");
+    let counts: Vec<u64> = counts.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let [inputs, in_time, late] = counts[..] else { panic!("{text}") };
+    // How many are late is a matter of the machine's load; that they come is not.
+    assert!(inputs == 120 && (1..=inputs).contains(&(in_time + late)), "{text}");
+}

@@ -47,7 +47,9 @@ impl Sources {
         let modules: Vec<&str> = library.lines().filter_map(module).collect();
         let place = |path: &str| {
             let name = path.split('/').next().unwrap_or_default().trim_end_matches(".rs");
-            (modules.iter().position(|module| *module == name), path.to_owned())
+            // A folder's own file comes before the others in it.
+            let in_folder = path.strip_suffix("mod.rs").unwrap_or(path).to_owned();
+            (modules.iter().position(|module| *module == name), in_folder)
         };
         texts.sort_by_key(|(path, _)| place(path));
         let mut definitions = BTreeMap::new();
@@ -159,6 +161,18 @@ mod tests {
         for (line, expected) in table {
             assert_eq!(definition(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_folders_own_file_comes_before_the_others_in_it() {
+        let sources = Sources::of([
+            ("lib.rs", "//! L.\nmod a;\n"),
+            ("a/first.rs", "//! First.\n"),
+            ("a/second.rs", "//! Second.\n"),
+            ("a/mod.rs", "//! The a.\n"),
+        ]);
+        let paths: Vec<&str> = sources.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["lib.rs", "a/mod.rs", "a/first.rs", "a/second.rs"]);
     }
 
     #[test]

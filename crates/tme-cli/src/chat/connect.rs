@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use tme::{Client, Connected, Direction, Disconnected, Event, Origin, Preset, PublicKey, Reason, SendError};
+use tme::{
+    Client, Connected, Direction, Disconnected, Event, Origin, Preset, PublicKey, Reason, SendError,
+    SendOptions,
+};
 
 use super::{APPLICATION, CHAT, NAME_BYTES_MAX, channel, cut, describe, printable};
 use crate::arguments::ConnectOptions;
@@ -161,6 +164,8 @@ struct Queue {
     waiting: VecDeque<String>,
     sent: u64,
     sent_bytes: u64,
+    /// Lines that the server has acknowledged.
+    delivered: u64,
     /// Lines that can never be sent.
     refused: u64,
     /// Why a line was refused.
@@ -171,7 +176,8 @@ impl Queue {
     /// Sends what the connection takes now.
     fn send(&mut self, client: &Client) -> Result<(), SendError> {
         while let Some(line) = self.waiting.front() {
-            match client.send(CHAT, line) {
+            let receipt = SendOptions::none().receipt(self.sent + 1);
+            match client.send_with(CHAT, line, receipt) {
                 Ok(()) => {
                     self.sent += 1;
                     self.sent_bytes += line.len() as u64;
@@ -248,11 +254,11 @@ impl Talk {
             }
         }
         self.leave(client)?;
-        let Queue { sent, sent_bytes, refused, refusal, .. } = &self.queue;
+        let Queue { delivered, sent_bytes, refused, refusal, .. } = &self.queue;
         if is_summary_wanted {
             let took = self.began.elapsed();
-            let (sent, bytes) = (format::count(*sent), format::count(*sent_bytes));
-            OUT.line(&format!("delivered {sent} messages ({bytes} bytes) in {}", format::time(took)));
+            let (delivered, bytes) = (format::count(*delivered), format::count(*sent_bytes));
+            OUT.line(&format!("delivered {delivered} messages ({bytes} bytes) in {}", format::time(took)));
         }
         match refusal {
             Some(error) if !std::io::stdin().is_terminal() || is_summary_wanted => Err(Failure::new(
@@ -292,12 +298,13 @@ impl Talk {
         Typing::Waiting
     }
 
-    /// Shows what has come; gives how the connection ended if it has.
+    /// Takes what has come, and shows it; gives how the connection ended if it has.
     fn take_events(&mut self, client: &mut Client) -> Option<Box<Disconnected>> {
         let mut end = None;
         for event in client.events() {
             match event {
                 Event::Message { payload, .. } => OUT.line(&printable(&payload)),
+                Event::Delivered { .. } => self.queue.delivered += 1,
                 Event::Interrupted { .. } => OUT.line("* the server is not heard at the moment"),
                 Event::Resumed { .. } => OUT.line("* the server is heard again"),
                 Event::Clock { .. } => OUT.line(&clock(client)),
@@ -310,21 +317,28 @@ impl Talk {
 
     /// Says goodbye once everything is acknowledged.
     fn leave(&mut self, client: &mut Client) -> Result<(), Failure> {
-        client.disconnect(0, "");
-        let patience = if interrupt::is_asked() { FLUSH_PATIENCE_INTERRUPTED } else { FLUSH_PATIENCE };
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
+        let began = Instant::now();
+        let mut is_leaving = false;
+        loop {
+            if !is_leaving && self.queue.delivered == self.queue.sent {
+                is_leaving = client.disconnect(0, "");
+            }
+            let is_hurried = interrupt::is_asked();
+            let patience = if is_hurried { FLUSH_PATIENCE_INTERRUPTED } else { FLUSH_PATIENCE };
+            if began.elapsed() >= patience {
+                let Queue { sent, delivered, .. } = &self.queue;
+                let text = format!(
+                    "the server acknowledged {delivered} of {sent} messages within {} s",
+                    patience.as_secs()
+                );
+                return if is_hurried { Ok(()) } else { Err(Failure::new(ExitReason::Disconnected, text)) };
+            }
             client.update(WAIT_MAX)?;
             if let Some(end) = self.take_events(client) {
                 let is_ours = end.origin == Origin::Local && end.reason == Reason::Closed;
                 return if is_ours { Ok(()) } else { Err(ended(&end)) };
             }
         }
-        if interrupt::is_asked() {
-            return Ok(());
-        }
-        let text = format!("the server did not acknowledge all messages within {} s", patience.as_secs());
-        Err(Failure::new(ExitReason::Disconnected, text))
     }
 }
 

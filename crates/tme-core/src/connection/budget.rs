@@ -150,7 +150,7 @@ impl Connection {
         self.congestion.pacing_rate(self.rtt.smoothed()).min(self.rate_max())
     }
 
-    fn rate_max(&self) -> u64 {
+    pub(super) fn rate_max(&self) -> u64 {
         self.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
     }
 

@@ -67,6 +67,16 @@ impl Connection {
         self.info = info.or(self.info.take());
     }
 
+    /// Gives what is to go through before CLOSE until `until`, if that is later than the configured linger time. Gives whether
+    /// anything is.
+    pub fn extend_flush(&mut self, until: Instant) -> bool {
+        let is_flushing = matches!(self.state, State::Flushing(_));
+        if is_flushing && self.timers.get(Timer::Close).is_none_or(|at| at < until) {
+            self.timers.set(Timer::Close, Some(until));
+        }
+        is_flushing
+    }
+
     /// Goes on to CLOSE although what was to go through first has not. Gives whether it was waiting for that.
     pub fn cut_flush_short(&mut self) -> bool {
         let State::Flushing(farewell) = &self.state else { return false };

@@ -7,7 +7,7 @@ use super::{Expiry, Farewell};
 use crate::channel::ChannelId;
 use crate::clock::ClockChange;
 use crate::crypto::keys::PublicKey;
-use crate::datagram::Path;
+use crate::datagram::LinkKind;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::UnixTime;
@@ -259,8 +259,10 @@ pub enum Event {
     LinkChanged {
         /// The peer.
         peer: PeerId,
-        /// The way from now on.
-        path: Path,
+        /// What carries it from now on.
+        link: LinkKind,
+        /// The other side's address from now on.
+        remote: SocketAddr,
     },
     /// The connection is over, or was never made.
     Disconnected {

@@ -226,7 +226,7 @@ impl Connection {
         }
         let peer = self.peer;
         workspace.events.push_back(match is_other_link {
-            true => Event::LinkChanged { peer, path },
+            true => Event::LinkChanged { peer, link: path.link(), remote: path.remote },
             false => Event::AddressChanged { peer, remote: path.remote },
         });
     }
@@ -289,6 +289,7 @@ impl Connection {
         self.pacer = super::Pacer::new(now, self.mtu.current() as u64);
         self.begin_search(now);
         self.paths.begun_at = now;
+        self.sent.begin_path();
     }
 
     /// Finds out how large datagrams may be, and how much to do against losses. A stream cuts as it likes and loses nothing.
@@ -327,7 +328,8 @@ impl Connection {
 
     /// The program sends from another socket from now on (a client's).
     pub fn handle_rebind(&mut self, now: Instant) {
-        if !matches!(self.state, State::Open | State::Flushing(_)) {
+        // What a stream carries has no use for a socket.
+        if self.path.is_stream() || !matches!(self.state, State::Open | State::Flushing(_)) {
             return;
         }
         self.path.local = None;

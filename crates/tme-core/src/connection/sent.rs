@@ -67,8 +67,8 @@ pub struct SentPackets {
     lost_kept_for: Duration,
     /// Number and size of the newest packet above the safe size that was acknowledged.
     large_acked: (u64, u16),
-    /// Packets below this number were given up because their path was left, which says nothing about losses.
-    left_behind_to: u64,
+    /// Packets with lower numbers were sent along another path: how large they were says nothing about this one.
+    path_from: u64,
 }
 
 /// Most packets remembered: as many full ones as the largest congestion window holds. A peer that talks but never
@@ -101,8 +101,13 @@ impl SentPackets {
             thresholds: Thresholds::default(),
             lost_kept_for: RttEstimator::default().probe_timeout() * 3,
             large_acked: (0, 0),
-            left_behind_to: first,
+            path_from: first,
         }
+    }
+
+    /// What is sent from now on goes along another path.
+    pub fn begin_path(&mut self) {
+        self.path_from = self.next;
     }
 
     /// The number the next packet will have.

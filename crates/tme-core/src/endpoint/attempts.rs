@@ -114,10 +114,17 @@ impl Endpoint {
     }
 
     /// An answer to one of our own attempts.
-    pub(super) fn handle_answer(&mut self, now: Instant, index: usize, path: Path, datagram: &[u8]) {
+    pub(super) fn handle_answer(
+        &mut self,
+        now: Instant,
+        index: usize,
+        path: Path,
+        datagram: &[u8],
+        random: &mut dyn Random,
+    ) {
         if let Some(Peer { state: PeerState::Connecting(connecting), .. }) = self.slots.get_mut(index) {
             connecting.path.local = path.local.or(connecting.path.local);
-            if let Some(reason) = connecting.handshake.handle_datagram(now, datagram) {
+            if let Some(reason) = connecting.handshake.handle_datagram(now, datagram, random) {
                 self.statistics.attempt_drops.add(reason);
             }
         }

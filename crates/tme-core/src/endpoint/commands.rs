@@ -69,7 +69,7 @@ impl Endpoint {
         true
     }
 
-    /// Begins to ask for a peer's time, or asks often again for 3 s. `false`: nobody is connected under this id.
+    /// Begins to ask for a peer's time, or to ask often again. `false`: nobody is connected under this id.
     pub fn synchronise_clock(&mut self, now: Instant, peer: PeerId) -> bool {
         self.change(peer, |connection| connection.synchronise_clock(now))
     }
@@ -78,6 +78,17 @@ impl Endpoint {
     /// [`ConnectionConfig::rate_max`](crate::connection::ConnectionConfig::rate_max). `false`: nobody has this id.
     pub fn set_rate_max(&mut self, peer: PeerId, rate: Option<u64>) -> bool {
         self.change(peer, |connection| connection.set_rate_max(rate))
+    }
+
+    /// Gives peers that wait for reliable messages to go through before the goodbye until `until`, where the configured linger
+    /// time is shorter: for an end that has more patience.
+    pub fn extend_flushes(&mut self, until: Instant) {
+        let indices: Vec<usize> = self.slots.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if self.connection_mut(index).is_some_and(|connection| connection.extend_flush(until)) {
+                self.make_ready(index);
+            }
+        }
     }
 
     /// Says goodbye, with the words they were given, to all peers that still wait for reliable messages to go through

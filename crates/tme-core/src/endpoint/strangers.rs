@@ -98,7 +98,7 @@ impl Endpoint {
                     && connecting.handshake.is_addressed(datagram))
         });
         match (attempt, &mut self.server) {
-            (Some(index), _) => self.handle_answer(now, index, path, datagram),
+            (Some(index), _) => self.handle_answer(now, index, path, datagram, random),
             (None, Some(_)) => self.handle_stranger(now, path, datagram, random),
             (None, None) => self.statistics.drops.add(PacketDrop::UnknownConnection),
         }

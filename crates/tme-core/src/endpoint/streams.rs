@@ -12,6 +12,8 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     slots: BTreeMap<StreamId, u32>,
+    /// Streams that carry somebody now.
+    claimed: VecDeque<StreamId>,
     /// Streams that carry nobody any more.
     released: VecDeque<StreamId>,
 }
@@ -32,6 +34,7 @@ impl Carried {
         }
         if let Some(stream) = path {
             self.slots.insert(stream, index as u32);
+            self.claimed.push_back(stream);
         }
     }
 }
@@ -45,6 +48,11 @@ impl Endpoint {
             PeerState::Connected(connection) => Some(connection.peer()),
             PeerState::Connecting(_) | PeerState::Applying(_) => None,
         }
+    }
+
+    /// Takes a stream that carries a connection since not long ago: it is to live as long as that.
+    pub fn poll_claimed_stream(&mut self) -> Option<StreamId> {
+        self.carried.claimed.pop_front()
     }
 
     /// Takes a stream that carries nobody any more: its connection is over, or goes on another way. What it was given is to

@@ -6,7 +6,7 @@ mod rig;
 use rig::{CLIENT, Rig, SERVER, ms};
 use tme_core::connection::{Event, PacketDrop, PeerId, SendOptions, StreamEnd};
 use tme_core::crypto::suite::SuiteSet;
-use tme_core::datagram::{Ecn, StreamId};
+use tme_core::datagram::{Ecn, LinkKind, StreamId};
 use tme_core::handshake::reason::Reason;
 use tme_core::link::LinkConditions;
 use tme_core::random::{Random, SeededRandom};
@@ -31,7 +31,7 @@ struct Talk {
     ordered: [Vec<u32>; 2],
     unordered: [Vec<u32>; 2],
     unreliable: [Vec<u32>; 2],
-    links: [Vec<Option<StreamId>>; 2],
+    links: [Vec<LinkKind>; 2],
     receipts: Vec<u64>,
     interruptions: usize,
     sent: u32,
@@ -76,7 +76,7 @@ impl Talk {
                         _ => {}
                     }
                 }
-                Event::LinkChanged { path, .. } => self.links[node].push(path.stream),
+                Event::LinkChanged { link, .. } => self.links[node].push(link),
                 Event::Delivered { token, .. } => self.receipts.push(token),
                 Event::Expired { token, reason, .. } => panic!("{token}: {reason:?}"),
                 Event::Interrupted { .. } => self.interruptions += 1,
@@ -109,6 +109,7 @@ fn a_connection_lives_in_a_stream() {
     let stream = rig.open_stream(FAST);
     let ids = rig.connect(Some(stream), SuiteSet::ENCRYPTED);
     assert_eq!(rig.endpoint(SERVER).peer_in_stream(stream), Some(ids[SERVER]));
+    assert_eq!(rig.endpoint(SERVER).poll_claimed_stream(), Some(stream));
     let talk = Talk::hold(&mut rig, ids, 200, |_, _| ());
     assert_eq!(talk.unreliable[SERVER].len(), 200, "a stream with room loses nothing");
     assert_eq!((talk.interruptions, talk.links.concat().len()), (0, 0));
@@ -190,7 +191,7 @@ fn a_connection_goes_from_a_stream_to_datagrams_and_back() {
         100 => assert!(rig.try_path(ids[CLIENT], Some(second))),
         _ => {}
     });
-    assert_eq!(talk.links, [vec![None, Some(second)], vec![None, Some(second)]]);
+    assert_eq!(talk.links, [vec![LinkKind::Udp, LinkKind::Tcp], vec![LinkKind::Udp, LinkKind::Tcp]]);
     assert_eq!(talk.interruptions, 0);
     talk.check("there and back");
     assert_eq!(rig.endpoint(CLIENT).poll_released_stream(), Some(first), "it is to be closed");
@@ -227,7 +228,7 @@ fn a_stream_takes_over_where_datagrams_stop_passing() {
         300 => assert!(rig.try_path(ids[CLIENT], Some(stream))),
         _ => {}
     });
-    assert_eq!(talk.links, [vec![Some(stream)], vec![Some(stream)]]);
+    assert_eq!(talk.links, [vec![LinkKind::Tcp], vec![LinkKind::Tcp]]);
     assert_eq!(talk.interruptions, 2, "each side noticed the silence of four seconds");
     talk.check("datagrams were cut off");
 }
@@ -242,7 +243,7 @@ fn a_stream_that_ends_is_replaced_by_another() {
         100 => assert!(rig.try_path(ids[CLIENT], Some(second))),
         _ => {}
     });
-    assert_eq!(talk.links, [vec![Some(second)], vec![Some(second)]]);
+    assert_eq!(talk.links, [vec![LinkKind::Tcp], vec![LinkKind::Tcp]]);
     assert_eq!(talk.interruptions, 2, "each side is told at once");
     talk.check("a stream ended");
 }

@@ -9,7 +9,7 @@ use tme_core::channel::{Channel, ChannelId, ChannelTable};
 use tme_core::connection::{Event, PeerId, SendError, SendOptions, StreamEnd, TransmitLimits};
 use tme_core::crypto::keys::KeyPair;
 use tme_core::crypto::suite::{Suite, SuitePreference, SuiteSet};
-use tme_core::datagram::{Ecn, Path, StreamId};
+use tme_core::datagram::{Ecn, LinkKind, Path, StreamId};
 use tme_core::endpoint::{Endpoint, EndpointConfig, ServerSetup};
 use tme_core::handshake::client::{ClientHandshakeConfig, Trust};
 use tme_core::handshake::parameters::ConnectionId;
@@ -106,7 +106,7 @@ impl Rig {
 
     /// Opens a stream; both sides know it by the same number here.
     pub fn open_stream(&mut self, bytes_per_second: u64) -> StreamId {
-        let id = StreamId(NonZeroU32::new(self.next_stream).unwrap());
+        let id = StreamId { number: NonZeroU32::new(self.next_stream).unwrap(), kind: LinkKind::Tcp };
         self.next_stream += 1;
         self.streams.insert(id, Stream { pipes: Default::default(), bytes_per_second });
         id

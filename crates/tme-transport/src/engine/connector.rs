@@ -1,9 +1,11 @@
-//! How a client finds its server: a name becomes addresses, addresses are tried in turn until one answers.
+//! How a client finds its server: a name becomes addresses, addresses are tried in turn until one answers, by datagrams
+//! first and then by streams.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tme_core::connection::{Disconnected, Event, Origin, PeerId};
+use tme_core::connection::{CloseMode, Disconnected, Event, Farewell, Origin, PeerId};
+use tme_core::datagram::{Path, StreamId};
 use tme_core::endpoint::Endpoint;
 use tme_core::handshake::client::ClientHandshakeConfig;
 use tme_core::handshake::reason::Reason;
@@ -11,15 +13,43 @@ use tme_core::payload::Payload;
 use tme_core::random::Random;
 use tme_core::time::Instant;
 
+use super::links::Links;
+use super::roaming::Roaming;
+use crate::link::stream::{StreamFailure, Streams};
+use crate::poller::Poller;
 use crate::resolve::{Resolution, ResolveId};
 
 /// Time between the attempts at two addresses of a name (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// How long datagrams have been tried when streams are tried, too.
+const STREAMS_AFTER: Duration = Duration::from_secs(1);
+
+/// By what a client may reach its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkChoice {
+    /// UDP; where that does not get through, TCP, until UDP does.
+    #[default]
+    Any,
+    /// UDP only.
+    Udp,
+    /// TCP only.
+    Tcp,
+}
+
+/// What a client's connector works with.
+pub(super) struct Ways<'a> {
+    pub endpoint: &'a mut Endpoint,
+    pub random: &'a mut dyn Random,
+    pub links: &'a Links,
+    pub streams: &'a mut Streams,
+    pub poller: &'a Poller,
+}
 
 /// A client's way to its server.
 #[derive(Debug)]
 pub(super) struct Connector {
     config: ClientHandshakeConfig,
+    choice: LinkChoice,
     state: State,
     target: String,
 }
@@ -27,13 +57,41 @@ pub(super) struct Connector {
 #[derive(Debug)]
 enum State {
     Resolving(ResolveId),
-    Trying { addresses: Vec<SocketAddr>, next: usize, next_at: Instant, attempts: Vec<PeerId> },
+    Trying(Trying),
+    Connected(Roaming),
     Done,
 }
 
+/// Attempts that race, by datagrams and by streams.
+#[derive(Debug)]
+struct Trying {
+    addresses: Vec<SocketAddr>,
+    datagrams: Turn,
+    streams: Turn,
+    attempts: Vec<PeerId>,
+    /// Streams that have not reached the other side.
+    opening: Vec<(StreamId, SocketAddr)>,
+    /// Attempts that go through streams.
+    streamed: Vec<(StreamId, PeerId)>,
+    /// Why the last stream could not be had.
+    failure: Option<String>,
+}
+
+/// Which address is tried next, and when.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    next: usize,
+    next_at: Instant,
+}
+
 impl Connector {
-    pub fn resolving(target: String, id: ResolveId, config: ClientHandshakeConfig) -> Self {
-        Self { config, state: State::Resolving(id), target }
+    pub fn resolving(
+        target: String,
+        id: ResolveId,
+        config: ClientHandshakeConfig,
+        choice: LinkChoice,
+    ) -> Self {
+        Self { config, choice, state: State::Resolving(id), target }
     }
 
     /// Takes the answer of the resolver; an error ends the attempt.
@@ -43,7 +101,22 @@ impl Connector {
         }
         match resolution.result {
             Ok(addresses) => {
-                self.state = State::Trying { addresses, next: 0, next_at: now, attempts: Vec::new() };
+                let never = Turn { next: addresses.len(), next_at: now };
+                let at = |next_at| Turn { next: 0, next_at };
+                let (datagrams, streams) = match self.choice {
+                    LinkChoice::Any => (at(now), at(now + STREAMS_AFTER)),
+                    LinkChoice::Udp => (at(now), never),
+                    LinkChoice::Tcp => (never, at(now)),
+                };
+                self.state = State::Trying(Trying {
+                    addresses,
+                    datagrams,
+                    streams,
+                    attempts: Vec::new(),
+                    opening: Vec::new(),
+                    streamed: Vec::new(),
+                    failure: None,
+                });
                 None
             }
             Err(error) => {
@@ -54,68 +127,243 @@ impl Connector {
     }
 
     /// Begins the attempts that are due.
-    pub fn handle_timeout(
-        &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
-        random: &mut dyn Random,
-        can_reach: impl Fn(SocketAddr) -> bool,
-    ) -> Option<Event> {
-        let State::Trying { addresses, next, next_at, attempts } = &mut self.state else { return None };
-        while *next_at <= now && *next < addresses.len() {
-            let address = addresses.get(*next).copied();
-            *next += 1;
-            let Some(address) = address.filter(|&address| can_reach(address)) else { continue };
-            *next_at = now + ATTEMPT_DELAY;
-            // They race inside the endpoint: of two that succeed at once the server must see one alone.
-            let rival = attempts.first().copied();
-            match endpoint.connect_racing(now, address, self.config.clone(), random, rival) {
-                Ok(peer) => attempts.push(peer),
-                Err(error) => {
-                    self.state = State::Done;
-                    return Some(failed(Reason::Aborted, &error.to_string()));
-                }
+    pub fn handle_timeout(&mut self, now: Instant, ways: &mut Ways<'_>) -> Option<Event> {
+        let trying = match &mut self.state {
+            State::Trying(trying) => trying,
+            State::Connected(roaming) => {
+                roaming.handle_timeout(now, ways);
+                return None;
             }
-        }
-        if attempts.is_empty() && *next >= addresses.len() {
-            let text = format!("{}: none of its addresses can be reached from this socket", self.target);
+            State::Resolving(_) | State::Done => return None,
+        };
+        if let Err(text) = trying.begin_datagrams(now, ways, &self.config) {
             self.state = State::Done;
-            return Some(failed(Reason::Unresolved, &text));
+            return Some(failed(Reason::Aborted, &text));
         }
-        None
+        trying.begin_streams(now, ways);
+        self.give_up_if_hopeless()
+    }
+
+    fn give_up_if_hopeless(&mut self) -> Option<Event> {
+        let State::Trying(trying) = &self.state else { return None };
+        if trying.has_more() || !trying.attempts.is_empty() {
+            return None;
+        }
+        let (reason, text) = match &trying.failure {
+            Some(failure) => (Reason::ConnectTimedOut, failure.clone()),
+            None => (
+                Reason::Unresolved,
+                format!("{}: none of its addresses can be reached from this socket", self.target),
+            ),
+        };
+        self.state = State::Done;
+        Some(failed(reason, &text))
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Trying { addresses, next, next_at, .. } if *next < addresses.len() => Some(*next_at),
-            _ => None,
+            State::Trying(trying) => trying.poll_timeout(),
+            State::Connected(roaming) => roaming.poll_timeout(),
+            State::Resolving(_) | State::Done => None,
+        }
+    }
+
+    /// A stream has reached the other side. `false`: nobody needs it any more.
+    pub fn handle_stream_opened(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        endpoint: &mut Endpoint,
+        random: &mut dyn Random,
+    ) -> bool {
+        match &mut self.state {
+            State::Trying(trying) => trying.handle_opened(now, stream, endpoint, random, &self.config),
+            State::Connected(roaming) => roaming.handle_opened(now, stream, endpoint, random),
+            State::Resolving(_) | State::Done => false,
+        }
+    }
+
+    /// A stream has ended, or could not be opened.
+    pub fn handle_stream_ended(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        failure: StreamFailure,
+        endpoint: &mut Endpoint,
+    ) -> Option<Event> {
+        match &mut self.state {
+            State::Trying(trying) => {
+                trying.handle_ended(now, stream, failure, endpoint);
+                self.give_up_if_hopeless()
+            }
+            State::Connected(roaming) => {
+                roaming.handle_ended(stream);
+                None
+            }
+            State::Resolving(_) | State::Done => None,
         }
     }
 
     /// Looks at an event of the endpoint before the game sees it. `false`: it concerns an attempt that others may still make
     /// good. Of attempts that were overtaken the endpoint says nothing.
-    pub fn filter(&mut self, now: Instant, event: &Event) -> bool {
-        let State::Trying { addresses, next, next_at, attempts } = &mut self.state else { return true };
-        match event {
-            Event::Connected { peer, .. } => {
-                debug_assert!(attempts.contains(peer), "nobody else connects this endpoint");
-                self.state = State::Done;
+    pub fn filter(&mut self, now: Instant, event: &Event, endpoint: &Endpoint) -> bool {
+        match &mut self.state {
+            State::Trying(trying) => match event {
+                Event::Connected { peer, .. } => {
+                    debug_assert!(trying.attempts.contains(peer), "nobody else connects this endpoint");
+                    let connection = endpoint.connection(*peer).filter(|_| self.choice == LinkChoice::Any);
+                    self.state = connection.map_or(State::Done, |connection| {
+                        State::Connected(Roaming::new(now, *peer, connection.path()))
+                    });
+                    true
+                }
+                Event::Disconnected { peer, .. } => {
+                    trying.attempts.retain(|attempt| attempt != peer);
+                    trying.streamed.retain(|(_, attempt)| attempt != peer);
+                    let has_more = trying.has_more();
+                    if has_more {
+                        trying.hurry(now);
+                    }
+                    let is_last = trying.attempts.is_empty() && !has_more;
+                    if is_last {
+                        self.state = State::Done;
+                    }
+                    is_last
+                }
+                _ => true,
+            },
+            State::Connected(roaming) => {
+                if matches!(event, Event::Disconnected { .. }) {
+                    self.state = State::Done;
+                } else {
+                    roaming.handle_event(now, event);
+                }
                 true
             }
-            Event::Disconnected { peer, .. } => {
-                attempts.retain(|attempt| attempt != peer);
-                let has_more = *next < addresses.len();
-                if has_more {
-                    *next_at = now;
-                }
-                let is_last = attempts.is_empty() && !has_more;
-                if is_last {
-                    self.state = State::Done;
-                }
-                is_last
-            }
-            _ => true,
+            State::Resolving(_) | State::Done => true,
         }
+    }
+}
+
+impl Trying {
+    /// Whether there are ways that were not tried, or of which nothing is known.
+    fn has_more(&self) -> bool {
+        let count = self.addresses.len();
+        self.datagrams.next < count || self.streams.next < count || !self.opening.is_empty()
+    }
+
+    /// An attempt has failed: the next one need not wait.
+    fn hurry(&mut self, now: Instant) {
+        let count = self.addresses.len();
+        for turn in [&mut self.datagrams, &mut self.streams] {
+            if turn.next < count {
+                turn.next_at = turn.next_at.min(now);
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let turns = [self.datagrams, self.streams];
+        turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min()
+    }
+
+    fn begin_datagrams(
+        &mut self,
+        now: Instant,
+        ways: &mut Ways<'_>,
+        config: &ClientHandshakeConfig,
+    ) -> Result<(), String> {
+        while let Some(address) = self.datagrams.take(now, &self.addresses) {
+            if !ways.links.can_reach(address) {
+                continue;
+            }
+            self.datagrams.next_at = now + ATTEMPT_DELAY;
+            self.begin(now, Path::to(address), ways.endpoint, ways.random, config)?;
+        }
+        Ok(())
+    }
+
+    fn begin_streams(&mut self, now: Instant, ways: &mut Ways<'_>) {
+        while let Some(address) = self.streams.take(now, &self.addresses) {
+            match ways.streams.open(now, address, ways.poller) {
+                Ok(stream) => {
+                    self.streams.next_at = now + ATTEMPT_DELAY;
+                    self.opening.push((stream, address));
+                }
+                Err(error) => self.failure = Some(format!("{address} over TCP: {error}")),
+            }
+        }
+    }
+
+    /// Begins an attempt. They race inside the endpoint: of two that succeed at once the server must see one alone.
+    fn begin(
+        &mut self,
+        now: Instant,
+        path: Path,
+        endpoint: &mut Endpoint,
+        random: &mut dyn Random,
+        config: &ClientHandshakeConfig,
+    ) -> Result<PeerId, String> {
+        let rival = self.attempts.first().copied();
+        let attempt = endpoint.connect_racing(now, path, config.clone(), random, rival);
+        let attempt = attempt.map_err(|error| error.to_string())?;
+        self.attempts.push(attempt);
+        Ok(attempt)
+    }
+
+    fn handle_opened(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        endpoint: &mut Endpoint,
+        random: &mut dyn Random,
+        config: &ClientHandshakeConfig,
+    ) -> bool {
+        let Some(index) = self.opening.iter().position(|(opening, _)| *opening == stream) else {
+            return false;
+        };
+        let (_, remote) = self.opening.swap_remove(index);
+        match self.begin(now, Path::through(stream, remote), endpoint, random, config) {
+            Ok(attempt) => self.streamed.push((stream, attempt)),
+            Err(text) => self.failure = Some(text),
+        }
+        true
+    }
+
+    fn handle_ended(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        failure: StreamFailure,
+        endpoint: &mut Endpoint,
+    ) {
+        if let Some(index) = self.opening.iter().position(|(opening, _)| *opening == stream) {
+            let (_, address) = self.opening.swap_remove(index);
+            self.failure = Some(format!("{address} over TCP: {failure}"));
+            self.hurry_streams(now);
+        }
+        if let Some(index) = self.streamed.iter().position(|(streamed, _)| *streamed == stream) {
+            let (_, attempt) = self.streamed.swap_remove(index);
+            let detail = Payload::from(format!("the TCP connection was {failure}"));
+            let farewell = Farewell { reason: Reason::Aborted, code: 0, detail };
+            // The event of its end comes by the filter.
+            endpoint.disconnect(now, attempt, CloseMode::Now, farewell);
+        }
+    }
+
+    fn hurry_streams(&mut self, now: Instant) {
+        if self.streams.next > 0 {
+            self.streams.next_at = self.streams.next_at.min(now);
+        }
+    }
+}
+
+impl Turn {
+    /// The address whose turn it is.
+    fn take(&mut self, now: Instant, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+        let address = addresses.get(self.next).copied().filter(|_| self.next_at <= now)?;
+        self.next += 1;
+        Some(address)
     }
 }
 

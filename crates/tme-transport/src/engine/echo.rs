@@ -12,8 +12,10 @@ use tme_core::connection::{Event, SendError, SendOptions};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::endpoint::EndpointConfig;
 
-use super::{Drive, Engine, EngineConfig, EngineError, Events, Handle, LinkSetup};
-use crate::memory::{self, MemoryLink};
+use super::{Drive, Engine, EngineConfig, EngineError, Events, Handle, LinkChoice};
+use crate::link::LinkSetup;
+use crate::link::memory::{self, MemoryLink};
+use crate::link::stream::StreamsConfig;
 
 /// Longest wait of the thread. Nothing depends on it: datagrams and the end wake it.
 const WAIT: Duration = Duration::from_secs(1);
@@ -44,6 +46,9 @@ impl Echo {
             link: LinkSetup::Memory(Box::new(link)),
             drive: Drive::Inline,
             gathering: Duration::ZERO,
+            listen_streams: None,
+            streams: StreamsConfig::default(),
+            choice: LinkChoice::Udp,
             connect: None,
         })?;
         let (handle, local_address, public_key) =

@@ -8,32 +8,31 @@ use parking_lot::Mutex;
 use tme_core::time::Instant;
 
 use super::EngineError;
-use crate::link::{Hint, HintKind};
-use crate::udp::{UdpConfig, UdpLink};
+use crate::link::{Hint, HintKind, Link, LinkTemplate};
 
 /// A socket through which nothing could be sent for so long is replaced.
 const TROUBLE_MAX: Duration = Duration::from_secs(1);
 /// Not more often than this: without a network a new socket is no better.
 const INTERVAL_MIN: Duration = Duration::from_secs(5);
 
-/// The socket of an engine, as far as it can be bound anew.
+/// The address of an engine's link, and the next link that the driver is to take in its place.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct Rebinding {
     state: Mutex<State>,
-    setup: Result<UdpConfig, &'static str>,
+    template: Result<LinkTemplate, &'static str>,
 }
 
 #[derive(Debug)]
 struct State {
     local: SocketAddr,
     /// Bound, and not yet taken by the driver.
-    next: Option<Box<UdpLink>>,
+    next: Option<Box<Link>>,
 }
 
-impl Socket {
-    /// The socket at this address. `setup`: how it was bound, or why it cannot be again.
-    pub fn new(local: SocketAddr, setup: Result<UdpConfig, &'static str>) -> Self {
-        Self { state: Mutex::new(State { local, next: None }), setup }
+impl Rebinding {
+    /// For the link at this address. `template`: how to make one like it, or why that cannot be.
+    pub fn new(local: SocketAddr, template: Result<LinkTemplate, &'static str>) -> Self {
+        Self { state: Mutex::new(State { local, next: None }), template }
     }
 
     /// The address it has, or will have once the driver has taken it.
@@ -44,23 +43,22 @@ impl Socket {
     /// Binds another one for the driver to take, from which `remote` can be reached: at this address, or at any port of the
     /// former one's.
     pub fn bind(&self, address: Option<SocketAddr>, remote: SocketAddr) -> Result<SocketAddr, EngineError> {
-        let setup = self.setup.as_ref().map_err(|&why| EngineError::Config(why.to_owned()))?;
-        let address = address.unwrap_or_else(|| SocketAddr::new(setup.address.ip(), 0));
-        let link = UdpLink::bind(&UdpConfig { address, ..setup.clone() })
-            .map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        let template = self.template.as_ref().map_err(|&why| EngineError::Config(why.to_owned()))?;
+        let link = template.bind(address).map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        let local = link.local_address();
         if !link.can_reach(remote) {
-            let text = format!("{remote} cannot be reached from {address}; bind an address of its family");
+            let text = format!("{remote} cannot be reached from {local}; bind an address of its family");
             return Err(EngineError::Config(text));
         }
         let mut state = self.state.lock();
-        state.local = link.local_address();
+        state.local = local;
         state.next = Some(Box::new(link));
-        Ok(state.local)
+        Ok(local)
     }
 
     /// What [`bind`](Self::bind) has made.
-    pub fn take(&self) -> Option<Box<UdpLink>> {
-        self.state.lock().next.take()
+    pub fn take(&self) -> Option<Link> {
+        self.state.lock().next.take().map(|link| *link)
     }
 }
 

@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tme_core::connection::{CloseMode, Event, Farewell};
+use tme_core::channel::ChannelId;
+use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
 use tme_core::endpoint::EndpointStatistics;
 use tme_core::time::Instant;
 
 use super::EngineError;
-use super::driver::Consumed;
 use super::outbox::Outbox;
-use super::rebind::Socket;
+use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
+use crate::link::stream::StreamStatistics;
 use crate::wake::WakeHandle;
 
 /// No command waits.
@@ -27,6 +28,8 @@ pub struct EngineStatistics {
     pub endpoint: EndpointStatistics,
     /// The socket's side.
     pub link: LinkStats,
+    /// Streams, at a server that accepts them and a client that needs them.
+    pub streams: StreamStatistics,
     /// Messages accepted by a send whose peer was gone before they reached its connection.
     pub sends_dropped: u64,
 }
@@ -56,6 +59,17 @@ struct Ready {
     consumed: Vec<Consumed>,
     /// Empty buffers for the next [`Taken`].
     spare: Taken,
+}
+
+/// What the game took from the event queue, for flow control.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Consumed {
+    pub peer: PeerId,
+    pub channel: ChannelId,
+    pub bytes: u64,
+    pub messages: u64,
+    /// Word of what became of sent messages.
+    pub receipts: u64,
 }
 
 /// Events in the hands of the game, and which of them it has taken.
@@ -95,7 +109,7 @@ impl Taken {
 /// See the module. Locks are held for swaps and single copies only; who takes two, takes `inbox` before `ready`.
 pub(super) struct Shared {
     pub outbox: Mutex<Outbox>,
-    pub socket: Socket,
+    pub rebinding: Rebinding,
     /// When the oldest waiting command was given, in microseconds.
     commands_since: AtomicU64,
     is_flush_asked: AtomicBool,
@@ -115,9 +129,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(clock: Clock, wake: WakeHandle, socket: Socket) -> Self {
+    pub fn new(clock: Clock, wake: WakeHandle, rebinding: Rebinding) -> Self {
         Self {
-            socket,
+            rebinding,
             outbox: Mutex::new(Outbox::default()),
             commands_since: AtomicU64::new(NEVER),
             is_flush_asked: AtomicBool::new(false),
@@ -312,10 +326,11 @@ impl Shared {
     }
 
     /// Replaces the figures of the whole engine; those of a peer are the outbox's.
-    pub fn publish(&self, endpoint: EndpointStatistics, link: LinkStats) {
+    pub fn publish(&self, endpoint: EndpointStatistics, link: LinkStats, streams: StreamStatistics) {
         let mut statistics = self.statistics.lock();
         statistics.endpoint = endpoint;
         statistics.link = link;
+        statistics.streams = streams;
     }
 
     pub fn count_dropped_send(&self) {
@@ -360,7 +375,7 @@ mod tests {
         let shared = Shared::new(
             Clock::start(),
             WakeHandle::from_fn(|| {}),
-            Socket::new(([127, 0, 0, 1], 1).into(), Err("")),
+            Rebinding::new(([127, 0, 0, 1], 1).into(), Err("")),
         );
         let mut events = VecDeque::from(vec![Event::Resumed { peer: PeerId::from_u64(1) }; 3]);
         shared.deliver(&mut events);

@@ -1,5 +1,7 @@
 //! What a link counts.
 
+use std::ops::Add;
+
 use super::HintKind;
 
 /// What a link has done since it was made. Plain numbers: copy them, subtract two copies for a rate.
@@ -36,6 +38,47 @@ pub struct LinkStats {
     pub hints_lost: u64,
     /// Hints, by kind.
     pub hints: HintCounts,
+}
+
+impl Add for LinkStats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let Self {
+            datagrams_in,
+            bytes_in,
+            datagrams_out,
+            bytes_out,
+            syscalls_in,
+            syscalls_out,
+            gro_batches,
+            gso_batches,
+            would_block,
+            truncated,
+            bad_source,
+            queue_full,
+            source_replaced,
+            hints_lost,
+            hints,
+        } = other;
+        Self {
+            datagrams_in: self.datagrams_in + datagrams_in,
+            bytes_in: self.bytes_in + bytes_in,
+            datagrams_out: self.datagrams_out + datagrams_out,
+            bytes_out: self.bytes_out + bytes_out,
+            syscalls_in: self.syscalls_in + syscalls_in,
+            syscalls_out: self.syscalls_out + syscalls_out,
+            gro_batches: self.gro_batches + gro_batches,
+            gso_batches: self.gso_batches + gso_batches,
+            would_block: self.would_block + would_block,
+            truncated: self.truncated + truncated,
+            bad_source: self.bad_source + bad_source,
+            queue_full: self.queue_full + queue_full,
+            source_replaced: self.source_replaced + source_replaced,
+            hints_lost: self.hints_lost + hints_lost,
+            hints: HintCounts(std::array::from_fn(|kind| self.hints.0[kind] + hints.0[kind])),
+        }
+    }
 }
 
 /// How often each kind of hint came.

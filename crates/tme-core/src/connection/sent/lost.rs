@@ -1,10 +1,15 @@
 //! Which packets count as lost: those that others have overtaken by too much (RFC 9002, section 6.1).
 
+use std::time::Duration;
+
 use super::super::mtu::DATAGRAM_BYTES_SAFE;
 use super::super::rtt::{GRANULARITY, RttEstimator};
 use super::{SentFrame, SentPackets, State, frames_of};
 use crate::time::Instant;
 
+/// However slow the path, lost packets are not remembered for longer. A peer that answers late on purpose makes the probe
+/// time-out as long as it likes, and with the oldest packet all the newer ones are kept, for each of its ACKs to look at.
+const LOST_KEPT_MAX: Duration = Duration::from_secs(5);
 pub(super) const PACKET_THRESHOLD: u64 = 3;
 const PACKET_THRESHOLD_MAX: u64 = 20;
 const TIME_EIGHTHS: u32 = 9;
@@ -62,7 +67,7 @@ impl SentPackets {
         lost: &mut Vec<SentFrame>,
     ) -> LossOutcome {
         let mut outcome = LossOutcome::default();
-        self.lost_kept_for = rtt.probe_timeout() * 3;
+        self.lost_kept_for = (rtt.probe_timeout() * 3).min(LOST_KEPT_MAX);
         let largest_acked = self.largest_acked.unwrap_or(0);
         let remembered_from = self.remembered_from();
         let patience = rtt.smoothed().max(rtt.latest()) * self.thresholds.time_eighths / 8;
@@ -82,11 +87,12 @@ impl SentPackets {
             let packet = *packet;
             self.land(&packet);
             if packet.is_size_probe {
-                outcome.is_size_probe_lost = true;
+                outcome.is_size_probe_lost |= number >= self.path_from;
                 continue;
             }
             let (newest_large, largest) = self.large_acked;
-            let has_passed_since = newest_large > number && largest >= packet.bytes;
+            let has_passed_since =
+                number < self.path_from || newest_large > number && largest >= packet.bytes;
             if usize::from(packet.bytes) > DATAGRAM_BYTES_SAFE && !has_passed_since {
                 let smallest = if outcome.vanished == 0 { u16::MAX } else { outcome.vanished_bytes_min };
                 outcome.vanished_bytes_min = smallest.min(packet.bytes);
@@ -104,7 +110,6 @@ impl SentPackets {
 
     /// Gives up whatever is in flight, because the path it took is no longer; appends what it carried to `lost`.
     pub fn leave_behind(&mut self, now: Instant, lost: &mut Vec<SentFrame>) {
-        self.left_behind_to = self.next;
         self.skip_to_in_flight();
         for number in self.in_flight_from..self.next {
             let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };

@@ -90,6 +90,41 @@ fn a_loss_that_was_none_widens_the_thresholds() {
 }
 
 #[test]
+fn sizes_that_passed_on_a_former_path_say_nothing_about_this_one() {
+    for is_lost in [false, true] {
+        let mut packets = sent(1);
+        packets.handle_sent(at(1), 1_452, Provokes::Promptly, &mut vec![]);
+        packets.mark_size_probe();
+        packets.handle_sent(at(2), 1_400, Provokes::Promptly, &mut vec![]);
+        packets.begin_path();
+        for n in 3..8 {
+            packets.handle_sent(at(n), 100, Provokes::Promptly, &mut vec![]);
+        }
+        let field = if is_lost { 0b111 } else { u64::MAX };
+        let outcome = packets.handle_ack(at(20), &ack(START + 7, field), &mut Vec::new()).unwrap();
+        assert_eq!((outcome.size_probe_bytes, outcome.bytes_max), (0, 100));
+        let outcome = packets.detect_losses(at(20), &rtt_of(50), &mut Vec::new());
+        assert_eq!(outcome.packets, if is_lost { 3 } else { 0 }, "the probe does not count");
+        assert_eq!((outcome.is_size_probe_lost, outcome.vanished), (false, 0));
+    }
+}
+
+#[test]
+fn who_answers_late_on_purpose_does_not_make_us_remember_for_long() {
+    let mut packets = sent(1);
+    // Half a minute late: a probe time-out of a minute and a half.
+    let rtt = rtt_of(30_000);
+    for n in 0..60_000 {
+        packets.handle_sent(at(30_000 + n), 30, Provokes::Nothing, &mut vec![]);
+        if n == 10 {
+            packets.handle_ack(at(30_010), &ack(START + 5, 0), &mut Vec::new()).unwrap();
+            packets.detect_losses(at(30_010), &rtt, &mut Vec::new());
+        }
+    }
+    assert!(packets.packets.len() < 5_000, "{} are remembered", packets.packets.len());
+}
+
+#[test]
 fn ranges_below_the_field_count() {
     let mut packets = sent(200);
     let mut buffer = AckRangeBuffer::default();

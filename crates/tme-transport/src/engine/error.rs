@@ -1,0 +1,66 @@
+//! Why an engine did not start, or stopped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::link::udp::BindError;
+
+/// Why an engine did not start, or stopped.
+#[derive(Clone, Debug)]
+pub enum EngineError {
+    /// The socket could not be bound.
+    Bind(Arc<BindError>),
+    /// The configuration cannot work.
+    Config(String),
+    /// The operating system lacks something an engine needs (randomness, a poll handle, a thread).
+    System(String),
+    /// Waiting for the socket failed.
+    Wait(String),
+    /// The socket no longer works.
+    Socket(String),
+    /// The engine was closed.
+    Closed,
+    /// The engine has a bug and stopped; the log says where.
+    Poisoned,
+}
+
+impl EngineError {
+    /// Stable number of the kind.
+    #[must_use]
+    pub const fn kind(&self) -> u32 {
+        match self {
+            Self::Bind(_) => 1,
+            Self::Config(_) => 2,
+            Self::System(_) => 3,
+            Self::Wait(_) => 4,
+            Self::Socket(_) => 5,
+            Self::Closed => 6,
+            Self::Poisoned => 7,
+        }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Config(text) => write!(f, "configuration: {text}"),
+            Self::System(text) => write!(f, "the system refuses what a network engine needs: {text}"),
+            Self::Wait(text) => write!(f, "cannot wait for the network: {text}"),
+            Self::Socket(text) => write!(f, "the socket no longer works: {text}"),
+            Self::Closed => f.write_str("the engine is closed"),
+            Self::Poisoned => {
+                f.write_str("the engine stopped because of an internal error; please report the log")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EngineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Events in the hands of the game.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tme_core::connection::Event;
+
+use super::shared::{Shared, Taken};
+
+/// Takes events one by one, as many as there were when it was made; dropping it leaves the rest for later.
+///
+/// What it has taken is consumed for flow control when it is dropped.
+pub struct Events {
+    pub(super) taken: Taken,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("taken", &self.taken).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.taken.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.taken.count(), Some(self.taken.count()))
+    }
+}
+
+impl ExactSizeIterator for Events {}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.shared.return_ready(std::mem::take(&mut self.taken));
+    }
+}

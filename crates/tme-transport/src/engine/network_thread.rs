@@ -1,0 +1,31 @@
+//! The network thread: turns until it is told to stop, whatever happens in them.
+
+use super::EngineError;
+use super::driver::Driver;
+use super::shared::Shared;
+
+/// Drives until the game asks for the end or nothing works any more.
+pub(super) fn run_thread(mut driver: Driver, shared: &Shared) {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        loop {
+            if let Some(request) = shared.stop_request() {
+                let result = driver.wind_down(&request);
+                shared.deliver(driver.events_mut());
+                return result;
+            }
+            driver.turn(None)?;
+            shared.deliver(driver.events_mut());
+        }
+    }));
+    match outcome {
+        Ok(Ok(())) => shared.end(None),
+        Ok(Err(error)) => {
+            log::error!("network thread: {error}");
+            shared.end(Some(error));
+        }
+        Err(_) => {
+            log::error!("network thread: panicked");
+            shared.end(Some(EngineError::Poisoned));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which way a connected client goes: back to datagrams as soon as they get through, to a stream when nothing does
+//! (`docs/PROTOCOL.md`, section 12.4).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tme_core::connection::{Event, PeerId};
+use tme_core::datagram::{LinkKind, Path, StreamId};
+use tme_core::endpoint::Endpoint;
+use tme_core::random::Random;
+use tme_core::time::Instant;
+
+use super::connector::Ways;
+
+/// How often datagrams are tried while a stream carries the connection, at first and later.
+const DATAGRAMS_EVERY: Duration = Duration::from_secs(5);
+const DATAGRAMS_EVERY_LATER: Duration = Duration::from_secs(30);
+/// So many times at first.
+const FIRST_TRIES: u32 = 6;
+/// How often another way is tried while nothing is heard.
+const RESCUE_EVERY: Duration = Duration::from_secs(2);
+
+/// The ways of a connected client.
+#[derive(Debug)]
+pub(super) struct Roaming {
+    peer: PeerId,
+    remote: SocketAddr,
+    link: LinkKind,
+    is_interrupted: bool,
+    try_at: Option<Instant>,
+    tries: u32,
+    opening: Option<StreamId>,
+}
+
+impl Roaming {
+    pub fn new(now: Instant, peer: PeerId, path: Path) -> Self {
+        let link = path.link();
+        let mut roaming = Self {
+            peer,
+            remote: path.remote,
+            link,
+            is_interrupted: false,
+            try_at: None,
+            tries: 0,
+            opening: None,
+        };
+        roaming.settle(now);
+        roaming
+    }
+
+    /// A way works: on a stream, ask for datagrams now and then.
+    fn settle(&mut self, now: Instant) {
+        self.tries = 0;
+        self.try_at = (self.link != LinkKind::Udp).then(|| now + DATAGRAMS_EVERY);
+    }
+
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.try_at
+    }
+
+    /// Tries what is due.
+    pub fn handle_timeout(&mut self, now: Instant, ways: &mut Ways<'_>) {
+        if self.try_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.tries += 1;
+        let pause = match self.tries {
+            _ if self.is_interrupted => RESCUE_EVERY,
+            0..FIRST_TRIES => DATAGRAMS_EVERY,
+            _ => DATAGRAMS_EVERY_LATER,
+        };
+        self.try_at = Some(now + pause);
+        if self.link != LinkKind::Udp && ways.links.can_reach(self.remote) {
+            ways.endpoint.try_path(now, self.peer, Path::to(self.remote), ways.random);
+        }
+        if self.is_interrupted && self.opening.is_none() {
+            match ways.streams.open(now, self.remote, ways.poller) {
+                Ok(stream) => self.opening = Some(stream),
+                Err(error) => log::debug!("{}: no stream: {error}", self.remote),
+            }
+        }
+    }
+
+    /// A stream is there. `false`: it is not needed any more.
+    pub fn handle_opened(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        endpoint: &mut Endpoint,
+        random: &mut dyn Random,
+    ) -> bool {
+        let is_wanted = self.opening == Some(stream) && self.is_interrupted;
+        is_wanted && endpoint.try_path(now, self.peer, Path::through(stream, self.remote), random)
+    }
+
+    /// A stream is gone.
+    pub fn handle_ended(&mut self, stream: StreamId) {
+        self.opening.take_if(|opening| *opening == stream);
+    }
+
+    /// Takes note of what the endpoint reports.
+    pub fn handle_event(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::Interrupted { .. } => {
+                self.is_interrupted = true;
+                self.try_at = Some(now);
+            }
+            Event::Resumed { .. } => {
+                self.is_interrupted = false;
+                self.settle(now);
+            }
+            Event::LinkChanged { link, remote, .. } => {
+                self.link = *link;
+                self.remote = *remote;
+                self.opening = None;
+                self.settle(now);
+            }
+            _ => {}
+        }
+    }
+}

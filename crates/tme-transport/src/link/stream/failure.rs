@@ -1,0 +1,85 @@
+//! Why streams end, and how often.
+
+use std::fmt;
+
+use tme_core::stream::StreamError;
+
+/// Why a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum StreamFailure {
+    /// The other side has closed it.
+    Closed = 0,
+    /// The network or the system has cut it off.
+    Broken = 1,
+    /// It could not be opened.
+    Unreachable = 2,
+    /// The other side does not speak TME.
+    NotTme = 3,
+    /// A record was empty or too long.
+    RecordLength = 4,
+    /// It carried no connection in time.
+    Unclaimed = 5,
+    /// It took nothing for 30 s although something waited.
+    TooSlow = 6,
+    /// There were too many.
+    TooMany = 7,
+    /// Its connection is over, or goes on another way.
+    Released = 8,
+}
+
+impl StreamFailure {
+    /// Every cause, in the order of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Closed,
+        Self::Broken,
+        Self::Unreachable,
+        Self::NotTme,
+        Self::RecordLength,
+        Self::Unclaimed,
+        Self::TooSlow,
+        Self::TooMany,
+        Self::Released,
+    ];
+}
+
+impl From<StreamError> for StreamFailure {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::NotTme => Self::NotTme,
+            StreamError::RecordLength { .. } => Self::RecordLength,
+        }
+    }
+}
+
+impl fmt::Display for StreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed by the other side",
+            Self::Broken => "cut off",
+            Self::Unreachable => "cannot be opened",
+            Self::NotTme => "not TME",
+            Self::RecordLength => "a record of impossible length",
+            Self::Unclaimed => "carried no connection in time",
+            Self::TooSlow => "took nothing for 30 s",
+            Self::TooMany => "too many streams",
+            Self::Released => "no longer needed",
+        })
+    }
+}
+
+/// Streams that ended, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FailureCounts([u64; StreamFailure::ALL.len()]);
+
+impl FailureCounts {
+    /// How many ended for this reason.
+    #[must_use]
+    pub const fn of(&self, failure: StreamFailure) -> u64 {
+        self.0[failure as usize]
+    }
+
+    pub(super) const fn add(&mut self, failure: StreamFailure) {
+        self.0[failure as usize] += 1;
+    }
+}

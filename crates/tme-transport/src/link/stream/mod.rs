@@ -1,0 +1,517 @@
+//! Streams: datagrams in TCP connections, accepted and opened (`docs/PROTOCOL.md`, section 12).
+//!
+//! A driver has one [`Streams`], whatever number of sockets that is. It knows nothing of connections: the driver says which
+//! streams are [claimed](Streams::claim) by one, and which are [released](Streams::release).
+
+mod failure;
+mod pipe;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+pub use failure::{FailureCounts, StreamFailure};
+use mio::Token;
+use mio::net::TcpListener;
+use pipe::Pipe;
+use tme_core::datagram::{LinkKind, Path, StreamId};
+use tme_core::time::Instant;
+
+use super::udp::{BindError, address};
+use crate::poller::Poller;
+
+/// Tokens of listeners and streams begin here; those of links that carry datagrams are lower.
+const TOKENS_FROM: usize = 1 << 28;
+/// Listeners of one driver.
+const LISTENERS_MAX: usize = 16;
+/// Numbers of streams are used again after so many.
+const NUMBERS: u32 = 1 << 28;
+/// New streams accepted in a turn: a storm of them must not hold up those who play.
+const ACCEPTED_PER_TURN: usize = 16;
+/// Streams that nobody has claimed yet; beyond it the oldest gives way.
+const UNCLAIMED_MAX: usize = 1_024;
+/// How long the first bytes of a stream may take.
+const FIRST_BYTES_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a stream may take no byte although some wait.
+const STALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a released stream may take for its last bytes.
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long no stream is accepted after the system was out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes read from one stream before the others get their turn.
+const READ_BYTES_PER_TURN: usize = 256 << 10;
+const SCRATCH_BYTES: usize = 64 << 10;
+
+/// Settings of a driver's streams.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamsConfig {
+    /// Streams at a time; further ones are closed as they come.
+    pub streams_max: usize,
+    /// How long a stream may live without carrying a connection.
+    pub claim_time: Duration,
+}
+
+impl Default for StreamsConfig {
+    fn default() -> Self {
+        Self { streams_max: 4_096, claim_time: Duration::from_secs(10) }
+    }
+}
+
+/// What happened to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// A stream that was opened here has reached the other side.
+    Opened(StreamId),
+    /// A stream has room again after [`Queued::Full`].
+    Room(StreamId),
+    /// It is gone.
+    Ended(StreamId, StreamFailure),
+}
+
+/// What became of a datagram that was given to a stream.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// It is on its way.
+    Yes,
+    /// It is on its way, and there should be no more before [`StreamEvent::Room`].
+    Full,
+    /// The stream is gone or overfull; the datagram is lost.
+    Lost,
+}
+
+/// What streams have done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStatistics {
+    /// Streams accepted.
+    pub accepted: u64,
+    /// Streams opened from here that reached the other side.
+    pub opened: u64,
+    /// Streams there are.
+    pub open: usize,
+    /// Datagrams that came in.
+    pub datagrams_in: u64,
+    /// Datagrams that went out.
+    pub datagrams_out: u64,
+    /// Streams that ended, by cause.
+    pub ended: FailureCounts,
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    is_ready: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    pipe: Pipe,
+    remote: SocketAddr,
+    /// Accepted here, and nobody has claimed it yet: since when.
+    unclaimed_since: Option<Instant>,
+    /// Opened here, and the other side has not answered.
+    is_connecting: bool,
+    is_releasing: bool,
+    /// The driver was told to wait for room.
+    is_full: bool,
+    /// Stands in `readable`.
+    is_readable: bool,
+    /// Stands in `dirty`.
+    is_dirty: bool,
+    deadline: Option<Instant>,
+}
+
+/// All streams of a driver.
+#[derive(Debug)]
+pub struct Streams {
+    config: StreamsConfig,
+    listeners: Vec<Listener>,
+    streams: HashMap<u32, Stream>,
+    next_number: u32,
+    deadlines: BTreeSet<(Instant, u32)>,
+    /// Accepted and unclaimed, oldest first.
+    unclaimed: BTreeSet<(Instant, u32)>,
+    readable: VecDeque<u32>,
+    dirty: Vec<u32>,
+    events: VecDeque<StreamEvent>,
+    accept_again_at: Option<Instant>,
+    scratch: Vec<u8>,
+    statistics: StreamStatistics,
+}
+
+impl Streams {
+    /// None yet.
+    #[must_use]
+    pub fn new(config: StreamsConfig) -> Self {
+        Self {
+            config,
+            listeners: Vec::new(),
+            streams: HashMap::new(),
+            next_number: LISTENERS_MAX as u32,
+            deadlines: BTreeSet::new(),
+            unclaimed: BTreeSet::new(),
+            readable: VecDeque::new(),
+            dirty: Vec::new(),
+            events: VecDeque::new(),
+            accept_again_at: None,
+            scratch: Vec::new(),
+            statistics: StreamStatistics::default(),
+        }
+    }
+
+    /// Accepts streams at `address` from now on; gives the address with the real port.
+    ///
+    /// # Errors
+    /// [`BindError`]: the port is in use, or not ours.
+    pub fn listen(&mut self, address: SocketAddr, poller: &Poller) -> Result<SocketAddr, BindError> {
+        let other = |cause| BindError::from_system(address, cause);
+        if self.listeners.len() >= LISTENERS_MAX {
+            return Err(other(io::Error::from(io::ErrorKind::QuotaExceeded)));
+        }
+        let mut socket = socket::listen(address)?;
+        let token = Token(TOKENS_FROM + self.listeners.len());
+        poller.registry().register(&mut socket, token, mio::Interest::READABLE).map_err(other)?;
+        let address = socket.local_addr().map_err(other)?;
+        self.listeners.push(Listener { socket, address, is_ready: true });
+        Ok(address)
+    }
+
+    /// Where streams are accepted.
+    pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address)
+    }
+
+    /// Begins a stream to `remote`. [`StreamEvent::Opened`] or [`StreamEvent::Ended`] follows; what is sent before that waits.
+    ///
+    /// # Errors
+    /// The system refuses at once: no route, no file descriptor.
+    pub fn open(&mut self, now: Instant, remote: SocketAddr, poller: &Poller) -> io::Result<StreamId> {
+        let mut socket = socket::connect(remote)?;
+        let number = self.free_number();
+        poller.registry().register(&mut socket, token_of(number), interests())?;
+        let mut pipe = Pipe::new(socket);
+        pipe.begin();
+        let stream = Stream { is_connecting: true, ..Stream::new(pipe, remote) };
+        self.streams.insert(number, stream);
+        self.set_deadline(number, Some(now + self.config.claim_time));
+        Ok(id_of(number))
+    }
+
+    fn free_number(&mut self) -> u32 {
+        loop {
+            let number = self.next_number;
+            self.next_number = if number + 1 < NUMBERS { number + 1 } else { LISTENERS_MAX as u32 };
+            if !self.streams.contains_key(&number) {
+                return number;
+            }
+        }
+    }
+
+    // ---- what the driver knows of connections ----
+
+    /// A stream carries a connection from now on: it may live as long as that.
+    pub fn claim(&mut self, id: StreamId) {
+        let number = id.number.get();
+        let Some(stream) = self.streams.get_mut(&number) else { return };
+        if let Some(since) = stream.unclaimed_since.take() {
+            self.unclaimed.remove(&(since, number));
+        }
+        if !stream.is_releasing && !stream.is_full {
+            self.set_deadline(number, None);
+        }
+    }
+
+    /// A stream carries nothing any more: it is closed when what it was given has left.
+    pub fn release(&mut self, now: Instant, id: StreamId) {
+        let number = id.number.get();
+        let Some(stream) = self.streams.get_mut(&number) else { return };
+        stream.is_releasing = true;
+        self.set_deadline(number, Some(now + RELEASE_TIME_MAX));
+        self.mark_dirty(number);
+    }
+
+    // ---- datagrams ----
+
+    /// Notes what a wait has found.
+    pub fn handle_wait(&mut self, poller: &Poller) {
+        for event in poller.events() {
+            let Some(number) = event.token().0.checked_sub(TOKENS_FROM) else { continue };
+            if let Some(listener) = self.listeners.get_mut(number) {
+                listener.is_ready = true;
+                continue;
+            }
+            let Some(stream) = self.streams.get_mut(&(number as u32)) else { continue };
+            if !std::mem::replace(&mut stream.is_readable, true) {
+                self.readable.push_back(number as u32);
+            }
+            if event.is_writable() {
+                self.mark_dirty(number as u32);
+            }
+        }
+    }
+
+    /// Whether something waits that no event will announce.
+    #[must_use]
+    pub fn is_any_receivable(&self) -> bool {
+        let is_accepting = self.accept_again_at.is_none();
+        !self.readable.is_empty() || (is_accepting && self.listeners.iter().any(|listener| listener.is_ready))
+    }
+
+    /// Accepts what knocks, within reason, and hands each datagram that has come to `handle`, which may change it.
+    pub fn receive(&mut self, now: Instant, poller: &Poller, mut handle: impl FnMut(&mut [u8], Path)) {
+        self.accept(now, poller);
+        // Each that is readable now gets one turn.
+        for _ in 0..self.readable.len() {
+            let Some(number) = self.readable.pop_front() else { return };
+            let Some(stream) = self.streams.get_mut(&number) else { continue };
+            stream.is_readable = false;
+            if std::mem::take(&mut stream.is_connecting) {
+                match stream.pipe.connected() {
+                    Ok(true) => {
+                        self.statistics.opened += 1;
+                        self.events.push_back(StreamEvent::Opened(id_of(number)));
+                    }
+                    Ok(false) => {
+                        stream.is_connecting = true;
+                        continue;
+                    }
+                    Err(error) => {
+                        log::debug!("{}: no stream: {error}", stream.remote);
+                        self.end(number, StreamFailure::Unreachable);
+                        continue;
+                    }
+                }
+                self.mark_dirty(number);
+            }
+            self.read(number, &mut handle);
+        }
+    }
+
+    fn read(&mut self, number: u32, handle: &mut impl FnMut(&mut [u8], Path)) {
+        let Self { streams, scratch, statistics, readable, .. } = self;
+        let Some(stream) = streams.get_mut(&number) else { return };
+        scratch.resize(SCRATCH_BYTES, 0);
+        let path = Path::through(id_of(number), stream.remote);
+        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram| {
+            statistics.datagrams_in += 1;
+            handle(datagram, path);
+        });
+        match result {
+            Ok(true) => {
+                stream.is_readable = true;
+                readable.push_back(number);
+            }
+            Ok(false) => {}
+            Err(failure) => self.end(number, failure),
+        }
+    }
+
+    fn accept(&mut self, now: Instant, poller: &Poller) {
+        if self.accept_again_at.is_some() {
+            return;
+        }
+        let mut left = ACCEPTED_PER_TURN;
+        for index in 0..self.listeners.len() {
+            while left > 0
+                && let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.is_ready)
+            {
+                match listener.socket.accept() {
+                    Ok((socket, remote)) => {
+                        left -= 1;
+                        self.admit(now, socket, address::canonical(remote), poller);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.is_ready = false,
+                    // Whoever knocked is gone again (accept(2) lists what a network can leave behind).
+                    Err(error) if socket::concerns_one(&error) => {}
+                    Err(error) => {
+                        log::warn!("{}: cannot accept a stream for now: {error}", listener.address);
+                        self.accept_again_at = Some(now + ACCEPT_PAUSE);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, now: Instant, mut socket: mio::net::TcpStream, remote: SocketAddr, poller: &Poller) {
+        self.statistics.accepted += 1;
+        if self.streams.len() >= self.config.streams_max {
+            self.statistics.ended.add(StreamFailure::TooMany);
+            return;
+        }
+        let number = self.free_number();
+        socket::set_up(&socket);
+        if let Err(error) = poller.registry().register(&mut socket, token_of(number), interests()) {
+            log::warn!("{remote}: cannot wait for this stream: {error}");
+            return self.statistics.ended.add(StreamFailure::Broken);
+        }
+        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(Pipe::new(socket), remote) };
+        self.streams.insert(number, stream);
+        self.unclaimed.insert((now, number));
+        self.set_deadline(number, Some(now + FIRST_BYTES_TIME_MAX.min(self.config.claim_time)));
+        if self.unclaimed.len() > UNCLAIMED_MAX
+            && let Some((_, oldest)) = self.unclaimed.first().copied()
+        {
+            self.end(oldest, StreamFailure::TooMany);
+        }
+    }
+
+    /// Gives a datagram to a stream. It leaves with the next [`flush`](Self::flush).
+    pub fn send(&mut self, id: StreamId, datagram: &[u8]) -> Queued {
+        let number = id.number.get();
+        let Some(stream) = self.streams.get_mut(&number) else { return Queued::Lost };
+        if !stream.pipe.push(datagram) {
+            return Queued::Lost;
+        }
+        self.statistics.datagrams_out += 1;
+        stream.is_full |= stream.pipe.is_full();
+        let is_full = stream.is_full;
+        self.mark_dirty(number);
+        if is_full { Queued::Full } else { Queued::Yes }
+    }
+
+    /// Writes what waits to the sockets, as far as they take it.
+    pub fn flush(&mut self, now: Instant) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for number in dirty.drain(..) {
+            self.flush_one(now, number);
+        }
+        // Ending a stream makes none dirty.
+        self.dirty = dirty;
+    }
+
+    fn flush_one(&mut self, now: Instant, number: u32) {
+        let Some(stream) = self.streams.get_mut(&number) else { return };
+        stream.is_dirty = false;
+        if stream.is_connecting {
+            return;
+        }
+        let written = match stream.pipe.write() {
+            Ok(written) => written,
+            Err(failure) => return self.end(number, failure),
+        };
+        let waits = stream.pipe.waiting_bytes() > 0;
+        if stream.is_releasing {
+            if !waits {
+                self.end(number, StreamFailure::Released);
+            }
+            return;
+        }
+        if stream.is_full && stream.pipe.has_room() {
+            stream.is_full = false;
+            self.events.push_back(StreamEvent::Room(id_of(number)));
+        }
+        if stream.unclaimed_since.is_none() && (written > 0 || !waits) {
+            self.set_deadline(number, waits.then(|| now + STALL_TIME_MAX));
+        } else if stream.unclaimed_since.is_none() && waits && stream.deadline.is_none() {
+            self.set_deadline(number, Some(now + STALL_TIME_MAX));
+        }
+    }
+
+    fn mark_dirty(&mut self, number: u32) {
+        if let Some(stream) = self.streams.get_mut(&number)
+            && !std::mem::replace(&mut stream.is_dirty, true)
+        {
+            self.dirty.push(number);
+        }
+    }
+
+    // ---- time and news ----
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        [first, self.accept_again_at].into_iter().flatten().min()
+    }
+
+    /// Ends streams whose time is up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.accept_again_at.take_if(|at| *at <= now);
+        while let Some((_, number)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            let Some(stream) = self.streams.get_mut(&number) else {
+                self.deadlines.pop_first();
+                continue;
+            };
+            if let Some(since) = stream.unclaimed_since
+                && stream.pipe.has_begun()
+                && now < since + self.config.claim_time
+            {
+                self.set_deadline(number, Some(since + self.config.claim_time));
+                continue;
+            }
+            let failure = match stream {
+                Stream { is_releasing: true, .. } => StreamFailure::Released,
+                Stream { is_connecting: true, .. } => StreamFailure::Unreachable,
+                Stream { unclaimed_since: Some(_), .. } => StreamFailure::Unclaimed,
+                _ if stream.pipe.waiting_bytes() > 0 => StreamFailure::TooSlow,
+                _ => StreamFailure::Unclaimed,
+            };
+            self.end(number, failure);
+        }
+    }
+
+    /// Takes the next thing that happened.
+    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        self.events.pop_front()
+    }
+
+    /// What streams have done so far.
+    #[must_use]
+    pub fn statistics(&self) -> StreamStatistics {
+        StreamStatistics { open: self.streams.len(), ..self.statistics }
+    }
+
+    fn set_deadline(&mut self, number: u32, deadline: Option<Instant>) {
+        let Some(stream) = self.streams.get_mut(&number) else { return };
+        if let Some(former) = std::mem::replace(&mut stream.deadline, deadline) {
+            self.deadlines.remove(&(former, number));
+        }
+        self.deadlines.extend(deadline.map(|at| (at, number)));
+    }
+
+    fn end(&mut self, number: u32, failure: StreamFailure) {
+        self.set_deadline(number, None);
+        let Some(stream) = self.streams.remove(&number) else { return };
+        if let Some(since) = stream.unclaimed_since {
+            self.unclaimed.remove(&(since, number));
+        }
+        log::debug!("{}: stream ended: {failure}", stream.remote);
+        self.statistics.ended.add(failure);
+        self.events.push_back(StreamEvent::Ended(id_of(number), failure));
+    }
+}
+
+impl Stream {
+    const fn new(pipe: Pipe, remote: SocketAddr) -> Self {
+        Self {
+            pipe,
+            remote,
+            unclaimed_since: None,
+            is_connecting: false,
+            is_releasing: false,
+            is_full: false,
+            is_readable: false,
+            is_dirty: false,
+            deadline: None,
+        }
+    }
+}
+
+const fn token_of(number: u32) -> Token {
+    Token(TOKENS_FROM + number as usize)
+}
+
+fn id_of(number: u32) -> StreamId {
+    StreamId { number: NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX), kind: LinkKind::Tcp }
+}
+
+fn interests() -> mio::Interest {
+    mio::Interest::READABLE | mio::Interest::WRITABLE
+}

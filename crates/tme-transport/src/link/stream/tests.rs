@@ -1,0 +1,264 @@
+//! Streams on loopback, with sockets of the standard library at the other end.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use tme_core::stream::{STREAM_MAGIC, write_record};
+
+use super::*;
+use crate::poller::EVENTS_DEFAULT;
+
+struct Rig {
+    poller: Poller,
+    streams: Streams,
+    address: SocketAddr,
+    now: Instant,
+    datagrams: Vec<(StreamId, Vec<u8>)>,
+    events: Vec<StreamEvent>,
+}
+
+impl Rig {
+    fn new(config: StreamsConfig) -> Self {
+        let poller = Poller::new(EVENTS_DEFAULT).unwrap();
+        let mut streams = Streams::new(config);
+        let address = streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), &poller).unwrap();
+        let now = Instant::from_micros(1_000_000);
+        Self { poller, streams, address, now, datagrams: Vec::new(), events: Vec::new() }
+    }
+
+    fn turn(&mut self, wait: Duration) {
+        let wait = if self.streams.is_any_receivable() { Duration::ZERO } else { wait };
+        self.poller.wait(Some(wait)).unwrap();
+        self.streams.handle_wait(&self.poller);
+        let datagrams = &mut self.datagrams;
+        self.streams.receive(self.now, &self.poller, |bytes, path| {
+            datagrams.push((path.stream.unwrap(), bytes.to_vec()));
+        });
+        self.streams.handle_timeout(self.now);
+        self.streams.flush(self.now);
+        self.events.extend(std::iter::from_fn(|| self.streams.poll_event()));
+    }
+
+    /// Goes on until it is so; fails after 20 s of real time.
+    fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !is_so(self) {
+            assert!(std::time::Instant::now() < deadline, "{what}: {:?}", self.streams.statistics());
+            self.turn(Duration::from_millis(20));
+        }
+    }
+
+    fn ended(&self, failure: StreamFailure) -> u64 {
+        self.streams.statistics().ended.of(failure)
+    }
+
+    fn knock(&self, bytes: &[u8]) -> TcpStream {
+        let mut client = TcpStream::connect(self.address).unwrap();
+        client.write_all(bytes).unwrap();
+        client
+    }
+}
+
+fn stream_of(datagrams: &[&[u8]]) -> Vec<u8> {
+    let mut stream = STREAM_MAGIC.to_vec();
+    datagrams.iter().for_each(|datagram| assert!(write_record(datagram, &mut stream)));
+    stream
+}
+
+#[test]
+fn datagrams_go_in_and_out() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(&stream_of(&[b"hello", &[7; 16_384]]));
+    rig.until("two datagrams", |rig| rig.datagrams.len() == 2);
+    let id = rig.datagrams[0].0;
+    assert_eq!(rig.datagrams[0].1, b"hello");
+    assert_eq!(rig.datagrams[1], (id, vec![7; 16_384]));
+    assert_eq!(rig.streams.send(id, b"answer"), Queued::Yes);
+    rig.turn(Duration::ZERO);
+    let mut answer = vec![0; stream_of(&[b"answer"]).len()];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, stream_of(&[b"answer"]));
+    client.shutdown(Shutdown::Both).unwrap();
+    rig.until("the end", |rig| rig.ended(StreamFailure::Closed) == 1);
+    assert_eq!(rig.streams.send(id, b"too late"), Queued::Lost);
+    assert_eq!(rig.events, [StreamEvent::Ended(id, StreamFailure::Closed)]);
+}
+
+#[test]
+fn what_comes_in_single_bytes_comes_all_the_same() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(&[]);
+    client.set_nodelay(true).unwrap();
+    for byte in stream_of(&[b"one", b"two"]) {
+        client.write_all(&[byte]).unwrap();
+        rig.turn(Duration::from_millis(1));
+    }
+    rig.until("both", |rig| rig.datagrams.len() == 2);
+}
+
+#[test]
+fn one_that_reads_nothing_is_stopped_and_then_ended_and_others_are_not_touched() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let slow = rig.knock(&stream_of(&[b"slow"]));
+    rig.until("the first", |rig| rig.datagrams.len() == 1);
+    let mut quick = rig.knock(&stream_of(&[b"quick"]));
+    rig.until("the second", |rig| rig.datagrams.len() == 2);
+    let [slow_id, quick_id] = [rig.datagrams[0].0, rig.datagrams[1].0];
+    [slow_id, quick_id].into_iter().for_each(|id| rig.streams.claim(id));
+    let (mut is_full, mut sent) = (false, 0);
+    while !is_full {
+        is_full = rig.streams.send(slow_id, &[1; 16_000]) == Queued::Full;
+        rig.turn(Duration::ZERO);
+        // What the system takes makes room again.
+        is_full &= rig.events.is_empty();
+        rig.events.clear();
+        sent += 1;
+        assert!(sent < 100_000, "the system takes everything");
+    }
+    let mut lost = 0;
+    for _ in 0..100 {
+        lost += usize::from(rig.streams.send(slow_id, &[1; 16_000]) == Queued::Lost);
+    }
+    assert!(lost > 80, "memory is bounded whatever a driver does: {lost}");
+    assert_eq!(rig.streams.send(quick_id, b"still here"), Queued::Yes);
+    rig.turn(Duration::ZERO);
+    let mut answer = vec![0; stream_of(&[b"still here"]).len()];
+    quick.read_exact(&mut answer).unwrap();
+
+    rig.now += Duration::from_secs(29);
+    rig.turn(Duration::ZERO);
+    assert_eq!(rig.ended(StreamFailure::TooSlow), 0);
+    rig.now += Duration::from_secs(2);
+    rig.turn(Duration::ZERO);
+    assert_eq!(rig.events, [StreamEvent::Ended(slow_id, StreamFailure::TooSlow)]);
+    assert_eq!(rig.streams.statistics().open, 1);
+    drop(slow);
+}
+
+#[test]
+fn room_is_told_when_a_full_stream_is_read() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(&stream_of(&[b"hello"]));
+    rig.until("hello", |rig| rig.datagrams.len() == 1);
+    let id = rig.datagrams[0].0;
+    rig.streams.claim(id);
+    let mut sent = 0usize;
+    // Full, and still so after the system has taken what it takes.
+    loop {
+        sent += 1;
+        let is_full = rig.streams.send(id, &[1; 16_000]) == Queued::Full;
+        rig.turn(Duration::ZERO);
+        if is_full && rig.events.is_empty() {
+            break;
+        }
+        rig.events.clear();
+    }
+    let reader = std::thread::spawn(move || {
+        let mut left = 4 + sent * 16_004;
+        let mut bytes = vec![0; 65_536];
+        while left > 0 {
+            let wanted = left.min(bytes.len());
+            left -= client.read(&mut bytes[..wanted]).unwrap();
+        }
+    });
+    rig.until("room", |rig| rig.events.contains(&StreamEvent::Room(id)));
+    rig.until("all is written", |_| reader.is_finished());
+    reader.join().unwrap();
+}
+
+#[test]
+fn impossible_records_and_other_protocols_end_their_stream_and_no_other() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let _good = rig.knock(&stream_of(&[b"good"]));
+    rig.until("good", |rig| rig.datagrams.len() == 1);
+    let long = [&STREAM_MAGIC[..], &[0x01, 0x40, 0, 0]].concat();
+    let empty = [&STREAM_MAGIC[..], &[0; 4]].concat();
+    let strangers: [(&[u8], StreamFailure); 5] = [
+        (&long, StreamFailure::RecordLength),
+        (&empty, StreamFailure::RecordLength),
+        (b"SSH-2.0-OpenSSH", StreamFailure::NotTme),
+        (b"GET / HTTP/1.1\r\n\r\n", StreamFailure::NotTme),
+        (&[0x16, 0x03, 0x01, 0x02, 0x00], StreamFailure::NotTme),
+    ];
+    for (bytes, failure) in strangers {
+        let before = rig.ended(failure);
+        let mut stranger = rig.knock(bytes);
+        rig.until("its end", |rig| rig.ended(failure) == before + 1);
+        let mut rest = Vec::new();
+        let _ = stranger.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "nothing is said to strangers");
+    }
+    assert_eq!(rig.streams.statistics().open, 1);
+    assert_eq!(rig.datagrams.len(), 1);
+}
+
+#[test]
+fn who_says_nothing_or_too_little_is_gone_in_time() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let _silent = rig.knock(b"");
+    let _hesitant = rig.knock(b"TME");
+    let _talker = rig.knock(&stream_of(&[b"talk and no connection"]));
+    rig.until("all three", |rig| rig.streams.statistics().open == 3 && rig.datagrams.len() == 1);
+    rig.until("the hesitant's bytes", |_| true);
+    rig.now += Duration::from_millis(5_100);
+    rig.turn(Duration::from_millis(20));
+    assert_eq!((rig.ended(StreamFailure::Unclaimed), rig.streams.statistics().open), (2, 1));
+    rig.now += Duration::from_secs(5);
+    rig.turn(Duration::ZERO);
+    assert_eq!((rig.ended(StreamFailure::Unclaimed), rig.streams.statistics().open), (3, 0));
+}
+
+#[test]
+fn a_storm_is_let_in_sixteen_at_a_time_and_beyond_the_limit_nobody() {
+    let mut rig = Rig::new(StreamsConfig { streams_max: 40, ..StreamsConfig::default() });
+    let clients: Vec<TcpStream> = (0..60).map(|_| rig.knock(&stream_of(&[b"x"]))).collect();
+    rig.poller.wait(Some(Duration::from_secs(20))).unwrap();
+    rig.streams.handle_wait(&rig.poller);
+    rig.streams.receive(rig.now, &rig.poller, |_, _| {});
+    assert_eq!(rig.streams.statistics().accepted, 16, "the others wait for the next turn");
+    assert!(rig.streams.is_any_receivable());
+    rig.until("all", |rig| rig.streams.statistics().accepted == 60);
+    assert_eq!((rig.streams.statistics().open, rig.ended(StreamFailure::TooMany)), (40, 20));
+    drop(clients);
+    rig.until("all are gone", |rig| rig.streams.statistics().open == 0);
+    assert_eq!(rig.streams.poll_timeout(), None, "no deadline is left behind");
+}
+
+#[test]
+fn a_released_stream_sends_what_it_has_and_closes() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(&stream_of(&[b"hello"]));
+    rig.until("hello", |rig| rig.datagrams.len() == 1);
+    let id = rig.datagrams[0].0;
+    rig.streams.claim(id);
+    assert_eq!(rig.streams.send(id, b"goodbye"), Queued::Yes);
+    rig.streams.release(rig.now, id);
+    rig.until("its end", |rig| rig.ended(StreamFailure::Released) == 1);
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, stream_of(&[b"goodbye"]));
+}
+
+#[test]
+fn streams_are_opened_and_refused() {
+    let mut server = Rig::new(StreamsConfig::default());
+    let mut client = Rig::new(StreamsConfig::default());
+    let id = client.streams.open(client.now, server.address, &client.poller).unwrap();
+    assert_eq!(client.streams.send(id, b"sent before it is open"), Queued::Yes);
+    client.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
+    client.turn(Duration::ZERO);
+    server.until("the datagram", |rig| rig.datagrams.len() == 1);
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = client.streams.open(client.now, nobody, &client.poller).unwrap();
+    let end = StreamEvent::Ended(refused, StreamFailure::Unreachable);
+    client.until("refused", |rig| rig.events.contains(&end));
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let rig = Rig::new(StreamsConfig::default());
+    let poller = Poller::new(EVENTS_DEFAULT).unwrap();
+    let error = Streams::new(StreamsConfig::default()).listen(rig.address, &poller).unwrap_err();
+    assert!(matches!(error, BindError::InUse { .. }), "{error}");
+}

@@ -1,0 +1,261 @@
+//! Servers and clients over TCP, and from UDP to TCP and back, on real sockets.
+#![allow(missing_docs)]
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tme::{Channel, Client, Event, LinkChoice, LinkKind, PathConditions, PeerId, Reason, Server, ServerBuilder};
+use tme_transport::relay::{Relay, RelayConfig};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn builder() -> ServerBuilder {
+    Server::builder()
+        .channel(Channel::reliable_ordered("ordered"))
+        .channel(Channel::reliable_unordered("unordered"))
+        .channel(Channel::unreliable("unreliable"))
+        .listen("127.0.0.1:0")
+}
+
+/// A relay for UDP at a port where somebody else may listen for TCP: a firewall that can be opened and closed.
+struct Firewall {
+    address: SocketAddr,
+    is_closed: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Firewall {
+    /// The relay has to be told where the server is, and the server where the relay is: the server's UDP port is known first.
+    fn start(server: SocketAddr, listen: SocketAddr) -> Self {
+        let conditions = PathConditions::default();
+        let mut relay =
+            Relay::bind(RelayConfig { listen, server, conditions, seed: 1, rebind_every: None }).unwrap();
+        let address = relay.local_address();
+        let [is_closed, is_over] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (closed, over) = (Arc::clone(&is_closed), Arc::clone(&is_over));
+        let thread = std::thread::spawn(move || {
+            let mut was_closed = false;
+            while !over.load(Ordering::SeqCst) {
+                let is_closed = closed.load(Ordering::SeqCst);
+                if std::mem::replace(&mut was_closed, is_closed) != is_closed {
+                    relay.set_cut(is_closed);
+                }
+                relay.run(Duration::from_millis(5)).unwrap();
+            }
+        });
+        Self { address, is_closed, is_over, thread: Some(thread) }
+    }
+
+    fn close(&self, is_closed: bool) {
+        self.is_closed.store(is_closed, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Drop for Firewall {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// A server whose UDP is behind a firewall and whose TCP is not, at one port number.
+fn behind_firewall() -> (Server, Firewall) {
+    for _ in 0..16 {
+        // A port for TCP that UDP can have, too.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        if let Ok(server) = builder().listen_tcp_on(port.to_string()).start()
+            && std::net::UdpSocket::bind(port).is_ok()
+        {
+            let firewall = Firewall::start(server.local_addr(), port);
+            return (server, firewall);
+        }
+    }
+    panic!("no port is free for both");
+}
+
+struct World {
+    server: Server,
+    client: Client,
+    peer: Option<PeerId>,
+    sent: u32,
+    at_server: Vec<u32>,
+    at_client: Vec<u32>,
+    /// What each side was told, in its order: the server's first.
+    links: [Vec<LinkKind>; 2],
+    ends: Vec<Reason>,
+}
+
+impl World {
+    fn new(server: Server, client: Client) -> Self {
+        Self {
+            server,
+            client,
+            peer: None,
+            sent: 0,
+            at_server: Vec::new(),
+            at_client: Vec::new(),
+            links: Default::default(),
+            ends: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        self.server.update(Duration::from_millis(2)).unwrap();
+        self.client.update(Duration::from_millis(2)).unwrap();
+        let events = self.server.events().map(|event| (0, event));
+        let events: Vec<_> = events.chain(self.client.events().map(|event| (1, event))).collect();
+        for (side, event) in events {
+            match event {
+                Event::Connected { peer, .. } if side == 0 => self.peer = Some(peer),
+                Event::Message { payload, .. } => {
+                    let number = u32::from_le_bytes(*payload.first_chunk().unwrap());
+                    if side == 0 { &mut self.at_server } else { &mut self.at_client }.push(number);
+                }
+                Event::LinkChanged { link, .. } => self.links[side].push(link),
+                Event::Disconnected { reason, .. } => self.ends.push(reason.reason),
+                _ => {}
+            }
+        }
+    }
+
+    /// Both sides send a number each.
+    fn talk(&mut self) {
+        self.client.send(0, &self.sent.to_le_bytes()).unwrap();
+        self.server.send(self.peer.unwrap(), 0, &self.sent.to_le_bytes()).unwrap();
+        self.sent += 1;
+        self.step();
+    }
+
+    fn until(&mut self, what: &str, mut step: impl FnMut(&mut Self), is_so: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is_so(self) {
+            assert!(start.elapsed() < PATIENCE, "{what}: {:?}, {:?}", self.links, self.ends);
+            step(self);
+        }
+    }
+
+    fn connect(&mut self) {
+        self.until("connected", Self::step, |world| world.client.is_connected() && world.peer.is_some());
+    }
+
+    /// Everything that was sent came once and in order.
+    fn check(&mut self) {
+        self.until("everything arrives", Self::step, |world| {
+            world.at_server.len() >= world.sent as usize && world.at_client.len() >= world.sent as usize
+        });
+        let all: Vec<u32> = (0..self.sent).collect();
+        assert_eq!(self.at_server, all);
+        assert_eq!(self.at_client, all);
+        assert_eq!(self.ends, []);
+    }
+}
+
+#[test]
+fn a_client_that_wants_tcp_gets_it() {
+    let server = builder().listen_tcp().start().unwrap();
+    assert_eq!(server.tcp_addr(), Some(server.local_addr()), "one port number for both");
+    let client = Client::builder()
+        .connect(server.local_addr().to_string())
+        .server_key(server.public_key())
+        .links(LinkChoice::Tcp)
+        .start()
+        .unwrap();
+    let mut world = World::new(server, client);
+    world.connect();
+    assert_eq!(world.client.link(), Some(LinkKind::Tcp));
+    assert_eq!(world.server.peer(world.peer.unwrap()).unwrap().link, LinkKind::Tcp);
+    for _ in 0..200 {
+        world.talk();
+    }
+    world.check();
+    assert_eq!(world.links, [vec![], vec![]]);
+    let streams = world.server.statistics().streams;
+    assert_eq!((streams.accepted, streams.open), (1, 1));
+
+    world.client.disconnect(7, "bye");
+    world.until("both ends", World::step, |world| world.ends.len() == 2);
+    assert_eq!(world.ends, [Reason::Closed; 2]);
+    world.until("the stream is closed", World::step, |world| world.server.statistics().streams.open == 0);
+}
+
+#[test]
+fn a_large_message_goes_through_tcp_while_small_ones_do() {
+    let server = builder().listen_tcp().start_threaded().unwrap();
+    let client = Client::builder()
+        .connect(server.local_addr().to_string())
+        .server_key(server.public_key())
+        .links(LinkChoice::Tcp)
+        .start_threaded()
+        .unwrap();
+    let mut world = World::new(server, client);
+    world.connect();
+    let large = vec![0xFF; 1 << 20];
+    let (mut sent, mut arrived) = (0, 0);
+    let start = Instant::now();
+    while arrived < 16 {
+        assert!(start.elapsed() < PATIENCE, "{sent} sent, {arrived} arrived");
+        if sent < 16 && world.client.send(1, &large).is_ok() {
+            sent += 1;
+        }
+        world.talk();
+        let is_large = |number: &u32| *number == u32::MAX;
+        arrived += world.at_server.iter().filter(|number| is_large(number)).count();
+        world.at_server.retain(|number| !is_large(number));
+    }
+    world.check();
+}
+
+#[test]
+fn where_udp_is_blocked_the_client_comes_by_tcp_and_changes_when_it_is_not() {
+    let (server, firewall) = behind_firewall();
+    firewall.close(true);
+    let client = Client::builder()
+        .connect(firewall.address.to_string())
+        .server_key(server.public_key())
+        .start()
+        .unwrap();
+    let mut world = World::new(server, client);
+    world.connect();
+    assert_eq!(world.client.link(), Some(LinkKind::Tcp));
+    for _ in 0..100 {
+        world.talk();
+    }
+    firewall.close(false);
+    world.until("UDP is found", World::talk, |world| world.links.iter().all(|links| links.len() == 1));
+    assert_eq!(world.client.link(), Some(LinkKind::Udp));
+    assert_eq!(world.server.peer(world.peer.unwrap()).unwrap().link, LinkKind::Udp);
+    for _ in 0..100 {
+        world.talk();
+    }
+    firewall.close(true);
+    world.until("TCP takes over", World::talk, |world| world.links.iter().all(|links| links.len() == 2));
+    for _ in 0..100 {
+        world.talk();
+    }
+    world.check();
+    assert_eq!(world.links, [vec![LinkKind::Udp, LinkKind::Tcp], vec![LinkKind::Udp, LinkKind::Tcp]]);
+}
+
+#[test]
+fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = builder().listen_tcp_on(&address).start().unwrap_err();
+    assert!(error.to_string().contains(&format!("{address} is in use")), "{error}");
+
+    let server = builder().start().unwrap();
+    let client = Client::builder()
+        .connect(server.local_addr().to_string())
+        .server_key(server.public_key())
+        .links(LinkChoice::Tcp)
+        .start()
+        .unwrap();
+    let mut world = World::new(server, client);
+    world.until("the refusal", World::step, |world| !world.ends.is_empty());
+    assert_eq!(world.ends, [Reason::ConnectTimedOut]);
+}
