@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tme::{Channel, Client, Event, LinkChoice, LinkKind, PathConditions, PeerId, Reason, Server, ServerBuilder};
+use tme::{Channel, Client, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId, Reason, Server, ServerBuilder};
 use tme_transport::relay::{Relay, RelayConfig};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,8 @@ struct Firewall {
 impl Firewall {
     /// The relay has to be told where the server is, and the server where the relay is: the server's UDP port is known first.
     fn start(server: SocketAddr, listen: SocketAddr) -> Self {
-        let conditions = PathConditions::default();
+        let none = LinkConditions::default();
+        let conditions = PathConditions { up: none, down: none };
         let mut relay =
             Relay::bind(RelayConfig { listen, server, conditions, seed: 1, rebind_every: None }).unwrap();
         let address = relay.local_address();
