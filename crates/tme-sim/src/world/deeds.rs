@@ -66,7 +66,14 @@ impl World {
         let now = self.now;
         self.clients[client].rebindings += 1;
         let count = self.clients[client].rebindings;
+        let session = self.clients[client].session;
+        let peer = session.and_then(|session| self.sessions[session].end(Side::Client).peer);
         let place = &mut self.nodes[client + 1];
+        // An attempt whose address changes asks for another cookie, and the server may accept it twice. The first time leads
+        // nowhere; if it did not, its packets would have keys that the client does not know.
+        if peer.is_some_and(|peer| place.endpoint.connection(peer).is_none()) {
+            self.network.give_up_address(place.address);
+        }
         place.address = rebound(place.address, to, count);
         place.trouble_at = Some(now);
         place.is_dirty = true;
