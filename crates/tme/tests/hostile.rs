@@ -305,7 +305,7 @@ fn with_raw() -> (Server, Client, Raw, [PeerId; 2]) {
         assert!(begun.elapsed() < PATIENCE, "{peers:?}");
         server.update(Duration::from_millis(5)).unwrap();
         client.update(Duration::ZERO).unwrap();
-        peers.extend(server.events().into_iter().filter_map(|event| match event {
+        peers.extend(server.events().filter_map(|event| match event {
             Event::Connected { peer, .. } => Some(peer),
             _ => None,
         }));
@@ -439,7 +439,7 @@ fn versions_that_do_not_go_together_are_told_to_the_side_that_can_act() {
             stranger.send_to(&refusal, from).unwrap();
         }
         let _ = client.update(Duration::ZERO);
-        let end = client.events().into_iter().find_map(|event| match event {
+        let end = client.events().find_map(|event| match event {
             Event::Disconnected { reason, .. } => Some(reason),
             _ => None,
         });
