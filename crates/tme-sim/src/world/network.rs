@@ -1,6 +1,6 @@
 //! Links between the server and its clients, and everything an observer of them checks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use tme_core::connection::ConnectionConfig;
@@ -84,8 +84,6 @@ pub(super) struct Network {
     amplification: Amplification,
     /// Client of each address in use, now or formerly.
     clients: BTreeMap<SocketAddr, usize>,
-    /// Addresses that nothing reaches any more.
-    dead: BTreeSet<SocketAddr>,
     /// By client, an address that stands for all it has had.
     homes: Vec<SocketAddr>,
     /// The newest datagrams, for an intruder to choose from.
@@ -142,7 +140,6 @@ impl Network {
             numbers: vec![PacketNumbers::new(first_number); config.clients.len() + 1],
             amplification: Amplification::default(),
             clients: BTreeMap::new(),
-            dead: BTreeSet::new(),
             homes: (0..config.clients.len()).map(|client| address_of(config.family, client + 1, 0)).collect(),
             captured: Vec::new(),
             captured_count: 0,
@@ -158,12 +155,6 @@ impl Network {
     /// A client uses this address from now on; datagrams to its older ones still go to it.
     pub(super) fn set_address(&mut self, client: usize, address: SocketAddr) {
         self.clients.insert(address, client);
-        self.dead.remove(&address);
-    }
-
-    /// What is sent to this address from now on arrives nowhere: a NAT has given it up.
-    pub(super) fn give_up_address(&mut self, address: SocketAddr) {
-        self.dead.insert(address);
     }
 
     /// A node's program started anew: what it seals has new keys, and nobody is known to it.
@@ -205,9 +196,6 @@ impl Network {
             hash.add(number);
         }
         let kind = DatagramKind::of(datagram);
-        if node == SERVER && self.dead.contains(&to) {
-            return self.amplification.handle_sent(to, datagram);
-        }
         let packet = match kind {
             DatagramKind::Data => {
                 let receiver = self.receiver(node, to, datagram);
