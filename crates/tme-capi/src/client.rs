@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use tme::{Client, ClientBuilder, ClientHandle, Error};
+use tme::{ChannelId, Client, ClientBuilder, ClientHandle, Error, SendError};
 
 use crate::boundary::{
     Kind, Owner, destroy, enter, guard, input_bytes, input_text, must_not_be_null, output_text, put,
@@ -45,7 +45,10 @@ impl Kind for Guest {
 }
 
 fn not_connected() -> Failure {
-    Failure::new(TME_ERROR_NOT_CONNECTED)
+    Failure::with(
+        TME_ERROR_NOT_CONNECTED,
+        "the client is not connected: wait for TME_EVENT_CONNECTED, after TME_EVENT_DISCONNECTED make a new one",
+    )
 }
 
 /// Starts a client. Whether the server answers is told by TME_EVENT_CONNECTED or TME_EVENT_DISCONNECTED.
@@ -249,6 +252,14 @@ pub unsafe extern "C" fn tme_client_send_message(
     })
 }
 
+#[cold]
+fn client_send_failure(channel: ChannelId, error: SendError) -> Failure {
+    match error {
+        SendError::NotConnected => not_connected(),
+        error => send_failure(channel, error),
+    }
+}
+
 #[inline]
 fn send<'m>(
     guest: &Guest,
@@ -260,7 +271,7 @@ fn send<'m>(
     guest
         .handle
         .send_with(channel, message, settings.options)
-        .map_err(|error| send_failure(channel, error))?;
+        .map_err(|error| client_send_failure(channel, error))?;
     Ok(TME_OK)
 }
 

@@ -19,8 +19,8 @@ use crate::message::{TmeMessage, hand_over};
 use crate::peer_info::TmePeerInfo;
 use crate::pump::Pump;
 use crate::result::{
-    TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_NO_FIGURES, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
-    TME_PARTIAL, TmeResult,
+    TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_NO_FIGURES, TME_ERROR_NOT_CONNECTED, TME_ERROR_TOO_LARGE,
+    TME_ERROR_UNKNOWN_PEER, TME_OK, TME_PARTIAL, TmeResult,
 };
 use crate::settings::{Plan, SendSettings, TmeSendOptions, TmeServerConfig, read_server};
 use crate::statistics::{
@@ -75,6 +75,9 @@ impl Host {
     fn send_failure(&self, peer: PeerId, channel: ChannelId, error: SendError) -> Failure {
         match error {
             SendError::NotConnected if self.handle.peer(peer).is_none() => unknown(peer),
+            SendError::NotConnected => {
+                Failure::with(TME_ERROR_NOT_CONNECTED, "the peer is being disconnected")
+            }
             error => send_failure(channel, error),
         }
     }
@@ -398,7 +401,7 @@ unsafe fn broadcast<'m>(
 /// Queues a message for the peers named; it is stored once.
 ///
 /// Parameters: `peers`, an array of `peer_count`; `options`, NULL for none; the others as tme_server_broadcast. An id that
-/// names nobody is counted in `outcome`.
+/// names nobody is counted in `outcome`; a peer that is named twice gets the message twice.
 /// Returns: as tme_server_broadcast_with.
 /// Threads: any.
 /// Since: 0.1
