@@ -101,12 +101,22 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_TOO_LARGE (-202)
 /** The send queue is full; nothing was queued. Retry after TME_EVENT_WRITABLE. */
 #define TME_ERROR_WOULD_BLOCK (-203)
-/** The reliable-latest channel has used up its keys. Use one it knows. */
+
+/**
+ * As many keys of the reliable-latest channel as may have values that were not acknowledged. Retry after
+ * TME_EVENT_WRITABLE, or send a newer value of one of them.
+ */
 #define TME_ERROR_TOO_MANY_KEYS (-204)
+
 /** A message key was given for a channel that has none. */
 #define TME_ERROR_KEY_NOT_ALLOWED (-205)
-/** The peer is not connected, or not yet. Retry after TME_EVENT_CONNECTED. */
+
+/**
+ * The client is not connected, any more or yet; at a server: the peer is being disconnected. Retry after
+ * TME_EVENT_CONNECTED.
+ */
 #define TME_ERROR_NOT_CONNECTED (-206)
+
 /** A pointer is NULL that must not be. */
 #define TME_ERROR_NULL (-301)
 /** The pointer is not a handle of this kind: a client where a server belongs. */
@@ -137,8 +147,13 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_TOO_MANY_RETAINED (-404)
 /** The message came from the network or was handed to a send. Make a new one. */
 #define TME_ERROR_NOT_WRITABLE (-405)
-/** Nothing has been measured yet. Retry some 100 ms later. */
+
+/**
+ * Nothing has been measured yet, or no network conditions are on, or nobody asks for the server's time. Retry some 100 ms
+ * later.
+ */
 #define TME_ERROR_NO_FIGURES (-406)
+
 /** No event of the querier's newest poll has this id. Ask before the next poll. */
 #define TME_ERROR_UNKNOWN_QUERY (-407)
 /** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
@@ -313,7 +328,7 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_CONNECTED 1u
 /** A message came. */
 #define TME_EVENT_MESSAGE 2u
-/** A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again. */
+/** A channel that had answered TME_ERROR_WOULD_BLOCK or TME_ERROR_TOO_MANY_KEYS takes messages again. */
 #define TME_EVENT_WRITABLE 3u
 /** The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows. */
 #define TME_EVENT_INTERRUPTED 4u
@@ -815,7 +830,10 @@ typedef struct TmeClientConfig {
     uint32_t congestion;
     /** A connect token as text, which the game's backend gave the player. It admits once. Default: none. */
     const char *token;
-    /** Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's. */
+    /**
+     * Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Acknowledgements and signs of life
+     * count, but do not wait for it. Default: no limit but the path's.
+     */
     uint64_t rate_cap;
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
@@ -1278,9 +1296,9 @@ typedef struct TmePeerStatistics {
     uint64_t packets_spuriously_lost;
     /** Packets of the other side that did not arrive. */
     uint64_t packets_missing;
-    /** Share of our packets lost, over the last seconds, 0.0-1.0. */
+    /** Share of our packets lost, 0.0-1.0: of the last full 3 s of traffic, or of the present ones before that. */
     double loss_sent;
-    /** Share of the other side's packets missing, over the last seconds, 0.0-1.0. */
+    /** Share of the other side's packets missing, 0.0-1.0; likewise. */
     double loss_received;
     /** UDP payload bytes per second sent, over the last second. */
     uint64_t rate_sent;
@@ -1324,6 +1342,25 @@ typedef struct TmePeerStatistics {
     uint64_t address_changes;
     /** How often another address seemed to be the other side's and did not prove it. */
     uint64_t address_changes_refused;
+    /** Clock: requests for the other side's time that were sent, by a client that synchronises its clock. */
+    uint64_t clock_requests;
+    /** Clock: answers taken into the estimate. */
+    uint64_t clock_answers;
+    /** Clock: answers dropped, to requests that were not made, or answered already, or too long ago. */
+    uint64_t clock_unasked;
+    /** Clock: answers dropped, with times that cannot be. */
+    uint64_t clock_absurd;
+    /** Clock: answers that contradict all others; one of the clocks jumped, or the other side lies. */
+    uint64_t clock_contradictions;
+    /**
+     * Clock: times that the estimate was set after it was synchronised, each a TME_EVENT_CLOCK with
+     * TME_EVENT_FLAG_STEPPED.
+     */
+    uint64_t clock_steps;
+    /** Clock: requests of the other side that were answered, at a server. */
+    uint64_t clock_answered;
+    /** Clock: requests of the other side that were not, beyond 20 a second or several at once. */
+    uint64_t clock_refused;
 } TmePeerStatistics;
 
 /** Figures of one channel towards a peer, on the sending side. */
@@ -1429,7 +1466,7 @@ typedef struct TmeEngineStatistics {
 typedef struct TmeBroadcast {
     /** Peers for which it was queued. */
     uint32_t sent;
-    /** Peers whose queue is full; TME_EVENT_WRITABLE follows for each. */
+    /** Peers whose queue is full, or who have too many keys under way; TME_EVENT_WRITABLE follows for each. */
     uint32_t would_block;
     /** Peers that are being disconnected, and ids that name nobody. */
     uint32_t gone;
@@ -2004,8 +2041,8 @@ typedef struct TmeServerConfig {
     /** TME_CONGESTION_... Default TME_CONGESTION_DELIVERY_RATE. */
     uint32_t congestion;
     /**
-     * Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200. Default: no
-     * limit but the path's.
+     * Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200.
+     * Acknowledgements and signs of life count, but do not wait for it. Default: no limit but the path's.
      */
     uint64_t rate_cap;
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */

@@ -26,6 +26,38 @@ static TmeServerTime shown(void)
     return time;
 }
 
+static TmePeerStatistics asked(unsigned client)
+{
+    TmePeerStatistics statistics;
+    CHECK_OK(tme_client_statistics(world.clients[client], &statistics, sizeof statistics));
+    return statistics;
+}
+
+static TmePeerStatistics answered(void)
+{
+    TmePeerStatistics statistics;
+    CHECK_OK(tme_server_peer_statistics(world.server, world.peers[0], &statistics, sizeof statistics));
+    return statistics;
+}
+
+/* Both sides count, each what it does; figures may be 100 ms old. */
+static void the_figures_count_questions_and_answers(unsigned client)
+{
+    TmePeerStatistics ours;
+    TmePeerStatistics theirs;
+    uint64_t give_up_at = now_ms() + 20000;
+    do {
+        CHECK(now_ms() < give_up_at);
+        step(&world);
+        ours = asked(client);
+        theirs = answered();
+    } while (ours.clock_answers < 3 || theirs.clock_answered < 3);
+    CHECK(ours.clock_requests >= ours.clock_answers);
+    CHECK_UINT(ours.clock_absurd + ours.clock_steps + ours.clock_answered + ours.clock_refused, 0);
+    CHECK_UINT(theirs.clock_requests + theirs.clock_answers + theirs.clock_unasked + theirs.clock_absurd, 0);
+    CHECK_UINT(theirs.clock_contradictions + theirs.clock_steps, 0);
+}
+
 static void the_time_is_known_after_an_event(uint32_t flags)
 {
     TmeServerTime time;
@@ -38,8 +70,10 @@ static void the_time_is_known_after_an_event(uint32_t flags)
     CHECK_RESULT(tme_client_server_time(world.clients[client], &time, sizeof time), TME_ERROR_NOT_CONNECTED);
     CHECK_RESULT(tme_client_synchronise_clock(world.clients[client]), TME_ERROR_NOT_CONNECTED);
     expect_client_event(&world, client, TME_EVENT_CONNECTED);
+    world.peers[0] = expect_server_event(&world, TME_EVENT_CONNECTED).peer;
     if (!(flags & TME_CONFIG_CLOCK)) {
         CHECK_RESULT(tme_client_server_time(world.clients[client], &time, sizeof time), TME_ERROR_NO_FIGURES);
+        CHECK_UINT(asked(client).clock_requests, 0);
         CHECK_OK(tme_client_synchronise_clock(world.clients[client]));
     }
     TmeEvent event = expect_client_event(&world, client, TME_EVENT_CLOCK);
@@ -54,6 +88,7 @@ static void the_time_is_known_after_an_event(uint32_t flags)
         CHECK(time.time_us >= last);
         last = time.time_us;
     }
+    the_figures_count_questions_and_answers(client);
     close_world(&world);
 }
 

@@ -164,8 +164,9 @@ static TmeResult channel_99(void)
     TmeSendBudget budget;
     TmeBroadcast outcome;
     uint32_t channel;
-    CHECK_RESULT(tme_server_send(server, peer, 256, "a", 1, 0), TME_ERROR_UNKNOWN_CHANNEL);
-    CHECK_RESULT(tme_server_broadcast(server, 99, "a", 1, 0, &outcome), TME_ERROR_UNKNOWN_CHANNEL);
+    CHECK_ERROR(tme_server_send(server, peer, 256, "a", 1, 0), TME_ERROR_UNKNOWN_CHANNEL, "no channel 256");
+    CHECK_ERROR(tme_server_send(server, peer, 98, "a", 1, 0), TME_ERROR_UNKNOWN_CHANNEL, "no channel 98");
+    CHECK_ERROR(tme_server_broadcast(server, 99, "a", 1, 0, &outcome), TME_ERROR_UNKNOWN_CHANNEL, "no channel 99");
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 99, &statistics, sizeof statistics),
                  TME_ERROR_UNKNOWN_CHANNEL);
     CHECK_RESULT(tme_server_send_budget(server, peer, 99, &budget, sizeof budget), TME_ERROR_UNKNOWN_CHANNEL);

@@ -127,6 +127,14 @@ void live(const Case& one) {
     CHECK(tick.begin() <= time.time() && time.time() < tick.begin() + tick.until_next() + 17ms);
     CHECK(must(time.input_tick(60)) > tick.tick);
     CHECK(time.tick(0).code() == tme::ErrorCode::argument);
+    world.run_until("figures of the clock", [&] {
+        return must(client->statistics()).clock_answers > 0 && must(server->peer_statistics(peer)).clock_answered > 0;
+    });
+    // A time that is shown later, as other players are.
+    const auto shown = must(tme::tick_at(tick.begin() - 100ms, 60));
+    CHECK(shown.tick + 6 == tick.tick || shown.tick + 7 == tick.tick);
+    CHECK(must(tme::tick_at(-1us, 60)).tick == 0);
+    CHECK(tme::tick_at(0us, 10'001).code() == tme::ErrorCode::argument);
 
     // The end, with words.
     must(client->disconnect(1234, "had to go"));

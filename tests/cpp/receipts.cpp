@@ -8,6 +8,8 @@ int main() {
     static_assert(in_time.deadline == 20'000us && in_time.receipt == 5 && !in_time.flush && in_time.key == 0);
     static_assert(tme::with_key(3).with_receipt(4).key == 3 && tme::flush_now.with_receipt(4).flush);
     static_assert(tme::SendOptions{}.within(-1s).deadline == 1us);
+    constexpr auto all = in_time.with_key(7).with_flush();
+    static_assert(all.flush && all.key == 7 && all.deadline == 20ms && all.receipt == 5);
 
     tme::ServerConfig config;
     config.channels = {tme::reliable_ordered("orders"), tme::sequenced("state")};

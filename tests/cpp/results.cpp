@@ -135,6 +135,10 @@ void constants_have_texts() {
     CHECK(std::string(to_string(tme::Path::up)) == "up");
     CHECK(std::string(to_string(tme::Jitter::skewed)) == "skewed");
     CHECK(std::string(to_string(tme::Origin::unauthenticated)) == "unauthenticated");
+    CHECK(std::string(to_string(tme::Redundancy::automatic)) == "automatic");
+    CHECK(std::string(to_string(tme::Congestion::new_reno)) == "NewReno");
+    CHECK(std::string(to_string(tme::Expiry::superseded)) == "superseded");
+    CHECK(std::string(to_string(static_cast<tme::Expiry>(99))) == "unknown");
     CHECK(to_string(tme::PeerId{7}) == "7");
     // Numbers of newer libraries have a text too.
     CHECK(to_string(static_cast<tme::ErrorCode>(-9'999)) != nullptr);

@@ -340,6 +340,27 @@ inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
     }
 }
 
+/// A constant name for an amount of redundancy.
+[[nodiscard]] constexpr const char* to_string(Redundancy redundancy) {
+    switch (redundancy) {
+    case Redundancy::automatic: return "automatic";
+    case Redundancy::one: return "one";
+    case Redundancy::two: return "two";
+    case Redundancy::three: return "three";
+    case Redundancy::off: return "off";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a kind of congestion control.
+[[nodiscard]] constexpr const char* to_string(Congestion congestion) {
+    switch (congestion) {
+    case Congestion::delivery_rate: return "delivery rate";
+    case Congestion::new_reno: return "NewReno";
+    default: return "unknown";
+    }
+}
+
 /// A constant name for a level.
 [[nodiscard]] constexpr const char* to_string(LogLevel level) {
     switch (level) {
@@ -966,7 +987,7 @@ struct Message : detail::Borrowed {
     Bytes bytes;
 };
 
-/// A channel that had answered `would_block` takes messages again.
+/// A channel that had answered `would_block` or `too_many_keys` takes messages again.
 struct Writable {
     explicit Writable(const TmeEvent& raw) noexcept
         : peer(static_cast<PeerId>(raw.peer)), channel(raw.channel) {}
@@ -988,6 +1009,17 @@ enum class Expiry : std::uint32_t {
     /// The connection ended first; `Disconnected` follows.
     disconnected = TME_EXPIRED_DISCONNECTED,
 };
+
+/// A constant name for a cause.
+[[nodiscard]] constexpr const char* to_string(Expiry expiry) {
+    switch (expiry) {
+    case Expiry::deadline: return "deadline";
+    case Expiry::superseded: return "superseded";
+    case Expiry::lost: return "lost";
+    case Expiry::disconnected: return "disconnected";
+    default: return "unknown";
+    }
+}
 
 /// The other side's library has received a message that was sent with a receipt: the game there has it or will, unless it
 /// closes or stops polling; sequenced and unreliable messages may still be dropped there.
@@ -1574,6 +1606,16 @@ struct SendOptions {
     [[nodiscard]] constexpr SendOptions with_receipt(std::uint64_t number) const noexcept {
         return SendOptions{flush, key, deadline, number};
     }
+
+    /// The same with another key.
+    [[nodiscard]] constexpr SendOptions with_key(std::uint32_t value) const noexcept {
+        return SendOptions{flush, value, deadline, receipt};
+    }
+
+    /// The same, and everything queued leaves at once.
+    [[nodiscard]] constexpr SendOptions with_flush() const noexcept {
+        return SendOptions{true, key, deadline, receipt};
+    }
 };
 
 /// The option that lets everything queued leave at once.
@@ -1755,6 +1797,16 @@ struct Tick : TmeTick {
     /// Time until the next one begins.
     [[nodiscard]] std::chrono::microseconds until_next() const noexcept { return detail::as_time(until_next_us); }
 };
+
+/// Where a time of the server's clock lies among ticks of a rate: for times that are not now, such as the one at which other
+/// players are shown. What is before the server's start counts as it. `ServerTime::tick` is shorter for now.
+///
+/// Errors: `argument` outside 1-10,000 ticks per second.
+[[nodiscard]] inline Result<Tick> tick_at(std::chrono::microseconds time, std::uint32_t ticks_per_second) {
+    const auto time_us = static_cast<std::uint64_t>(time.count() < 0 ? 0 : time.count());
+    return detail::figures_of<Tick, TmeTick>(
+        [&](TmeTick* out, std::size_t size) { return tme_tick_at(time_us, ticks_per_second, out, size); });
+}
 
 /// The server's time at one moment, and how far that can be trusted. The fields are those of `TmeServerTime`.
 struct ServerTime : TmeServerTime {
@@ -2116,7 +2168,7 @@ class Server {
 public:
     /// Starts a server.
     ///
-    /// Errors: `address`, `bind`, `channels`, `key`, `file`, `config`, `system`, `utf8`, `unknown_value`, `argument`.
+    /// Errors: `address`, `bind`, `channels`, `key`, `token`, `file`, `config`, `system`, `utf8`, `unknown_value`, `argument`.
     [[nodiscard]] static Result<Server> start(const ServerConfig& config = {}) {
         TmeServer* server = nullptr;
         const auto result =
@@ -2443,7 +2495,8 @@ class Client {
 public:
     /// Starts a client. Whether the server answers is told by `Connected` or `Disconnected`.
     ///
-    /// Errors: `address`, `bind`, `channels`, `key`, `file`, `config`, `system`, `utf8`, `unknown_value`, `argument`.
+    /// Errors: `address`, `bind`, `channels`, `key`, `token_text`, `file`, `config`, `system`, `utf8`, `unknown_value`,
+    /// `argument`.
     [[nodiscard]] static Result<Client> start(const ClientConfig& config = {}) {
         return create(config, tme_client_create);
     }
@@ -2655,7 +2708,8 @@ struct Answer {
 /// Threads: one at a time, a second one gets `busy` and has done nothing. Only `update` waits, as long as it is told.
 class Querier {
 public:
-    /// Makes a querier, which has sockets of its own. Each server has `patience` to answer. Errors: `bind`, `system`.
+    /// Makes a querier, which has sockets of its own. Each server has `patience` to answer; zero is 3 s. Errors: `bind`,
+    /// `system`.
     [[nodiscard]] static Result<Querier> start(std::chrono::milliseconds patience = std::chrono::milliseconds(3'000)) {
         TmeQuerier* querier = nullptr;
         const TmeResult result = tme_querier_create(detail::wait_ms(patience), &querier);
@@ -2722,7 +2776,7 @@ private:
     std::unique_ptr<TmeQuerier, Destroy> querier_;
 };
 
-/// Asks one server what it is, and blocks until it answers, at most for `patience`.
+/// Asks one server what it is, and blocks until it answers, at most for `patience`; zero is 3 s.
 ///
 /// Errors: `address`, `unresolved`, `no_answer`, `bind`, `system`.
 [[nodiscard]] inline Result<ServerInfo>

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::size_of;
 use std::time::Duration;
 
-use tme::{Channel, ChannelId, ChannelMode, Redundancy};
+use tme::{Channel, ChannelId, ChannelMode, Redundancy, SendError};
 
 use crate::boundary::{check_flags, input_slice, input_text};
 use crate::failure::Failure;
@@ -136,7 +136,22 @@ unsafe fn channel(config: &TmeChannelConfig) -> Result<Channel, Failure> {
 pub(crate) fn channel_id(id: u32) -> Result<ChannelId, Failure> {
     match u8::try_from(id) {
         Ok(id) => Ok(ChannelId(id)),
-        Err(_) => Err(Failure::new(TME_ERROR_UNKNOWN_CHANNEL)),
+        Err(_) => Err(unknown_channel(id)),
+    }
+}
+
+/// No channel has this id.
+#[cold]
+pub(crate) fn unknown_channel(id: u32) -> Failure {
+    Failure::text(TME_ERROR_UNKNOWN_CHANNEL, format_args!("the channel table has no channel {id}"))
+}
+
+/// A send that failed, told with the channel that the caller named.
+#[cold]
+pub(crate) fn send_failure(channel: ChannelId, error: SendError) -> Failure {
+    match error {
+        SendError::UnknownChannel => unknown_channel(channel.0.into()),
+        error => error.into(),
     }
 }
 

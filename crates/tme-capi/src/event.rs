@@ -16,7 +16,7 @@ pub type TmePeer = u64;
 pub const TME_EVENT_CONNECTED: u32 = 1;
 /// A message came.
 pub const TME_EVENT_MESSAGE: u32 = 2;
-/// A channel that had answered TME_ERROR_WOULD_BLOCK takes messages again.
+/// A channel that had answered TME_ERROR_WOULD_BLOCK or TME_ERROR_TOO_MANY_KEYS takes messages again.
 pub const TME_EVENT_WRITABLE: u32 = 3;
 /// The peer has been silent for 3 s although an answer is due; RESUMED or DISCONNECTED follows.
 pub const TME_EVENT_INTERRUPTED: u32 = 4;

@@ -54,11 +54,13 @@ pub const TME_ERROR_UNKNOWN_CHANNEL: TmeResult = -201;
 pub const TME_ERROR_TOO_LARGE: TmeResult = -202;
 /// The send queue is full; nothing was queued. Retry after TME_EVENT_WRITABLE.
 pub const TME_ERROR_WOULD_BLOCK: TmeResult = -203;
-/// The reliable-latest channel has used up its keys. Use one it knows.
+/// As many keys of the reliable-latest channel as may have values that were not acknowledged. Retry after
+/// TME_EVENT_WRITABLE, or send a newer value of one of them.
 pub const TME_ERROR_TOO_MANY_KEYS: TmeResult = -204;
 /// A message key was given for a channel that has none.
 pub const TME_ERROR_KEY_NOT_ALLOWED: TmeResult = -205;
-/// The peer is not connected, or not yet. Retry after TME_EVENT_CONNECTED.
+/// The client is not connected, any more or yet; at a server: the peer is being disconnected. Retry after
+/// TME_EVENT_CONNECTED.
 pub const TME_ERROR_NOT_CONNECTED: TmeResult = -206;
 /// A pointer is NULL that must not be.
 pub const TME_ERROR_NULL: TmeResult = -301;
@@ -90,7 +92,8 @@ pub const TME_ERROR_UNKNOWN_MESSAGE: TmeResult = -403;
 pub const TME_ERROR_TOO_MANY_RETAINED: TmeResult = -404;
 /// The message came from the network or was handed to a send. Make a new one.
 pub const TME_ERROR_NOT_WRITABLE: TmeResult = -405;
-/// Nothing has been measured yet. Retry some 100 ms later.
+/// Nothing has been measured yet, or no network conditions are on, or nobody asks for the server's time. Retry some 100 ms
+/// later.
 pub const TME_ERROR_NO_FIGURES: TmeResult = -406;
 /// No event of the querier's newest poll has this id. Ask before the next poll.
 pub const TME_ERROR_UNKNOWN_QUERY: TmeResult = -407;
@@ -156,7 +159,7 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_WOULD_BLOCK => c"the send queue is full; try again after TME_EVENT_WRITABLE",
         TME_ERROR_TOO_MANY_KEYS => c"too many keys of the channel wait for an answer",
         TME_ERROR_KEY_NOT_ALLOWED => c"the channel takes no message keys",
-        TME_ERROR_NOT_CONNECTED => c"the peer is not connected",
+        TME_ERROR_NOT_CONNECTED => c"not connected, any more or yet; TME_EVENT_CONNECTED tells when",
         TME_ERROR_NULL => c"a pointer is NULL that must not be",
         TME_ERROR_HANDLE => c"the pointer is not a handle of this kind",
         TME_ERROR_STRUCT_SIZE => c"struct_size is wrong; call the init function of the struct",
@@ -172,7 +175,7 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_UNKNOWN_MESSAGE => c"the event's data is gone; retain messages before the next poll",
         TME_ERROR_TOO_MANY_RETAINED => c"too many messages are retained; release some",
         TME_ERROR_NOT_WRITABLE => c"the message cannot be written; make a new one",
-        TME_ERROR_NO_FIGURES => c"nothing has been measured yet",
+        TME_ERROR_NO_FIGURES => c"nothing has been measured yet, or nothing asked for it",
         TME_ERROR_UNKNOWN_QUERY => c"no event of the newest poll is about this query",
         TME_ERROR_INTERNAL => c"an internal error was caught; please report it",
         _ => c"not a result of this version of the library",

@@ -44,9 +44,9 @@ pub struct TmePeerStatistics {
     pub packets_spuriously_lost: u64,
     /// Packets of the other side that did not arrive.
     pub packets_missing: u64,
-    /// Share of our packets lost, over the last seconds, 0.0–1.0.
+    /// Share of our packets lost, 0.0–1.0: of the last full 3 s of traffic, or of the present ones before that.
     pub loss_sent: f64,
-    /// Share of the other side's packets missing, over the last seconds, 0.0–1.0.
+    /// Share of the other side's packets missing, 0.0–1.0; likewise.
     pub loss_received: f64,
     /// UDP payload bytes per second sent, over the last second.
     pub rate_sent: u64,
@@ -90,6 +90,23 @@ pub struct TmePeerStatistics {
     pub address_changes: u64,
     /// How often another address seemed to be the other side's and did not prove it.
     pub address_changes_refused: u64,
+    /// Clock: requests for the other side's time that were sent, by a client that synchronises its clock.
+    pub clock_requests: u64,
+    /// Clock: answers taken into the estimate.
+    pub clock_answers: u64,
+    /// Clock: answers dropped, to requests that were not made, or answered already, or too long ago.
+    pub clock_unasked: u64,
+    /// Clock: answers dropped, with times that cannot be.
+    pub clock_absurd: u64,
+    /// Clock: answers that contradict all others; one of the clocks jumped, or the other side lies.
+    pub clock_contradictions: u64,
+    /// Clock: times that the estimate was set after it was synchronised, each a TME_EVENT_CLOCK with
+    /// TME_EVENT_FLAG_STEPPED.
+    pub clock_steps: u64,
+    /// Clock: requests of the other side that were answered, at a server.
+    pub clock_answered: u64,
+    /// Clock: requests of the other side that were not, beyond 20 a second or several at once.
+    pub clock_refused: u64,
 }
 
 /// Figures of one channel towards a peer, on the sending side.
@@ -232,7 +249,7 @@ pub struct TmeConditionStatistics {
 pub struct TmeBroadcast {
     /// Peers for which it was queued.
     pub sent: u32,
-    /// Peers whose queue is full; TME_EVENT_WRITABLE follows for each.
+    /// Peers whose queue is full, or who have too many keys under way; TME_EVENT_WRITABLE follows for each.
     pub would_block: u32,
     /// Peers that are being disconnected, and ids that name nobody.
     pub gone: u32,
@@ -243,7 +260,7 @@ pub struct TmeBroadcast {
 }
 
 const _: () = {
-    assert!(size_of::<TmePeerStatistics>() == 288);
+    assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
     assert!(size_of::<TmeEngineStatistics>() == 184);
@@ -369,6 +386,14 @@ impl From<&ConnectionStatistics> for TmePeerStatistics {
             dropped_closed: of.drops.of(PacketDrop::Closed),
             address_changes: of.address_changes,
             address_changes_refused: of.address_changes_refused,
+            clock_requests: of.clock.requests,
+            clock_answers: of.clock.answers,
+            clock_unasked: of.clock.unasked,
+            clock_absurd: of.clock.absurd,
+            clock_contradictions: of.clock.contradictions,
+            clock_steps: of.clock.steps,
+            clock_answered: of.clock.answered,
+            clock_refused: of.clock.refused,
         }
     }
 }

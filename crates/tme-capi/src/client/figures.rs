@@ -2,9 +2,9 @@
 
 use super::{ClientInner, TmeClient, not_connected};
 use crate::boundary::{enter, write_struct};
-use crate::channel::channel_id;
+use crate::channel::{channel_id, unknown_channel};
 use crate::failure::Failure;
-use crate::result::{TME_ERROR_NO_FIGURES, TME_ERROR_UNKNOWN_CHANNEL, TmeResult};
+use crate::result::{TME_ERROR_NO_FIGURES, TmeResult};
 use crate::statistics::{TmeChannelStatistics, TmeEngineStatistics, TmePeerStatistics, TmeSendBudget};
 
 /// Figures of the connection, at most 100 ms older than its last datagram.
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn tme_client_channel_statistics(
         let channel = channel_id(channel)?;
         let table = client.handle.channels().ok_or_else(not_connected)?;
         if !table.entries().iter().any(|entry| entry.id == channel) {
-            return Err(Failure::new(TME_ERROR_UNKNOWN_CHANNEL));
+            return Err(unknown_channel(channel.0.into()));
         }
         let none = || Failure::new(TME_ERROR_NO_FIGURES);
         let figures = client.handle.channel_statistics(channel).ok_or_else(none)?;
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn tme_client_send_budget(
     enter(client, |client: &ClientInner| {
         let channel = channel_id(channel)?;
         let of_all = client.handle.send_budget().ok_or_else(not_connected)?;
-        let unknown = || Failure::new(TME_ERROR_UNKNOWN_CHANNEL);
+        let unknown = || unknown_channel(channel.0.into());
         let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(unknown)?;
         write_struct(&of_channel, budget, struct_size)
     })

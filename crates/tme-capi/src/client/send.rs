@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use super::{ClientInner, TmeClient};
 use crate::boundary::{enter, input_bytes};
-use crate::channel::channel_id;
+use crate::channel::{channel_id, send_failure};
 use crate::failure::Outcome;
 use crate::message::{TmeMessage, hand_over};
 use crate::result::{TME_OK, TmeResult};
@@ -79,6 +79,10 @@ fn send<'m>(
     message: impl Into<tme::MessageBytes<'m>>,
     settings: &SendSettings,
 ) -> Outcome {
-    client.handle.send_with(channel_id(channel)?, message, settings.options)?;
+    let channel = channel_id(channel)?;
+    client
+        .handle
+        .send_with(channel, message, settings.options)
+        .map_err(|error| send_failure(channel, error))?;
     Ok(TME_OK)
 }

@@ -4,10 +4,10 @@ use tme::PeerId;
 
 use super::{ServerInner, TmeServer, unknown};
 use crate::boundary::{enter, write_struct};
-use crate::channel::channel_id;
+use crate::channel::{channel_id, unknown_channel};
 use crate::event::TmePeer;
 use crate::failure::Failure;
-use crate::result::{TME_ERROR_NO_FIGURES, TME_ERROR_UNKNOWN_CHANNEL, TmeResult};
+use crate::result::{TME_ERROR_NO_FIGURES, TmeResult};
 use crate::statistics::{TmeChannelStatistics, TmeEngineStatistics, TmePeerStatistics, TmeSendBudget};
 
 /// Figures of the whole server.
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn tme_server_channel_statistics(
         let channel = channel_id(channel)?;
         let table = server.handle.channels(peer).ok_or_else(|| unknown(peer))?;
         if !table.entries().iter().any(|entry| entry.id == channel) {
-            return Err(Failure::new(TME_ERROR_UNKNOWN_CHANNEL));
+            return Err(unknown_channel(channel.0.into()));
         }
         let none = || Failure::new(TME_ERROR_NO_FIGURES);
         let figures = server.handle.channel_statistics(peer, channel).ok_or_else(none)?;
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn tme_server_send_budget(
         let peer = PeerId::from_u64(peer);
         let channel = channel_id(channel)?;
         let of_all = server.handle.send_budget(peer).ok_or_else(|| unknown(peer))?;
-        let no_such = || Failure::new(TME_ERROR_UNKNOWN_CHANNEL);
+        let no_such = || unknown_channel(channel.0.into());
         let of_channel = TmeSendBudget::of(&of_all, channel).ok_or_else(no_such)?;
         write_struct(&of_channel, budget, struct_size)
     })

@@ -2,11 +2,11 @@
 
 use std::ffi::c_void;
 
-use tme::{PeerId, SendError};
+use tme::{ChannelId, PeerId, SendError};
 
 use super::{ServerInner, TmeServer, unknown};
 use crate::boundary::{enter, input_bytes, input_slice, put};
-use crate::channel::channel_id;
+use crate::channel::{channel_id, send_failure};
 use crate::event::TmePeer;
 use crate::failure::{Failure, Outcome};
 use crate::message::{TmeMessage, hand_over};
@@ -17,16 +17,20 @@ use crate::statistics::TmeBroadcast;
 impl ServerInner {
     /// A peer that is leaving is not connected; one that nobody knows is unknown.
     #[cold]
-    fn send_failure(&self, peer: PeerId, error: SendError) -> Failure {
+    fn send_failure(&self, peer: PeerId, channel: ChannelId, error: SendError) -> Failure {
         match error {
             SendError::NotConnected if self.handle.peer(peer).is_none() => unknown(peer),
-            error => error.into(),
+            error => send_failure(channel, error),
         }
     }
 }
 
-unsafe fn outcome(result: Result<tme::Broadcast, SendError>, out: *mut TmeBroadcast) -> Outcome {
-    let broadcast = result?;
+unsafe fn outcome(
+    channel: ChannelId,
+    result: Result<tme::Broadcast, SendError>,
+    out: *mut TmeBroadcast,
+) -> Outcome {
+    let broadcast = result.map_err(|error| send_failure(channel, error))?;
     put(out, broadcast.into());
     let is_whole = broadcast.would_block == 0 && broadcast.gone == 0 && broadcast.refused == 0;
     Ok(if is_whole { TME_OK } else { TME_PARTIAL })
@@ -107,10 +111,11 @@ fn send<'m>(
     settings: &SendSettings,
 ) -> Outcome {
     let peer = PeerId::from_u64(peer);
+    let channel = channel_id(channel)?;
     server
         .handle
-        .send_with(peer, channel_id(channel)?, message, settings.options)
-        .map_err(|error| server.send_failure(peer, error))?;
+        .send_with(peer, channel, message, settings.options)
+        .map_err(|error| server.send_failure(peer, channel, error))?;
     Ok(TME_OK)
 }
 
@@ -215,7 +220,8 @@ unsafe fn broadcast<'m>(
     out: *mut TmeBroadcast,
 ) -> Outcome {
     let channel = channel_id(channel)?;
-    outcome(server.handle.broadcast_with(settings.except, channel, message, settings.options), out)
+    let result = server.handle.broadcast_with(settings.except, channel, message, settings.options);
+    outcome(channel, result, out)
 }
 
 /// Queues a message for the peers named; it is stored once.
@@ -243,6 +249,7 @@ pub unsafe extern "C" fn tme_server_multicast(
         let bytes = input_bytes(data, length)?;
         let peers = input_slice(peers, peer_count as usize)?.iter().map(|&peer| PeerId::from_u64(peer));
         let peers = peers.filter(|&peer| settings.except != Some(peer));
-        self::outcome(server.handle.multicast_with(peers, channel, bytes, settings.options), outcome)
+        let result = server.handle.multicast_with(peers, channel, bytes, settings.options);
+        self::outcome(channel, result, outcome)
     })
 }

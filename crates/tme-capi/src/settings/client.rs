@@ -75,7 +75,8 @@ pub struct TmeClientConfig {
     pub congestion: u32,
     /// A connect token as text, which the game's backend gave the player. It admits once. Default: none.
     pub token: *const c_char,
-    /// Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Default: no limit but the path's.
+    /// Bytes of UDP payload that may leave in a second; less than 1,200 counts as 1,200. Acknowledgements and signs of life
+    /// count, but do not wait for it. Default: no limit but the path's.
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,

@@ -99,8 +99,8 @@ pub struct TmeServerConfig {
     pub tokens_issued_before_start_s: u32,
     /// TME_CONGESTION_…. Default TME_CONGESTION_DELIVERY_RATE.
     pub congestion: u32,
-    /// Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200. Default: no
-    /// limit but the path's.
+    /// Bytes of UDP payload that may leave in a second on each connection; less than 1,200 counts as 1,200.
+    /// Acknowledgements and signs of life count, but do not wait for it. Default: no limit but the path's.
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,

@@ -23,6 +23,9 @@ pub type Tally = BTreeMap<(&'static str, Option<i32>), u64>;
 /// What the tally calls events: by kind instead of by result.
 pub const EVENT: &str = "event";
 
+/// What calls and events have met that a random one seldom does: who and what, how often with which result.
+pub type Encounters = BTreeMap<(&'static str, &'static str, i32), u64>;
+
 /// Messages that one thread holds, at most.
 const HELD_MAX: usize = 100;
 
@@ -101,6 +104,7 @@ pub struct Misuser<'w> {
     pub promises: &'w Promises,
     pub chance: Chance,
     pub tally: Tally,
+    pub encounters: Encounters,
     pub messages: Vec<Held>,
     pub desk: usize,
     /// Nobody else is misusing the handles.
@@ -118,6 +122,7 @@ impl<'w> Misuser<'w> {
             promises,
             chance: Chance::new(seed),
             tally: Tally::new(),
+            encounters: Encounters::new(),
             messages: Vec::new(),
             desk,
             is_alone,
@@ -284,13 +289,20 @@ impl<'w> Misuser<'w> {
         }
     }
 
-    /// Somebody who asks to be let in, or has asked, or never did.
-    pub fn applicant(&mut self, given: &Given<'_>) -> u64 {
+    /// Somebody who asks to be let in, or has asked, or never did; and who that is, as far as events have told.
+    pub fn applicant(&mut self, given: &Given<'_>) -> (u64, &'static str) {
         let applicants = given.live().map(|live| live.peers.lock().applicants.clone()).unwrap_or_default();
         if applicants.is_empty() || self.chance.one_in(8) {
-            return self.peer(given).0;
+            let id = self.peer(given).0;
+            let is_peer = given.live().is_some_and(|live| live.peers.lock().live.contains(&id));
+            return (id, if is_peer { "a peer" } else { "nobody" });
         }
-        self.chance.pick(&applicants)
+        (self.chance.pick(&applicants), "an applicant")
+    }
+
+    /// Counts what a call or an event was about.
+    pub fn meet(&mut self, what: &'static str, whom: &'static str, result: i32) {
+        *self.encounters.entry((what, whom, result)).or_default() += 1;
     }
 
     pub fn channel(&mut self) -> u32 {

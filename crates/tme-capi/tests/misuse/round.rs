@@ -14,7 +14,7 @@ use tme_capi::{
 
 use crate::calls;
 use crate::chance::Chance;
-use crate::misuser::{Misuser, Tally, call};
+use crate::misuser::{Encounters, Misuser, Tally, call};
 use crate::promises::Promises;
 use crate::settings::witness_channels;
 use crate::watch::{self, keep_awake};
@@ -28,8 +28,10 @@ const TIME_MAX: Duration = Duration::from_secs(3);
 /// How long the conversations may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+#[derive(Default)]
 pub struct Report {
     pub tally: Tally,
+    pub encounters: Encounters,
     pub slowest: (Duration, &'static str),
 }
 
@@ -113,19 +115,17 @@ pub fn play(promises: &Promises, folder: &Path, seed: u64, number: usize, time: 
                 call(&mut misuser);
             }
             world.messages.lock().append(&mut misuser.messages);
-            (misuser.tally, misuser.slowest)
+            Report { tally: misuser.tally, encounters: misuser.encounters, slowest: misuser.slowest }
         };
         let threads: Vec<_> =
             misusers.drain(..).map(|misuser| scope.spawn(move || misuse(misuser))).collect();
         let reports: Vec<_> = threads.into_iter().map(|thread| thread.join().ok()).collect();
-        let mut report = Report { tally: Tally::new(), slowest: (Duration::ZERO, "") };
+        let mut report = Report::default();
         if reports.iter().any(Option::is_none) {
             world.is_over.store(true, Ordering::Relaxed);
             panic!("round {number} with seed {seed} and {count} threads has failed");
         }
-        for (tally, slowest) in reports.into_iter().flatten() {
-            add(&mut report, tally, slowest);
-        }
+        reports.into_iter().flatten().for_each(|part| report.add(part));
         let mut last = Misuser::new(world, promises, chance.next(), 0, true);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             calls::talk::finish(&mut last);
@@ -135,16 +135,21 @@ pub fn play(promises: &Promises, folder: &Path, seed: u64, number: usize, time: 
         if outcome.is_err() {
             panic!("round {number} with seed {seed} and {count} threads ended badly");
         }
-        add(&mut report, last.tally, last.slowest);
+        report.add(Report { tally: last.tally, encounters: last.encounters, slowest: last.slowest });
         report
     })
 }
 
-fn add(report: &mut Report, tally: Tally, slowest: (Duration, &'static str)) {
-    for (key, count) in tally {
-        *report.tally.entry(key).or_default() += count;
+impl Report {
+    pub fn add(&mut self, other: Self) {
+        for (key, count) in other.tally {
+            *self.tally.entry(key).or_default() += count;
+        }
+        for (key, count) in other.encounters {
+            *self.encounters.entry(key).or_default() += count;
+        }
+        self.slowest = self.slowest.max(other.slowest);
     }
-    report.slowest = report.slowest.max(slowest);
 }
 
 /// A server with a client, and a client that talks to itself.

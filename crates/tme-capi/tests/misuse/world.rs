@@ -1,7 +1,7 @@
 //! What the threads of a round share: handles, messages, and conversations that must not suffer.
 
 use std::collections::BTreeSet;
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64};
 use std::time::Instant;
@@ -17,6 +17,9 @@ pub const TALK_CHANNEL: u32 = 200;
 pub const WITNESS_SERVER: usize = 0;
 pub const WITNESS_CLIENT: usize = 3;
 pub const WITNESS_ECHO: usize = 7;
+/// A server that asks the game, and clients who apply there.
+pub const DOOR: usize = 9;
+pub const APPLICANTS: [usize; 2] = [10, 11];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -126,12 +129,21 @@ pub struct World {
     pub witness_peer: AtomicU64,
     pub desks: [Desk; THREADS_MAX],
     pub is_over: AtomicBool,
+    /// A token with which somebody may have applied.
+    pub token: Mutex<Option<CString>>,
     pub folder: PathBuf,
 }
 
 impl World {
     pub fn new(folder: PathBuf) -> Self {
-        let kinds = [[Kind::Server; 3].as_slice(), &[Kind::Client; 4], &[Kind::Echo; 2]].concat();
+        let kinds = [
+            [Kind::Server; 3].as_slice(),
+            &[Kind::Client; 4],
+            &[Kind::Echo; 2],
+            &[Kind::Server],
+            &[Kind::Client; 2],
+        ]
+        .concat();
         let slot = |(index, kind)| Slot {
             index,
             kind,
@@ -148,6 +160,7 @@ impl World {
             witness_peer: AtomicU64::new(0),
             desks: [desk(), desk(), desk(), desk()],
             is_over: AtomicBool::new(false),
+            token: Mutex::default(),
             folder,
         }
     }

@@ -542,6 +542,7 @@ impl Connection {
     /// [`ConnectionConfig::rate_max`].
     pub fn set_rate_max(&mut self, rate: Option<u64>) {
         self.rate_max = rate;
+        self.pacer.limit(self.rate_max(), self.mtu.current() as u64);
     }
 
     /// Queues a message. Nothing is sent before [`poll_transmit`](Self::poll_transmit).

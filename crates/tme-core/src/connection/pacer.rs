@@ -59,6 +59,13 @@ impl Pacer {
         self.tokens.saturating_add(earned).min(burst.max(self.tokens))
     }
 
+    /// Takes out what a bucket of this rate would not hold: for a rate that somebody sets, who counts on it from now on.
+    /// The bucket may have been filled for 50 ms at a rate a thousand times higher.
+    pub fn limit(&mut self, rate: u64, datagram_bytes: u64) {
+        let full = bytes_in(rate, BURST).max(BURST_PACKETS * datagram_bytes) as i64;
+        self.tokens = self.tokens.min(full);
+    }
+
     /// A packet left.
     pub fn handle_sent(&mut self, bytes: u64) {
         self.tokens = self.tokens.saturating_sub(bytes as i64);
@@ -101,6 +108,20 @@ mod tests {
     fn a_host_that_calls_once_a_frame_gets_the_whole_rate() {
         let (total, _) = run(1_200_000, Duration::from_millis(33));
         assert!((1_150_000..1_250_000).contains(&total), "{total}");
+    }
+
+    #[test]
+    fn a_limit_takes_away_what_a_faster_rate_had_given() {
+        let mut pacer = Pacer::new(Instant::ZERO, 1_200);
+        let later = Instant::from_micros(50_000);
+        assert_eq!(pacer.poll(later, 10_000_000, 1_200), later);
+        assert_eq!(pacer.available(later, 10_000_000, 1_200), 500_000);
+        pacer.limit(50_000, 1_200);
+        assert_eq!(pacer.available(later, 50_000, 1_200), 2_400);
+        // What is owed is owed at any rate.
+        pacer.handle_sent(12_400);
+        pacer.limit(50_000, 1_200);
+        assert_eq!(pacer.available(later, 50_000, 1_200), -10_000);
     }
 
     #[test]

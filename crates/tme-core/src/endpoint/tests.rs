@@ -397,6 +397,29 @@ fn a_peer_gets_no_more_in_a_second_than_was_set() {
 }
 
 #[test]
+fn a_cap_holds_from_the_moment_it_is_set() {
+    let mut net = Net::new(vec![server_with(1, 8), client(1)]);
+    net.connect(1);
+    net.run_for(ms(100));
+    let peer = net.nodes[0].connected()[0];
+    let send = |net: &mut Net| {
+        let (now, payload) = (net.now, Payload::from(vec![0xA5; 100_000]));
+        net.nodes[0].endpoint.send(now, peer, ChannelId(0), payload, SendOptions::default()).unwrap();
+    };
+    // The path proves fast, and the pacer may be full.
+    send(&mut net);
+    net.run_for(ms(1_000));
+    assert_eq!(net.nodes[1].messages().len(), 1);
+
+    let before = net.nodes[0].bytes_sent;
+    assert!(net.nodes[0].endpoint.set_rate_max(peer, Some(50_000)));
+    send(&mut net);
+    net.run_for(ms(200));
+    let bytes = net.nodes[0].bytes_sent - before;
+    assert!((8_000..15_000).contains(&bytes), "{bytes} bytes in 200 ms at 50,000 a second");
+}
+
+#[test]
 fn of_attempts_that_race_one_arrives_and_replaces_nobody() {
     let mut net = Net::new(vec![server_with(1, 8), client(1)]);
     let identity = KeyPair::generate(&mut SeededRandom::new(7));

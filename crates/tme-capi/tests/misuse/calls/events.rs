@@ -10,7 +10,9 @@ use tme_capi::{
     TME_EVENT_DELIVERED, TME_EVENT_DISCONNECTED, TME_EVENT_EXPIRED, TME_EVENT_FLAG_FIRST_USE,
     TME_EVENT_FLAG_HAS_KEY, TME_EVENT_FLAG_HAS_TOKEN, TME_EVENT_FLAG_NEVER_SENT, TME_EVENT_FLAG_REMOTE,
     TME_EVENT_FLAG_STEPPED, TME_EVENT_FLAG_UNAUTHENTICATED, TME_EVENT_INTERRUPTED, TME_EVENT_MESSAGE,
-    TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_EXPIRED_DEADLINE, TME_EXPIRED_DISCONNECTED, TME_OK, TmeEvent,
+    TME_EVENT_RESUMED, TME_EVENT_WRITABLE, TME_EXPIRED_DEADLINE, TME_EXPIRED_DISCONNECTED, TME_OK,
+    TME_REASON_TOKEN, TME_TOKEN_PROBLEM_EXPIRED, TME_TOKEN_PROBLEM_INVALID, TME_TOKEN_PROBLEM_MISSING,
+    TME_TOKEN_PROBLEM_NOT_YET_VALID, TME_TOKEN_PROBLEM_USED, TME_TOKEN_PROBLEM_WRONG_AUDIENCE, TmeEvent,
 };
 
 use super::message::adopt;
@@ -102,6 +104,7 @@ pub fn poll<'w>(
         check(m, &event);
         *m.tally.entry((EVENT, Some(event.r#type as i32))).or_default() += 1;
         note(m, live, &event);
+        meet(m, &event);
         if alone.is_some() {
             look(m, slot, &event);
         }
@@ -203,6 +206,36 @@ fn note(m: &Misuser<'_>, live: &Live, event: &TmeEvent) {
     if event.message != 0 {
         live.newest.lock().push(event.message);
     }
+}
+
+/// Counts who came, or why somebody was turned away.
+fn meet(m: &mut Misuser<'_>, event: &TmeEvent) {
+    let what = match event.r#type {
+        TME_EVENT_ADMISSION => "admission",
+        TME_EVENT_CONNECTED => "connected",
+        TME_EVENT_DISCONNECTED if event.reason == TME_REASON_TOKEN => {
+            let problem = match event.token as u32 {
+                TME_TOKEN_PROBLEM_MISSING => "missing",
+                TME_TOKEN_PROBLEM_INVALID => "invalid",
+                TME_TOKEN_PROBLEM_WRONG_AUDIENCE => "for another server",
+                TME_TOKEN_PROBLEM_NOT_YET_VALID => "not yet valid",
+                TME_TOKEN_PROBLEM_EXPIRED => "expired",
+                TME_TOKEN_PROBLEM_USED => "used",
+                problem => m.fail(format_args!("a token has the problem {problem}")),
+            };
+            return m.meet("disconnected for its token", problem, TME_OK);
+        }
+        _ => return,
+    };
+    let (has_token, has_key) =
+        (event.flags & TME_EVENT_FLAG_HAS_TOKEN != 0, event.flags & TME_EVENT_FLAG_HAS_KEY != 0);
+    let whom = match (has_token, has_key) {
+        (true, true) => "with a token and a key",
+        (true, false) => "with a token",
+        (false, true) => "with a key",
+        (false, false) => "with neither",
+    };
+    m.meet(what, whom, TME_OK);
 }
 
 /// Looks at the data of an event, which nobody else can end now.

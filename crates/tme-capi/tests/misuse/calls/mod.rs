@@ -1,6 +1,7 @@
 //! One misdeed for every function of the interface, and how often each is chosen.
 
 mod client;
+mod door;
 mod events;
 mod message;
 mod plain;
@@ -20,7 +21,15 @@ pub const LIVES: usize = 8;
 
 /// All of them, each as often as it is to be chosen.
 pub fn lots() -> Vec<fn(&mut Misuser<'_>)> {
-    let all = [server::CALLS, client::CALLS, message::CALLS, plain::CALLS, querier::CALLS, talk::CALLS];
+    let all = [
+        server::CALLS,
+        client::CALLS,
+        message::CALLS,
+        plain::CALLS,
+        querier::CALLS,
+        talk::CALLS,
+        door::CALLS,
+    ];
     let all = all.into_iter().flatten();
     all.flat_map(|&(weight, call)| std::iter::repeat_n(call, weight as usize)).collect()
 }

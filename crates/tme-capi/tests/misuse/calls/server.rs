@@ -318,8 +318,9 @@ fn kick(m: &mut Misuser<'_>) {
 
 fn accept(m: &mut Misuser<'_>) {
     let given = m.server(Intent::Harmless);
-    let (peer, cargo) = (m.applicant(&given), m.cargo());
+    let ((peer, who), cargo) = (m.applicant(&given), m.cargo());
     let result = call!(m, tme_server_accept(handle(&given), peer, cargo.pointer, cargo.length));
+    m.meet("tme_server_accept", who, result);
     judge_goodbye(m, &given, false, cargo.length, result);
     m.must(
         cargo.fate == Fate::Fine || result < 0,
@@ -329,10 +330,11 @@ fn accept(m: &mut Misuser<'_>) {
 
 fn refuse(m: &mut Misuser<'_>) {
     let given = m.server(Intent::Harmless);
-    let (peer, cargo) = (m.applicant(&given), m.cargo());
+    let ((peer, who), cargo) = (m.applicant(&given), m.cargo());
     let reason = if m.chance.one_in(6) { m.chance.edgy() } else { m.chance.pick(&[7, 8, 9]) };
     let (detail, length) = (cargo.pointer, cargo.length);
     let result = call!(m, tme_server_refuse(handle(&given), peer, reason, detail, length));
+    m.meet("tme_server_refuse", who, result);
     m.judge(&given, result);
     let is_wrong = !(7..=9).contains(&reason) || length > 512 || cargo.fate == Fate::Refused;
     m.must(!is_wrong || result < 0, format_args!("reason {reason} with {length} bytes gave {result}"));
@@ -340,9 +342,10 @@ fn refuse(m: &mut Misuser<'_>) {
 
 fn applicant_info(m: &mut Misuser<'_>) {
     let given = m.server(Intent::Harmless);
-    let peer = m.applicant(&given);
+    let (peer, who) = m.applicant(&given);
     let info = m.struct_out::<TmeApplicantInfo>(|m, info, size| {
         let result = call!(m, tme_server_applicant_info(handle(&given), peer, info, size));
+        m.meet("tme_server_applicant_info", who, result);
         m.judge(&given, result);
         result
     });
@@ -352,12 +355,16 @@ fn applicant_info(m: &mut Misuser<'_>) {
 
 fn peer_token(m: &mut Misuser<'_>) {
     let given = m.server(Intent::Harmless);
-    let peer = m.applicant(&given);
+    let (peer, who) = m.applicant(&given);
     let info = m.struct_out::<TmeTokenInfo>(|m, info, size| {
         let result = call!(m, tme_server_peer_token(handle(&given), peer, info, size));
         m.judge(&given, result);
+        m.meet("tme_server_peer_token", who, result);
         result
     });
+    if info.is_some_and(|info| info.user_bytes > 0) {
+        m.meet(if who == "a peer" { "the token of a peer" } else { "the token of an applicant" }, "", TME_OK);
+    }
     let is_so = |info: TmeTokenInfo| {
         let bytes = info.user_bytes as usize;
         bytes <= 64

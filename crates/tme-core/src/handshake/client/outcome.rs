@@ -152,22 +152,25 @@ impl fmt::Display for ConnectError {
             }
             Self::RefusedUnauthenticated { reason, .. } => write!(f, "refused (unauthenticated): {reason}"),
             Self::TimedOut { waited, stage: ConnectStage::AwaitingCookie } => {
-                write!(f, "no answer within {waited:?}; check address, port and firewall")
+                write!(f, "no answer within {:?}; check address, port and firewall", roughly(*waited))
             }
             Self::TimedOut { waited, stage: ConnectStage::AwaitingAccept } => write!(
                 f,
-                "the server answered the first datagram but accepted nothing within {waited:?}; it may be \
-                 overloaded, or something on the way changes datagrams"
+                "the server answered the first datagram but accepted nothing within {:?}; it may be \
+                 overloaded, or something on the way changes datagrams",
+                roughly(*waited)
             ),
             Self::ServerKeyNotPinned { pinned, seen, waited } => write!(
                 f,
-                "only a server with the key {seen} answered within {waited:?}, which is none of the {pinned} \
-                 pinned; update the pinned keys, or somebody answers in the server's place"
+                "only a server with the key {seen} answered within {:?}, which is none of the {pinned} \
+                 pinned; update the pinned keys, or somebody answers in the server's place",
+                roughly(*waited)
             ),
             Self::ServerKeyChanged { remembered, seen, waited } => write!(
                 f,
-                "only a server with the key {seen} answered within {waited:?}, but {remembered} is remembered \
-                 for it; forget that key if the server really has a new one, else somebody answers in its place"
+                "only a server with the key {seen} answered within {:?}, but {remembered} is remembered \
+                 for it; forget that key if the server really has a new one, else somebody answers in its place",
+                roughly(*waited)
             ),
             Self::UnacceptableAnswer(error) => write!(f, "the server's answer is not acceptable: {error}"),
         }
@@ -175,6 +178,11 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+/// A time as people read it, in whole milliseconds: not 3.000025s.
+fn roughly(time: Duration) -> Duration {
+    Duration::from_millis(time.as_millis() as u64)
+}
 
 /// Why an authentic answer could not be used: the server has a bug, or is newer than its version number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -221,6 +221,10 @@ fn silence_is_a_time_out_that_says_how_far_it_got() {
     let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!() };
     assert_eq!(error, ConnectError::TimedOut { waited, stage: ConnectStage::AwaitingCookie });
     assert!(error.to_string().contains("10s"), "{error}");
+    let waited = Duration::from_micros(3_000_025);
+    let error = ConnectError::TimedOut { waited, stage: ConnectStage::AwaitingCookie };
+    assert!(error.to_string().contains("within 3s;"), "{error}");
+    let waited = Duration::from_secs(10);
 
     let mut world = World::new(client_config(), server_config());
     world.round();
