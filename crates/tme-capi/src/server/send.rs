@@ -220,8 +220,7 @@ unsafe fn broadcast<'m>(
     out: *mut TmeBroadcast,
 ) -> Outcome {
     let channel = channel_id(channel)?;
-    let result = server.handle.broadcast_with(settings.except, channel, message, settings.options);
-    outcome(channel, result, out)
+    outcome(channel, server.handle.broadcast_with(settings.except, channel, message, settings.options), out)
 }
 
 /// Queues a message for the peers named; it is stored once.
