@@ -1124,8 +1124,9 @@ TME_C_API TmeResult tme_client_server_time(
     size_t struct_size);
 
 /**
- * Begins to ask for the server's time: ten times a second for 3 s, then once a second; some 90 bytes a second both ways
- * together. Called again, it asks often again for 3 s. TME_EVENT_CLOCK tells when the time is known.
+ * Begins to ask for the server's time: ten times a second at first, then more and more seldom, once a second from 45 s on;
+ * some 90 bytes both ways together each time. Called again, it begins anew. TME_EVENT_CLOCK tells when the time is known, on
+ * most paths after 3 s.
  *
  * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.

@@ -2596,8 +2596,8 @@ public:
         });
     }
 
-    /// Begins to ask for the server's time: ten times a second for 3 s, then once a second. Called again, it asks often
-    /// again for 3 s. A `Clock` event tells when the time is known. Errors: `not_connected`.
+    /// Begins to ask for the server's time: ten times a second at first, then more and more seldom, once a second from 45 s
+    /// on. Called again, it begins anew. A `Clock` event tells when the time is known. Errors: `not_connected`.
     Result<void> synchronise_clock() { return detail::done(tme_client_synchronise_clock(engine_.get())); }
 
     /// Figures of the connection, at most 100 ms older than its last datagram. Errors: `not_connected`.

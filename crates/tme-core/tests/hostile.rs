@@ -481,6 +481,19 @@ fn random_authentic_payloads_never_panic_and_hurt_nobody_else() {
 }
 
 #[test]
+fn clients_connect_over_links_that_damage_what_they_carry() {
+    let conditions = LinkConditions { corrupt: 0.1, delay: ms(20), ..LinkConditions::default() };
+    // Fails after twenty seconds if one of them gives up.
+    let (mut net, pairs) = Net::connected(all_modes(), 200, conditions);
+    assert_eq!(net.nodes[SERVER].endpoint.peers().count(), 200);
+    net.set_conditions(LinkConditions::default());
+    net.advance_for(ms(2_000));
+    for pair in pairs.into_iter().take(20) {
+        assert!(is_echoed(&mut net, pair), "{pair:?}");
+    }
+}
+
+#[test]
 fn a_client_that_connects_is_not_led_astray() {
     let mut net = Net::new(all_modes(), 1, LinkConditions { delay: ms(20), ..LinkConditions::default() });
     // Another client, or it would have the same seed and therefore the same nonce and keys.

@@ -7,10 +7,16 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::{client_of, server};
-use tme::{Client, EndpointStatistics, Event, Server};
-use tme_core::handshake::client::{ClientHandshake, ClientHandshakeConfig, Trust};
+use tme::{Client, EndpointStatistics, Event, Origin, PeerId, Reason, Server};
+use tme_core::channel::ChannelMode;
+use tme_core::crypto::packet::{KeyLimits, PacketProtection};
+use tme_core::handshake::client::{ClientEvent, ClientHandshake, ClientHandshakeConfig, Trust};
+use tme_core::handshake::datagram::{HandshakeDatagram, Refuse, Versions};
 use tme_core::handshake::parameters::ConnectionId;
 use tme_core::random::{Random, SeededRandom};
+use tme_core::wire::ack::{Ack, AckDelay, AckRanges};
+use tme_core::wire::frame::{Frame, Frames};
+use tme_core::wire::header::{Header, KeyPhase, TruncatedNumber, is_data_packet};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -173,6 +179,277 @@ impl Meddler {
         }
         self.forged += 4;
     }
+}
+
+/// A client made by hand, which says in its packets whatever a test wants.
+struct Raw {
+    socket: UdpSocket,
+    server: SocketAddr,
+    modes: Vec<ChannelMode>,
+    protection: PacketProtection,
+    remote_id: u32,
+    next_number: u64,
+    largest_received: Option<u64>,
+}
+
+const START: tme_core::time::Instant = tme_core::time::Instant::ZERO;
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    socket
+}
+
+/// What comes within a moment.
+fn received(socket: &UdpSocket) -> Vec<Vec<u8>> {
+    let mut buffer = [0; 2_000];
+    std::iter::from_fn(|| socket.recv_from(&mut buffer).ok().map(|(bytes, _)| buffer[..bytes].to_vec()))
+        .collect()
+}
+
+impl Raw {
+    /// Connects to a server in a thread of its own.
+    fn connect(server: SocketAddr) -> Self {
+        let socket = socket();
+        let mut random = SeededRandom::new(77);
+        let config = ClientHandshakeConfig::new(Trust::Unverified, ConnectionId::new(1).unwrap());
+        let mut handshake = ClientHandshake::new(config, START, &mut random).unwrap();
+        let mut datagram = Vec::new();
+        let begun = Instant::now();
+        loop {
+            assert!(begun.elapsed() < PATIENCE, "no connection");
+            while handshake.poll_transmit(START, &mut datagram) {
+                socket.send_to(&datagram, server).unwrap();
+            }
+            for answer in received(&socket) {
+                handshake.handle_datagram(START, &answer, &mut random);
+            }
+            let Some(event) = handshake.poll_event() else { continue };
+            let ClientEvent::Established(established) = event else { panic!("{event:?}") };
+            let (suite, secrets) = (established.suite, &established.secrets);
+            let mut raw = Self {
+                socket,
+                server,
+                modes: established.channels.entries().iter().map(|entry| entry.mode).collect(),
+                protection: PacketProtection::new(suite, secrets, KeyLimits::default(), START),
+                remote_id: established.remote_connection_id.get(),
+                next_number: 0,
+                largest_received: None,
+            };
+            raw.send(&Frame::Ping);
+            return raw;
+        }
+    }
+
+    fn seal(&mut self, frames: &[u8]) -> Vec<u8> {
+        let number = TruncatedNumber::Long(self.next_number as u32);
+        let header = Header { connection_id: self.remote_id, number, phase: KeyPhase(false) };
+        let mut datagram = Vec::new();
+        header.encode(&mut datagram);
+        datagram.extend_from_slice(frames);
+        datagram.resize(datagram.len() + self.protection.tag_bytes(), 0);
+        self.protection.seal_in_place(START, self.next_number, &mut datagram, header.bytes());
+        self.next_number += 1;
+        datagram
+    }
+
+    fn send(&mut self, frame: &Frame<'_>) {
+        let mut frames = Vec::new();
+        frame.encode(&self.modes, &mut frames);
+        let datagram = self.seal(&frames);
+        self.socket.send_to(&datagram, self.server).unwrap();
+    }
+
+    fn acknowledge(&mut self, newest: u64) {
+        let ranges = AckRanges::default();
+        self.send(&Frame::Ack(Ack { newest: newest as u32, delay: AckDelay(0), field: u64::MAX, ranges }));
+    }
+
+    /// The payloads of packets that come within a moment.
+    fn payloads(&mut self) -> Vec<Vec<u8>> {
+        let datagrams = received(&self.socket);
+        datagrams.into_iter().filter_map(|datagram| self.open(datagram)).collect()
+    }
+
+    fn open(&mut self, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
+        let header = Header::decode(&datagram).filter(|_| is_data_packet(&datagram))?;
+        let number = header.number.expand(self.largest_received);
+        let bytes = self.protection.open_in_place(START, number, &mut datagram, header.bytes()).ok()?;
+        self.largest_received = self.largest_received.max(Some(number));
+        Some(datagram[header.bytes()..][..bytes].to_vec())
+    }
+
+    fn has_close(&self, payload: &[u8], expected: Reason) -> bool {
+        Frames::new(payload, &self.modes)
+            .any(|frame| matches!(frame, Ok(Frame::Close { reason, .. }) if reason == expected.code()))
+    }
+
+    /// Numbers in the messages of a payload.
+    fn numbers(&self, payload: &[u8]) -> Vec<u32> {
+        let messages = Frames::new(payload, &self.modes).filter_map(|frame| match frame {
+            Ok(Frame::Message(message)) => Some(u32::from_le_bytes(message.data.try_into().unwrap())),
+            _ => None,
+        });
+        messages.collect()
+    }
+}
+
+/// A server in a thread, an honest client and one made by hand; the ids of both at the server.
+fn with_raw() -> (Server, Client, Raw, [PeerId; 2]) {
+    let mut server = server().start_threaded().unwrap();
+    let mut client = client_of(&server).start_threaded().unwrap();
+    let mut peers = Vec::new();
+    let mut raw = None;
+    let begun = Instant::now();
+    while peers.len() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "{peers:?}");
+        server.update(Duration::from_millis(5)).unwrap();
+        client.update(Duration::ZERO).unwrap();
+        peers.extend(server.events().filter_map(|event| match event {
+            Event::Connected { peer, .. } => Some(peer),
+            _ => None,
+        }));
+        if peers.len() == 1 && raw.is_none() {
+            raw = Some(Raw::connect(server.local_addr()));
+        }
+    }
+    (server, client, raw.unwrap(), [peers[0], peers[1]])
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_ends_its_own_connection_and_no_other() {
+    let (mut server, client, mut raw, [honest, liar]) = with_raw();
+    raw.acknowledge(1_000_000);
+    let begun = Instant::now();
+    let (mut end, mut is_told) = (None, false);
+    while end.is_none() || !is_told {
+        assert!(begun.elapsed() < PATIENCE, "{end:?}, told: {is_told}");
+        for payload in raw.payloads() {
+            is_told |= raw.has_close(&payload, Reason::ProtocolViolation);
+        }
+        if is_told {
+            // Now it is told what it waits for: that its CLOSE has arrived.
+            raw.acknowledge(raw.largest_received.unwrap());
+        }
+        server.update(Duration::from_millis(5)).unwrap();
+        for event in server.events() {
+            if let Event::Disconnected { peer, reason, .. } = event {
+                end = Some((peer, reason.reason, reason.origin));
+            }
+        }
+    }
+    assert_eq!(end, Some((liar, Reason::ProtocolViolation, Origin::Local)));
+    assert_eq!(server.peers().iter().map(|peer| peer.peer).collect::<Vec<_>>(), [honest]);
+    let mut echo = Echo { server, client, sent: 0, received: 0 };
+    echo.send();
+    echo.run_until(|echo| echo.received == echo.sent);
+}
+
+#[test]
+fn a_peer_that_claims_an_address_which_does_not_answer_stays_where_it_was_and_loses_nothing() {
+    const MESSAGES: u32 = 200;
+    let (mut server, _client, mut raw, [_, peer]) = with_raw();
+    let victim = socket();
+    let (home, target) = (raw.socket.local_addr().unwrap(), raw.server);
+    let begun = Instant::now();
+    let (mut numbers, mut sent, mut claimed, mut at_victim) = (Vec::new(), 0u32, 0, 0);
+    let refused = |server: &Server| server.peer_statistics(peer).map_or(0, |of| of.address_changes_refused);
+    while numbers.len() < MESSAGES as usize || refused(&server) == 0 {
+        assert!(begun.elapsed() < PATIENCE, "{} came, {} refused", numbers.len(), refused(&server));
+        if sent < MESSAGES {
+            for number in sent..sent + 20 {
+                server.send(peer, 0, &number.to_le_bytes()).unwrap();
+            }
+            sent += 20;
+        }
+        // The newest packets, and no answer to what is asked there. One of them is too short for the question.
+        for _ in 0..2 {
+            let claim = raw.seal(&[1]);
+            victim.send_to(&claim, target).unwrap();
+            claimed += claim.len();
+        }
+        for datagram in received(&victim) {
+            at_victim += datagram.len();
+            assert!(datagram.len() < 60, "a question and nothing else: {} bytes", datagram.len());
+        }
+        for payload in raw.payloads() {
+            numbers.extend(raw.numbers(&payload));
+        }
+        if let Some(newest) = raw.largest_received {
+            raw.acknowledge(newest);
+        }
+        server.update(Duration::from_millis(1)).unwrap();
+        for event in server.events() {
+            assert!(!matches!(event, Event::AddressChanged { .. } | Event::Disconnected { .. }), "{event:?}");
+        }
+    }
+    assert_eq!(server.peer(peer).unwrap().remote, home);
+    // Copies of small messages may ride again; the receiver's library tells them by their sequence.
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers, (0..MESSAGES).collect::<Vec<_>>());
+    assert!(at_victim > 0 && at_victim <= claimed, "{at_victim} for {claimed}");
+}
+
+#[test]
+fn versions_that_do_not_go_together_are_told_to_the_side_that_can_act() {
+    // A client of the future at this server.
+    let (server, stranger) = (server().start_threaded().unwrap(), socket());
+    let versions = Versions::new(&[9]).unwrap();
+    let id = ConnectionId::new(1).unwrap();
+    let config = ClientHandshakeConfig { versions, ..ClientHandshakeConfig::new(Trust::Unverified, id) };
+    let mut random = SeededRandom::new(5);
+    let mut newer = ClientHandshake::new(config, START, &mut random).unwrap();
+    let mut hello = Vec::new();
+    let begun = Instant::now();
+    let error = loop {
+        assert!(begun.elapsed() < PATIENCE, "no answer");
+        while newer.poll_transmit(START, &mut hello) {
+            stranger.send_to(&hello, server.local_addr()).unwrap();
+        }
+        for answer in received(&stranger) {
+            newer.handle_datagram(START, &answer, &mut random);
+        }
+        if let Some(ClientEvent::Failed(error)) = newer.poll_event() {
+            break error.to_string();
+        }
+    };
+    assert!(error.contains("the server speaks [1], this client [9]"), "{error}");
+    assert!(server.statistics().endpoint.handshake.refused(Reason::Version) > 0);
+
+    // This client at a server of the future, in whose place somebody else has answered nonsense before.
+    let address = stranger.local_addr().unwrap().to_string();
+    let mut client = Client::builder().connect(address).start_threaded().unwrap();
+    let begun = Instant::now();
+    let mut questions = 0;
+    let end = loop {
+        assert!(begun.elapsed() < PATIENCE, "it was not told");
+        let mut buffer = [0; 2_000];
+        if let Ok((bytes, from)) = stranger.recv_from(&mut buffer) {
+            let Ok(HandshakeDatagram::Hello(hello)) = HandshakeDatagram::parse(&buffer[..bytes]) else {
+                panic!()
+            };
+            let spoken = if questions == 0 { 1 } else { 9 };
+            questions += 1;
+            let versions = Versions::new(&[spoken]).unwrap();
+            let client_nonce = hello.offer.client_nonce;
+            let mut refusal = Vec::new();
+            HandshakeDatagram::Refuse(Refuse { client_nonce, reason: Reason::Version, versions })
+                .encode(&mut refusal);
+            stranger.send_to(&refusal, from).unwrap();
+        }
+        let _ = client.update(Duration::ZERO);
+        let end = client.events().into_iter().find_map(|event| match event {
+            Event::Disconnected { reason, .. } => Some(reason),
+            _ => None,
+        });
+        if let Some(end) = end {
+            break end;
+        }
+    };
+    assert_eq!((end.reason, end.origin), (Reason::Version, Origin::Unauthenticated));
+    assert_eq!(questions, 3, "one that nobody believed, and two that agreed");
+    assert!(end.to_string().contains("[9]"), "{end}");
 }
 
 #[test]

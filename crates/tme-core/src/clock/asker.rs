@@ -5,10 +5,13 @@ use super::estimator::{ClockEstimator, Exchange, Verdict};
 use super::model::ClockModel;
 use crate::time::{Duration, Instant};
 
-/// How long it asks often, at first and after a clock has jumped.
+/// How long it takes to be synchronised, at first and after a clock has jumped.
 const EAGER_TIME: Duration = Duration::from_secs(3);
-const EAGER_INTERVAL: Duration = Duration::from_millis(100);
-const CALM_INTERVAL: Duration = Duration::from_secs(1);
+/// It asks the more seldom the longer it has asked: the next request waits for this part of the time, but never less than
+/// the one and never more than the other. Drift shows over time, and until it has, new exchanges must outweigh old ones.
+const INTERVAL_DIVISOR: u32 = 45;
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// Requests that may be under way: 3.2 s at the higher rate, half a minute at the lower.
 const OUTSTANDING_MAX: usize = 32;
 /// With fewer answers no estimate counts as synchronised.
@@ -35,7 +38,8 @@ pub enum ClockChange {
 /// Asks, and shows what the answers say.
 #[derive(Clone, Debug)]
 pub struct ClockAsker {
-    eager_until: Instant,
+    /// When it began to ask, or to ask often again.
+    begun_at: Instant,
     next_at: Instant,
     /// When the newest requests left, in microseconds; those that wait for an answer.
     outstanding: [u64; OUTSTANDING_MAX],
@@ -50,7 +54,7 @@ impl ClockAsker {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            eager_until: now + EAGER_TIME,
+            begun_at: now,
             next_at: now,
             outstanding: [NEVER; OUTSTANDING_MAX],
             place: 0,
@@ -62,7 +66,7 @@ impl ClockAsker {
 
     /// Asks often again from `now` on.
     pub fn hurry(&mut self, now: Instant) {
-        self.eager_until = now + EAGER_TIME;
+        self.begun_at = now;
         self.next_at = self.next_at.min(now);
     }
 
@@ -73,7 +77,8 @@ impl ClockAsker {
     }
 
     fn interval(&self) -> Duration {
-        if self.next_at < self.eager_until { EAGER_INTERVAL } else { CALM_INTERVAL }
+        let asked_for = self.next_at.saturating_since(self.begun_at);
+        (asked_for / INTERVAL_DIVISOR).clamp(INTERVAL_MIN, INTERVAL_MAX)
     }
 
     /// Whether a packet that leaves at `now` anyway should take a request along: one that is due soon need not make a
@@ -134,7 +139,8 @@ impl ClockAsker {
         let epoch = self.model.map_or(0, |model| model.epoch().wrapping_add(1));
         let set = ClockModel::set(now, &estimate, epoch);
         let Some(shown) = self.model.filter(ClockModel::is_synchronised) else {
-            let is_good = estimate.error_likely <= ERROR_SMALL || now + EAGER_INTERVAL >= self.eager_until;
+            let is_good =
+                estimate.error_likely <= ERROR_SMALL || now + INTERVAL_MIN >= self.begun_at + EAGER_TIME;
             let model = self.model.insert(set);
             if estimate.samples >= ANSWERS_ENOUGH || (estimate.samples >= ANSWERS_MIN && is_good) {
                 model.set_synchronised();
@@ -200,19 +206,23 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_ten_times_a_second_for_three_seconds_and_then_once() {
+    fn it_asks_ten_times_a_second_at_first_and_then_more_and_more_seldom() {
         let mut asker = ClockAsker::new(at(500));
         let mut sent = Vec::new();
-        for millis in 500..20_000 {
+        for millis in 500..120_000 {
             if asker.next_at() <= at(millis) {
                 asker.handle_sent(at(millis));
                 sent.push(millis);
             }
         }
-        let eager: Vec<u64> = (0..30).map(|n| 500 + n * 100).collect();
-        assert_eq!(sent[..30], eager);
-        let calm: Vec<u64> = (0..17).map(|n| 3_500 + n * 1_000).collect();
-        assert_eq!(sent[30..], calm);
+        let eager: Vec<u64> = (0..45).map(|n| 500 + n * 100).collect();
+        assert_eq!(sent[..45], eager);
+        let gaps: Vec<u64> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        // The gaps are whole milliseconds here, so one may be shorter than the one before by that.
+        assert!(gaps.windows(2).all(|pair| pair[0] <= pair[1] + 1), "{gaps:?}");
+        let asked_by = |second: u64| sent.iter().filter(|&&millis| millis < 500 + second * 1_000).count();
+        assert_eq!([3, 10, 20, 45].map(asked_by), [30, 82, 113, 150]);
+        assert_eq!(asked_by(100) - asked_by(50), 50, "once a second in the long run");
     }
 
     #[test]
@@ -266,7 +276,7 @@ mod tests {
             let change = exchange(&mut asker, 5_000, ahead);
             assert_eq!(change, Some(ClockChange::Stepped { micros: jump }));
             assert_eq!(shown(&asker, 5_050), 5_050_000 + ahead as i64);
-            assert_eq!(asker.interval(), EAGER_INTERVAL);
+            assert_eq!(asker.interval(), INTERVAL_MIN);
             assert_eq!(asker.statistics().steps, 1);
         }
     }

@@ -3,6 +3,7 @@
 
 mod answerer;
 mod asker;
+mod corridor;
 mod estimator;
 mod model;
 mod tick;

@@ -4,7 +4,7 @@ use super::estimator::{ClockEstimate, DRIFT_MAX};
 use super::tick::{TickPosition, TickRate};
 use crate::time::{Duration, Instant};
 
-/// An error from here on is set right at once instead of by and by, and reported (RFC 5905's step threshold).
+/// An error from here on is set right at once instead of by and by, and reported (NTP steps from 128 ms on).
 pub const STEP_MIN: Duration = Duration::from_millis(125);
 
 /// A correction changes the speed of time by at most this: no eye sees it, and 100 ms take 10 s.
@@ -74,8 +74,10 @@ impl ServerTime {
 pub struct ClockModel {
     /// Since when it holds.
     from: Instant,
-    /// The other side's time then, as shown.
+    /// The other side's time then, as shown, and the part of a microsecond that is not: cut off with every answer, it would
+    /// make time run slow.
     micros: u64,
+    fraction: f64,
     /// The other side's time then lies between these, whatever the path.
     micros_min: i64,
     micros_max: i64,
@@ -103,6 +105,7 @@ impl ClockModel {
         Self {
             from: now,
             micros,
+            fraction: 0.0,
             micros_min: ours.saturating_add(estimate.offset_min),
             micros_max: ours.saturating_add(estimate.offset_max),
             error_likely: estimate.error_likely,
@@ -122,7 +125,7 @@ impl ClockModel {
     #[must_use]
     pub(super) fn slewed(&self, now: Instant, estimate: &ClockEstimate) -> Option<Self> {
         let target = Self::set(now, estimate, self.epoch);
-        let micros = self.micros_at(now);
+        let (micros, fraction) = self.reading(now);
         let correction = signed(target.micros).saturating_sub(signed(micros));
         if correction.unsigned_abs() >= STEP_MIN.as_micros() as u64 {
             return None;
@@ -133,6 +136,7 @@ impl ClockModel {
         let speed = if lead_change > 0.0 { LEAD_RISE } else { LEAD_FALL };
         Some(Self {
             micros,
+            fraction,
             correction,
             correction_time: (correction.abs() / SLEW_MAX).max(SLEW_TIME_MIN),
             lead,
@@ -197,9 +201,14 @@ impl ClockModel {
     }
 
     fn micros_at(&self, now: Instant) -> u64 {
+        self.reading(now).0
+    }
+
+    /// What is shown, and the part of a microsecond behind it.
+    fn reading(&self, now: Instant) -> (u64, f64) {
         let elapsed = self.elapsed(now);
-        let moved = elapsed + elapsed * self.drift + self.correction * self.progress(elapsed);
-        self.micros.saturating_add(moved as u64)
+        let moved = self.fraction + elapsed + elapsed * self.drift + self.correction * self.progress(elapsed);
+        (self.micros.saturating_add(moved as u64), moved.max(0.0).fract())
     }
 
     fn lead_at(&self, now: Instant) -> f64 {

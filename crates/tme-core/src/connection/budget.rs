@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use super::Connection;
 use crate::channel::{CHANNELS_MAX, ChannelId};
+use crate::time::Instant;
+
+/// The lowest cap: a datagram a second, so that a connection always makes progress.
+const RATE_MIN: u64 = 1_200;
 
 /// What may be sent to a peer now, and how long messages would wait. An estimate: the path may change its mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +109,55 @@ fn ahead_of(own: &Backlog, own_bytes: u64, rivals: impl Iterator<Item = Backlog>
         }
     });
     ahead.sum()
+}
+
+impl Connection {
+    /// What may be sent at `now`, and how long messages would wait.
+    #[must_use]
+    pub fn send_budget(&self, now: Instant) -> SendBudget {
+        let positions = 0..self.table.count();
+        SendBudget::new(self.allowance(now), positions.filter_map(|position| self.backlog(position)))
+    }
+
+    /// What congestion control and the pacer allow at `now`.
+    #[must_use]
+    pub fn allowance(&self, now: Instant) -> Allowance {
+        let pace = self.pacing_rate();
+        let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
+        let tokens = self.pacer.available(now, pace, self.mtu.current() as u64);
+        Allowance {
+            bytes_per_second: self.congestion.estimated_rate(self.rtt.smoothed()).min(self.rate_max()),
+            pace: if self.is_probing_only() { 0 } else { pace },
+            bytes: if self.is_probing_only() { window.min(tokens).min(-1) } else { window.min(tokens) },
+        }
+    }
+
+    /// What waits on the channel at this position to be sent.
+    #[must_use]
+    pub fn backlog(&self, position: usize) -> Option<Backlog> {
+        self.channels.backlog(position)
+    }
+
+    /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.
+    /// Messages whose receipt is outstanding, or was not taken, are among them.
+    #[must_use]
+    pub fn queued(&self, position: usize) -> (usize, usize) {
+        self.channels.counters(position).map_or((0, 0), |(_, bytes, messages)| (bytes, messages))
+    }
+
+    /// Bytes per second that data may leave at: what the path carries, and no more than the application wants.
+    pub(super) fn pacing_rate(&self) -> u64 {
+        self.congestion.pacing_rate(self.rtt.smoothed()).min(self.rate_max())
+    }
+
+    pub(super) fn rate_max(&self) -> u64 {
+        self.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
+    }
+
+    /// Whether the application wants less than the path carries.
+    pub(super) fn is_capped(&self) -> bool {
+        self.rate_max() < self.congestion.pacing_rate(self.rtt.smoothed())
+    }
 }
 
 #[cfg(test)]

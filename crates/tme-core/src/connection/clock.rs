@@ -20,7 +20,7 @@ pub(super) struct Clocks {
 }
 
 impl Connection {
-    /// Begins to ask for the other side's time, or asks often again for 3 s.
+    /// Begins to ask for the other side's time, or to ask often again.
     pub fn synchronise_clock(&mut self, now: Instant) {
         match &mut self.clocks.asker {
             Some(asker) => asker.hurry(now),

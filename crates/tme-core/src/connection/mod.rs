@@ -14,9 +14,11 @@ mod errors;
 mod event;
 mod incoming;
 mod messages;
+mod meters;
 pub mod mtu;
 pub mod pacer;
 mod path;
+mod provokes;
 pub mod receive;
 mod recovery;
 pub mod rtt;
@@ -25,6 +27,7 @@ pub mod sent;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod timers;
 mod transmit;
 mod workspace;
@@ -37,9 +40,11 @@ pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use errors::{Expiry, SendError, SendOptions};
 pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
-pub use statistics::{
-    ChannelStatistics, ConnectionStatistics, LossMeter, PacketDrop, PacketDrops, RateMeter,
-};
+pub use meters::{LossMeter, RateMeter};
+pub use provokes::Provokes;
+use statistics::Counters;
+pub use statistics::{ChannelStatistics, ConnectionStatistics, PacketDrop, PacketDrops};
+pub(crate) use timeouts::SPARE_TIME_MAX;
 pub use timers::{Timer, Timers};
 pub use transmit::TransmitLimits;
 pub use workspace::Workspace;
@@ -51,10 +56,8 @@ use crate::crypto::replay::ReplayWindow;
 use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::Suite;
 use crate::datagram::Path;
-use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::Instant;
-use crate::wire::frame::Frame;
 use acknowledge::AckScheduler;
 use clock::Clocks;
 use congestion::CongestionController;
@@ -65,35 +68,6 @@ use receive::{ReceiveCredit, ReliableReceiver, UnreliableReassembly};
 use rtt::RttEstimator;
 use send::{PeerAllowance, SendChannels};
 use sent::SentPackets;
-
-/// What a packet makes the other side do: whether it is *ack-eliciting* (RFC 9000, section 13.2), and how soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Provokes {
-    /// No acknowledgement by itself.
-    Nothing,
-    /// An acknowledgement with the next packet, or after 100 ms or 16 such packets.
-    Lazily,
-    /// An acknowledgement with the next packet, or after 25 ms or 8 such packets.
-    Promptly,
-}
-
-impl Provokes {
-    /// What this frame makes the other side do. `modes` are the modes of the channels by position.
-    #[must_use]
-    #[inline]
-    pub fn of(frame: &Frame<'_>, modes: &[ChannelMode]) -> Self {
-        match frame {
-            Frame::Padding | Frame::Ack(_) | Frame::ClockAnswer { .. } => Self::Nothing,
-            Frame::PathChallenge { .. } | Frame::PathResponse { .. } => Self::Nothing,
-            Frame::ClockRequest { .. } => Self::Lazily,
-            Frame::Message(message) => match modes.get(usize::from(message.position)) {
-                Some(mode) if mode.is_reliable() => Self::Promptly,
-                _ => Self::Lazily,
-            },
-            _ => Self::Promptly,
-        }
-    }
-}
 
 #[derive(Debug)]
 enum State {
@@ -112,16 +86,6 @@ enum State {
     Draining,
     Closed,
 }
-
-/// The lowest cap: a datagram a second, so that a connection always makes progress.
-const RATE_MIN: u64 = 1_200;
-
-/// How long a server waits for the first packet of a client it has accepted.
-const UNCONFIRMED_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// After this time without a message the queues give memory back. Shorter than the keep-alive interval, so that the
-/// first sign of life after the last message finds it past.
-pub(crate) const SPARE_TIME_MAX: Duration = Duration::from_secs(4);
 
 enum ReceiveChannel {
     Unreliable { newest: u64 },
@@ -178,25 +142,6 @@ pub struct Connection {
     timers: Timers,
     clocks: Clocks,
     counters: Counters,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    packets_received: u64,
-    bytes_sent: u64,
-    packets_sent: u64,
-    bytes_received: u64,
-    packets_lost: u64,
-    packets_spuriously_lost: u64,
-    messages_received: u64,
-    messages_duplicate: u64,
-    messages_overflowed: u64,
-    probe_timeouts: u64,
-    rate_sent: RateMeter,
-    rate_received: RateMeter,
-    loss_sent: LossMeter,
-    loss_received: LossMeter,
-    drops: PacketDrops,
 }
 
 impl std::fmt::Debug for Connection {
@@ -410,100 +355,6 @@ impl Connection {
         self.is_interrupted
     }
 
-    /// All figures at `now`.
-    #[must_use]
-    pub fn statistics(&self, now: Instant) -> ConnectionStatistics {
-        let counters = &self.counters;
-        let expected = self.received.largest().map_or(0, |largest| largest + 1 - self.config.start.packet);
-        ConnectionStatistics {
-            rtt_latest: self.rtt.latest(),
-            rtt_smoothed: self.rtt.smoothed(),
-            rtt_variation: self.rtt.variation(),
-            rtt_minimum: self.rtt.minimum(),
-            jitter: self.rtt.jitter(),
-            packets_sent: counters.packets_sent,
-            packets_received: counters.packets_received,
-            bytes_sent: counters.bytes_sent,
-            bytes_received: counters.bytes_received,
-            packets_lost: counters.packets_lost,
-            packets_spuriously_lost: counters.packets_spuriously_lost,
-            packets_missing: expected.saturating_sub(counters.packets_received),
-            loss_sent: counters.loss_sent.share(),
-            loss_received: counters.loss_received.share(),
-            rate_sent: counters.rate_sent.rate(now),
-            rate_received: counters.rate_received.rate(now),
-            messages_received: counters.messages_received,
-            messages_duplicate: counters.messages_duplicate,
-            messages_overflowed: counters.messages_overflowed,
-            messages_incomplete: self.reassembly.given_up(),
-            retransmitted: (0..self.table.count())
-                .filter_map(|position| self.channels.counters(position))
-                .map(|(counters, ..)| counters.resent)
-                .sum(),
-            probe_timeouts: counters.probe_timeouts,
-            congestion_window: self.congestion.window_bytes(),
-            bytes_in_flight: self.sent.bytes_in_flight(),
-            pacing_rate: self.pacing_rate(),
-            datagram_bytes: self.mtu.current(),
-            queued_bytes: self.channels.queued_bytes(),
-            clock: self.clock_statistics(),
-            address_changes: self.paths.changes.into(),
-            address_changes_refused: self.paths.changes_refused.into(),
-            drops: counters.drops,
-        }
-    }
-
-    /// Figures of one channel; `None` if the table has no such channel.
-    #[must_use]
-    pub fn channel_statistics(&self, channel: ChannelId) -> Option<ChannelStatistics> {
-        let (counters, queued_bytes, queued_messages) =
-            self.channels.counters(self.table.position(channel)?)?;
-        Some(ChannelStatistics {
-            channel,
-            queued_bytes,
-            queued_messages,
-            queue_time: counters.queue_time,
-            messages_sent: counters.messages_sent,
-            retransmitted: counters.resent,
-            copied: counters.copied,
-            expired: counters.expired,
-            superseded: counters.superseded,
-        })
-    }
-
-    /// What may be sent at `now`, and how long messages would wait.
-    #[must_use]
-    pub fn send_budget(&self, now: Instant) -> SendBudget {
-        let positions = 0..self.table.count();
-        SendBudget::new(self.allowance(now), positions.filter_map(|position| self.backlog(position)))
-    }
-
-    /// What congestion control and the pacer allow at `now`.
-    #[must_use]
-    pub fn allowance(&self, now: Instant) -> Allowance {
-        let pace = self.pacing_rate();
-        let window = self.congestion.window_bytes() as i64 - self.sent.bytes_in_flight() as i64;
-        let tokens = self.pacer.available(now, pace, self.mtu.current() as u64);
-        Allowance {
-            bytes_per_second: self.congestion.estimated_rate(self.rtt.smoothed()).min(self.rate_max()),
-            pace: if self.is_probing_only() { 0 } else { pace },
-            bytes: if self.is_probing_only() { window.min(tokens).min(-1) } else { window.min(tokens) },
-        }
-    }
-
-    /// What waits on the channel at this position to be sent.
-    #[must_use]
-    pub fn backlog(&self, position: usize) -> Option<Backlog> {
-        self.channels.backlog(position)
-    }
-
-    /// Bytes and messages queued on the channel at this position: waiting, and for reliable channels unacknowledged.
-    /// Messages whose receipt is outstanding, or was not taken, are among them.
-    #[must_use]
-    pub fn queued(&self, position: usize) -> (usize, usize) {
-        self.channels.counters(position).map_or((0, 0), |(_, bytes, messages)| (bytes, messages))
-    }
-
     /// Whether a value of this key, on the channel at this position, waits or is not acknowledged.
     #[must_use]
     pub fn is_key_in_use(&self, position: usize, key: u32) -> bool {
@@ -514,26 +365,6 @@ impl Connection {
     #[must_use]
     pub fn message_bytes_max(&self, position: usize) -> usize {
         self.channels.message_bytes_max(position)
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) or [`poll_transmit`](Self::poll_transmit) has something to do.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
-    /// Bytes per second that data may leave at: what the path carries, and no more than the application wants.
-    fn pacing_rate(&self) -> u64 {
-        self.congestion.pacing_rate(self.rtt.smoothed()).min(self.rate_max())
-    }
-
-    fn rate_max(&self) -> u64 {
-        self.rate_max.map_or(u64::MAX, |rate| rate.max(RATE_MIN))
-    }
-
-    /// Whether the application wants less than the path carries.
-    fn is_capped(&self) -> bool {
-        self.rate_max() < self.congestion.pacing_rate(self.rtt.smoothed())
     }
 
     // ---- what the application wants ----
@@ -574,85 +405,5 @@ impl Connection {
         }
     }
 
-    fn restart_idle_timers(&mut self, now: Instant) {
-        // A short idle time-out needs more frequent signs of life: three chances for the client, then the server's.
-        let (share, extra) = match self.side {
-            Side::Client => (self.idle_timeout / 3, Duration::ZERO),
-            Side::Server => (self.idle_timeout * 2 / 5, Duration::from_secs(1)),
-        };
-        self.timers.set(Timer::KeepAlive, Some(now + (self.config.keep_alive + extra).min(share)));
-        let patience = if self.is_unconfirmed() { UNCONFIRMED_TIME_MAX } else { self.idle_timeout };
-        self.timers.set(Timer::Idle, Some(self.last_received_at + patience.min(self.idle_timeout)));
-    }
-
     // ---- time ----
-
-    /// Does what has become due. Call it when [`poll_timeout`](Self::poll_timeout) has passed; calling it more often is
-    /// harmless.
-    pub fn handle_timeout(&mut self, now: Instant, workspace: &mut Workspace) {
-        if self.timers.take_expired(Timer::Keys, now) {
-            self.protection.handle_timeout(now);
-            self.timers.set(Timer::Keys, self.protection.poll_timeout());
-        }
-        if self.timers.take_expired(Timer::Loss, now) {
-            self.detect_losses(now, workspace);
-        }
-        if self.timers.take_expired(Timer::Probe, now) {
-            self.handle_probe_timeout(now, workspace);
-        }
-        if self.timers.take_expired(Timer::KeepAlive, now) {
-            self.is_ping_due = true;
-        }
-        if self.timers.take_expired(Timer::Clock, now) {
-            self.handle_clock_timeout();
-        }
-        if self.timers.take_expired(Timer::Interrupted, now) {
-            self.is_interrupted = true;
-            if self.is_heard_of() {
-                workspace.events.push_back(Event::Interrupted { peer: self.peer });
-            }
-        }
-        if self.timers.take_expired(Timer::Path, now) {
-            self.handle_path_timeout(now);
-        }
-        if self.timers.take_expired(Timer::Mtu, now) {
-            self.mtu.handle_timeout(now);
-        }
-        if self.timers.take_expired(Timer::Idle, now) {
-            self.end(Origin::Local, Farewell::new(Reason::TimedOut), workspace);
-        }
-        if self.timers.take_expired(Timer::Close, now) {
-            match &self.state {
-                State::Flushing(farewell) => {
-                    let farewell = farewell.clone();
-                    self.begin_closing(farewell);
-                }
-                State::Closing { .. } => self.finish_closing(workspace),
-                State::Draining => self.end_silently(),
-                _ => {}
-            }
-        }
-        self.reassembly.expire(now);
-        self.channels.expire(now);
-        self.timers.set(Timer::Expiry, self.channels.next_deadline());
-        self.report_receipts(workspace);
-        self.finish_flush();
-        self.report_writable(workspace);
-        if self.last_message_at.is_some_and(|at| now.saturating_since(at) >= SPARE_TIME_MAX) {
-            self.release_spare();
-        }
-    }
-
-    /// Gives back the room that queues have grown to: thousands of peers may be idle at a time.
-    fn release_spare(&mut self) {
-        self.last_message_at = None;
-        self.sent.release_spare();
-        self.channels.release_spare();
-        self.reassembly.release_spare();
-        for receiver in &mut self.receivers {
-            if let ReceiveChannel::Reliable(receiver) = receiver {
-                receiver.release_spare();
-            }
-        }
-    }
 }

@@ -154,6 +154,7 @@ impl Connection {
         self.mtu.begin(now, self.local_id);
         self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
         self.paths.begun_at = now;
+        self.sent.begin_path();
     }
 
     /// Whether [`challenge_path`](Self::challenge_path) is waited for.

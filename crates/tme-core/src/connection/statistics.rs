@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::{Connection, LossMeter, RateMeter};
 use crate::channel::ChannelId;
 use crate::clock::ClockStatistics;
 use crate::time::Instant;
@@ -175,86 +176,85 @@ pub struct ChannelStatistics {
     pub superseded: u64,
 }
 
-/// How long a meter gathers before its figure changes.
-const RATE_PERIOD: Duration = Duration::from_secs(1);
-const LOSS_PERIOD: Duration = Duration::from_secs(3);
-/// From so few packets in a period no share can be told.
-const LOSS_PACKETS_FEW: u64 = 20;
-/// From so many a share can be told before the period is over.
-const LOSS_PACKETS_KNOWN: u64 = 150;
-
-/// Bytes per second over the last full second.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RateMeter {
-    period_start: Instant,
-    bytes: u64,
-    rate: u64,
+/// What is counted on the way.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) packets_received: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) packets_sent: u64,
+    pub(super) bytes_received: u64,
+    pub(super) packets_lost: u64,
+    pub(super) packets_spuriously_lost: u64,
+    pub(super) messages_received: u64,
+    pub(super) messages_duplicate: u64,
+    pub(super) messages_overflowed: u64,
+    pub(super) probe_timeouts: u64,
+    pub(super) rate_sent: RateMeter,
+    pub(super) rate_received: RateMeter,
+    pub(super) loss_sent: LossMeter,
+    pub(super) loss_received: LossMeter,
+    pub(super) drops: PacketDrops,
 }
 
-impl RateMeter {
-    /// Counts bytes.
-    #[inline]
-    pub fn add(&mut self, now: Instant, bytes: usize) {
-        self.roll(now);
-        self.bytes += bytes as u64;
-    }
-
-    fn roll(&mut self, now: Instant) {
-        let elapsed = now.saturating_since(self.period_start);
-        if elapsed >= RATE_PERIOD {
-            self.rate = (u128::from(self.bytes) * 1_000_000 / elapsed.as_micros().max(1)) as u64;
-            self.bytes = 0;
-            self.period_start = now;
+impl Connection {
+    /// All figures at `now`.
+    #[must_use]
+    pub fn statistics(&self, now: Instant) -> ConnectionStatistics {
+        let counters = &self.counters;
+        let expected = self.received.largest().map_or(0, |largest| largest + 1 - self.config.start.packet);
+        ConnectionStatistics {
+            rtt_latest: self.rtt.latest(),
+            rtt_smoothed: self.rtt.smoothed(),
+            rtt_variation: self.rtt.variation(),
+            rtt_minimum: self.rtt.minimum(),
+            jitter: self.rtt.jitter(),
+            packets_sent: counters.packets_sent,
+            packets_received: counters.packets_received,
+            bytes_sent: counters.bytes_sent,
+            bytes_received: counters.bytes_received,
+            packets_lost: counters.packets_lost,
+            packets_spuriously_lost: counters.packets_spuriously_lost,
+            packets_missing: expected.saturating_sub(counters.packets_received),
+            loss_sent: counters.loss_sent.share(),
+            loss_received: counters.loss_received.share(),
+            rate_sent: counters.rate_sent.rate(now),
+            rate_received: counters.rate_received.rate(now),
+            messages_received: counters.messages_received,
+            messages_duplicate: counters.messages_duplicate,
+            messages_overflowed: counters.messages_overflowed,
+            messages_incomplete: self.reassembly.given_up(),
+            retransmitted: (0..self.table.count())
+                .filter_map(|position| self.channels.counters(position))
+                .map(|(counters, ..)| counters.resent)
+                .sum(),
+            probe_timeouts: counters.probe_timeouts,
+            congestion_window: self.congestion.window_bytes(),
+            bytes_in_flight: self.sent.bytes_in_flight(),
+            pacing_rate: self.pacing_rate(),
+            datagram_bytes: self.mtu.current(),
+            queued_bytes: self.channels.queued_bytes(),
+            clock: self.clock_statistics(),
+            address_changes: self.paths.changes.into(),
+            address_changes_refused: self.paths.changes_refused.into(),
+            drops: counters.drops,
         }
     }
 
-    /// Bytes per second. Falls to zero when nothing was counted for two periods.
+    /// Figures of one channel; `None` if the table has no such channel.
     #[must_use]
-    pub fn rate(&self, now: Instant) -> u64 {
-        let mut meter = *self;
-        meter.roll(now);
-        meter.rate
-    }
-}
-
-/// Share of events that failed, over the last few seconds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LossMeter {
-    period_start: Instant,
-    all: u64,
-    lost: u64,
-    share: f32,
-    has_full_period: bool,
-}
-
-impl LossMeter {
-    /// Counts packets and how many of them were lost. Losses may be reported after their packets.
-    #[inline]
-    pub fn add(&mut self, now: Instant, all: u64, lost: i64) {
-        if now.saturating_since(self.period_start) >= LOSS_PERIOD {
-            if self.all > 0 {
-                self.share = (self.lost as f32 / self.all as f32).min(1.0);
-                self.has_full_period |= self.all >= LOSS_PACKETS_FEW;
-            }
-            (self.all, self.lost, self.period_start) = (0, 0, now);
-        }
-        self.all += all;
-        self.lost = self.lost.saturating_add_signed(lost);
-    }
-
-    /// The share in thousandths, once there were enough packets to tell: a full period, or as many as a game sends in one.
-    #[must_use]
-    pub fn known_permille(&self) -> Option<u32> {
-        let is_known = self.has_full_period || self.all >= LOSS_PACKETS_KNOWN;
-        is_known.then(|| (self.share() * 1_000.0) as u32)
-    }
-
-    /// The share of the last full period, or of the present one before that.
-    #[must_use]
-    pub fn share(&self) -> f32 {
-        if self.share == 0.0 && self.all > 0 {
-            return (self.lost as f32 / self.all as f32).min(1.0);
-        }
-        self.share
+    pub fn channel_statistics(&self, channel: ChannelId) -> Option<ChannelStatistics> {
+        let (counters, queued_bytes, queued_messages) =
+            self.channels.counters(self.table.position(channel)?)?;
+        Some(ChannelStatistics {
+            channel,
+            queued_bytes,
+            queued_messages,
+            queue_time: counters.queue_time,
+            messages_sent: counters.messages_sent,
+            retransmitted: counters.resent,
+            copied: counters.copied,
+            expired: counters.expired,
+            superseded: counters.superseded,
+        })
     }
 }

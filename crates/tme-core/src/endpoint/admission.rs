@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::config::{Decision, Newcomers};
 use super::identities::Identity;
-use super::strangers::SPARE_NUMBERS_MAX;
+use super::server_side::SPARE_NUMBERS_MAX;
 use super::unconfirmed::Network;
 use super::{Endpoint, Peer, PeerState};
 use crate::channel::ChannelTable;

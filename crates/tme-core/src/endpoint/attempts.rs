@@ -47,12 +47,6 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("peers", &self.slots.count()).finish_non_exhaustive()
-    }
-}
-
 impl Connecting {
     pub(super) fn poll_transmit(&mut self, now: Instant, buffer: &mut Vec<u8>) -> Option<Transmit> {
         if !self.handshake.poll_transmit(now, buffer) {
@@ -121,10 +115,17 @@ impl Endpoint {
     }
 
     /// An answer to one of our own attempts.
-    pub(super) fn handle_answer(&mut self, now: Instant, index: usize, path: Path, datagram: &[u8]) {
+    pub(super) fn handle_answer(
+        &mut self,
+        now: Instant,
+        index: usize,
+        path: Path,
+        datagram: &[u8],
+        random: &mut dyn Random,
+    ) {
         if let Some(Peer { state: PeerState::Connecting(connecting), .. }) = self.slots.get_mut(index) {
             connecting.path.local = path.local.or(connecting.path.local);
-            if let Some(reason) = connecting.handshake.handle_datagram(now, datagram) {
+            if let Some(reason) = connecting.handshake.handle_datagram(now, datagram, random) {
                 self.statistics.attempt_drops.add(reason);
             }
         }

@@ -1,21 +1,13 @@
 //! Datagrams of those who are no peers: handshakes at a server, resets, and what is answered to them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::AdmissionPolicy;
-use super::identities::Identities;
-use super::information::InformationDesk;
-use super::unconfirmed::{Network, Unconfirmed};
 use super::{Endpoint, Peer, PeerState};
-use crate::channel::ChannelTable;
 use crate::connection::PacketDrop;
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
 use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset, is_info_query};
-use crate::handshake::parameters::PeerNumber;
-use crate::handshake::server::{AnswerDatagrams, Outcome, ServerHandshake};
+use crate::handshake::server::{AnswerDatagrams, Outcome};
 use crate::random::Random;
 use crate::time::Instant;
 
@@ -27,30 +19,6 @@ const REPLY_BYTES: usize = 128;
 
 /// RESET answers per second.
 pub(super) const RESETS_PER_SECOND: u32 = 100;
-
-/// First number given to a client; 1 is the server.
-pub(super) const FIRST_PEER_NUMBER: u32 = 2;
-
-/// Numbers of clients that never came, kept for others; beyond it they are spent.
-pub(super) const SPARE_NUMBERS_MAX: usize = 1_024;
-
-pub(super) struct ServerSide {
-    pub(super) handshake: ServerHandshake,
-    pub(super) table: Arc<ChannelTable>,
-    pub(super) peers_max: usize,
-    /// Peers that count against the limit: accepted and not closing.
-    pub(super) peers: usize,
-    pub(super) desk: InformationDesk,
-    pub(super) admission: AdmissionPolicy,
-    pub(super) unconfirmed: Unconfirmed,
-    /// Clients about whom the game is being asked.
-    pub(super) applicants: BTreeMap<Network, usize>,
-    /// Peers that are connected, by what they have proven.
-    pub(super) identities: Identities,
-    pub(super) next_number: u32,
-    /// Numbers given to clients that never came.
-    pub(super) spare_numbers: Vec<PeerNumber>,
-}
 
 pub(super) struct Reply {
     pub(super) path: Path,
@@ -130,7 +98,7 @@ impl Endpoint {
                     && connecting.handshake.is_addressed(datagram))
         });
         match (attempt, &mut self.server) {
-            (Some(index), _) => self.handle_answer(now, index, path, datagram),
+            (Some(index), _) => self.handle_answer(now, index, path, datagram, random),
             (None, Some(_)) => self.handle_stranger(now, path, datagram, random),
             (None, None) => self.statistics.drops.add(PacketDrop::UnknownConnection),
         }

@@ -3,20 +3,23 @@
 mod admission;
 mod information;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
 use crate::channel::{Channel, ChannelTable};
+use crate::connection::{CloseMode, Farewell, SendError, SendOptions, TransmitLimits};
 use crate::crypto::keys::KeyPair;
 use crate::crypto::reset::ResetToken;
-use crate::handshake::client::ClientHandshakeConfig;
-use crate::handshake::client::Trust;
+use crate::datagram::{Ecn, Path};
+use crate::handshake::client::{ClientHandshakeConfig, Trust};
 use crate::handshake::datagram::{HandshakeDatagram, Reset};
 use crate::handshake::drops::DropReason;
-use crate::handshake::parameters::ConnectionId;
+use crate::handshake::parameters::{ConnectionId, Refusal};
+use crate::handshake::reason::Reason;
 use crate::handshake::server::ServerHandshakeConfig;
+use crate::payload::Payload;
 use crate::random::SeededRandom;
+use crate::time::UnixTime;
 
 const SERVER_ADDRESS: &str = "10.0.0.1:7777";
 

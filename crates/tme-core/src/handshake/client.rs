@@ -17,6 +17,7 @@ use super::datagram::{
 };
 use super::drops::{DropCounts, DropReason};
 use super::parameters::{Acceptance, ClientParameters, ServerAnswer};
+use super::reason::Reason;
 use crate::crypto::Pattern;
 use crate::crypto::cookie::Cookie;
 use crate::crypto::keys::{KeyPair, PublicKey};
@@ -28,11 +29,16 @@ use crate::time::{Duration, Instant};
 /// only somebody on the path can send them.
 const FAILURES_MAX: u32 = 100;
 
+/// From this repetition of CONNECT on, HELLO goes along: perhaps nobody answers because the COOKIE was damaged on the way
+/// or forged, and only another one can tell.
+const HELLO_AGAIN_FROM: u32 = 2;
+
 /// A client's handshake: `handle_*` what comes in, `poll_*` what must go out, until an event says how it
 /// ended.
 ///
 /// The caller hands in only datagrams from the server's address. Nothing that a network can send ends the
-/// attempt but a REFUSE with the right nonce and an authentic answer; everything else is dropped and counted.
+/// attempt but a REFUSE with the right nonce, which has to come twice where a damaged question would explain it, and an
+/// authentic answer; everything else is dropped and counted.
 #[derive(Debug)]
 pub struct ClientHandshake {
     config: ClientHandshakeConfig,
@@ -47,6 +53,8 @@ pub struct ClientHandshake {
     hello_sent: HelloSent,
     rtt: Option<Duration>,
     untrusted_key: Option<PublicKey>,
+    /// A REFUSE with this reason came, and the question was put again.
+    doubted_refusal: Option<Reason>,
     event: Option<ClientEvent>,
     drops: DropCounts,
 }
@@ -68,6 +76,11 @@ struct Exchange {
     cookie_is_renewed: bool,
     parts: Parts,
     failures: u32,
+    /// How often CONNECT was repeated because no answer came.
+    repetitions: u32,
+    /// The repetition whose HELLO was answered by a COOKIE that contradicts the one this began with: one of the two is
+    /// damaged or forged.
+    contradicted_at: Option<u32>,
 }
 
 /// Only an answer to a HELLO that was sent once measures the round trip (Karn's rule).
@@ -108,6 +121,7 @@ impl ClientHandshake {
             hello_sent: HelloSent::Never,
             rtt: None,
             untrusted_key: None,
+            doubted_refusal: None,
             event: None,
             drops: DropCounts::default(),
         })
@@ -133,11 +147,18 @@ impl ClientHandshake {
     }
 
     /// Takes in a datagram from the server's address; gives why it had no effect, if it had none.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Option<DropReason> {
+    ///
+    /// `random` is asked for a key and a nonce if the attempt has to start over, and for nothing else.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        random: &mut dyn Random,
+    ) -> Option<DropReason> {
         let result = match HandshakeDatagram::parse(datagram) {
             Err(_) => Err(DropReason::Malformed),
             Ok(_) if self.is_done() => Err(DropReason::Unexpected),
-            Ok(HandshakeDatagram::Cookie(cookie)) => self.handle_cookie(now, &cookie),
+            Ok(HandshakeDatagram::Cookie(cookie)) => self.handle_cookie(now, &cookie, random),
             Ok(HandshakeDatagram::Accept(accept)) => self.handle_accept(&accept),
             Ok(HandshakeDatagram::Refuse(refuse)) => self.handle_refuse(&refuse),
             Ok(HandshakeDatagram::Reset(_) | HandshakeDatagram::InfoAnswer(_)) => Err(DropReason::Unexpected),
@@ -162,10 +183,11 @@ impl ClientHandshake {
         } else if self.resend_at.is_some_and(|at| at <= now) {
             self.resend_at = None;
             self.resend_after = self.resend_after * 3 / 2;
-            self.pending = 0..self.round_datagrams();
             if let State::AwaitingAccept(exchange) = &mut self.state {
                 exchange.cookie_is_renewed = false;
+                exchange.repetitions += 1;
             }
+            self.pending = 0..self.round_datagrams();
         }
     }
 
@@ -191,10 +213,10 @@ impl ClientHandshake {
                     HelloSent::Once(_) | HelloSent::Repeatedly => HelloSent::Repeatedly,
                 };
             }
-            State::AwaitingAccept(exchange) => {
-                let Some(part) = Part::split(&exchange.message).nth(index) else { return false };
-                Connect { offer: self.offer, cookie: exchange.cookie, part }.encode(datagram);
-            }
+            State::AwaitingAccept(exchange) => match Part::split(&exchange.message).nth(index) {
+                Some(part) => Connect { offer: self.offer, cookie: exchange.cookie, part }.encode(datagram),
+                None => Hello { offer: self.offer }.encode(datagram),
+            },
             State::Done => return false,
         }
         self.resend_at.get_or_insert(now + self.resend_after);
@@ -210,16 +232,24 @@ impl ClientHandshake {
         self.started + self.config.give_up_after
     }
 
-    /// Datagrams of one round: HELLO, or every part of CONNECT.
+    /// Datagrams of one round: HELLO, or every part of CONNECT, and HELLO after them once they were repeated in vain.
     fn round_datagrams(&self) -> usize {
         match &self.state {
             State::AwaitingCookie => 1,
-            State::AwaitingAccept(exchange) => Part::split(&exchange.message).count(),
+            State::AwaitingAccept(exchange) => {
+                let hello = exchange.repetitions >= HELLO_AGAIN_FROM;
+                Part::split(&exchange.message).count() + usize::from(hello)
+            }
             State::Done => 0,
         }
     }
 
-    fn handle_cookie(&mut self, now: Instant, reply: &CookieReply) -> Result<(), DropReason> {
+    fn handle_cookie(
+        &mut self,
+        now: Instant,
+        reply: &CookieReply,
+        random: &mut dyn Random,
+    ) -> Result<(), DropReason> {
         if reply.client_nonce != self.offer.client_nonce {
             return Err(DropReason::WrongNonce);
         }
@@ -231,6 +261,10 @@ impl ClientHandshake {
             return Err(DropReason::Untrusted);
         }
         if let State::AwaitingAccept(exchange) = &mut self.state {
+            if exchange.is_contradicted_again(reply) {
+                self.start_over(random);
+                return Ok(());
+            }
             exchange.renew_cookie(reply)?;
             // At most once per round, or every forged COOKIE would make us send a CONNECT.
             if !std::mem::replace(&mut exchange.cookie_is_renewed, true) {
@@ -240,6 +274,7 @@ impl ClientHandshake {
         }
         let exchange = self.begin_exchange(reply).ok_or(DropReason::Unauthentic)?;
         self.state = State::AwaitingAccept(Box::new(exchange));
+        self.doubted_refusal = None;
         self.pending = 0..self.round_datagrams();
         self.resend_after = self.config.resend_after;
         self.resend_at = None;
@@ -247,6 +282,19 @@ impl ClientHandshake {
             self.rtt = Some(now.saturating_since(at));
         }
         Ok(())
+    }
+
+    /// Begins anew, with another ephemeral key and nonce: what the attempt was built on was not what the server said.
+    fn start_over(&mut self, random: &mut dyn Random) {
+        self.ephemeral = KeyPair::generate(random);
+        self.offer.client_ephemeral = self.ephemeral.public();
+        self.offer.client_nonce = random.next_u64();
+        self.state = State::AwaitingCookie;
+        self.pending = 0..1;
+        self.resend_after = self.config.resend_after;
+        self.resend_at = None;
+        self.hello_sent = HelloSent::Never;
+        self.doubted_refusal = None;
     }
 
     /// Makes Noise message 1, once and for all. Made a second time with the same ephemeral key but another
@@ -282,6 +330,8 @@ impl ClientHandshake {
             cookie_is_renewed: false,
             parts: Parts::default(),
             failures: 0,
+            repetitions: 0,
+            contradicted_at: None,
         })
     }
 
@@ -340,6 +390,21 @@ impl ClientHandshake {
         if refuse.client_nonce != self.offer.client_nonce {
             return Err(DropReason::WrongNonce);
         }
+        let ours = self.config.versions.as_slice();
+        if refuse.reason == Reason::Version
+            && refuse.versions.as_slice().iter().any(|version| ours.contains(version))
+        {
+            return Err(DropReason::Unexpected);
+        }
+        // A question that was damaged on the way earns such a refusal, too: it is put again, once, at once.
+        let is_of_offer = matches!(
+            refuse.reason,
+            Reason::Version | Reason::Application | Reason::Suites | Reason::IdentityRequired
+        );
+        if is_of_offer && self.doubted_refusal.replace(refuse.reason) != Some(refuse.reason) {
+            self.pending = 0..self.round_datagrams();
+            return Ok(());
+        }
         self.fail(ConnectError::RefusedUnauthenticated {
             reason: refuse.reason,
             server_versions: refuse.versions,
@@ -391,6 +456,18 @@ impl Exchange {
         }
         self.cookie = reply.cookie;
         Ok(())
+    }
+
+    /// Whether a COOKIE contradicts the first one, and so did one that answered an earlier HELLO: two in a row are no
+    /// accident, and nobody has answered what was built on the first.
+    fn is_contradicted_again(&mut self, reply: &CookieReply) -> bool {
+        if (reply.version, reply.server_key) == (self.version, self.server_key) {
+            self.contradicted_at = None;
+            return false;
+        }
+        // Several answers to one HELLO are one opinion.
+        let at = self.repetitions;
+        at >= HELLO_AGAIN_FROM && *self.contradicted_at.get_or_insert(at) < at
     }
 
     /// The answer's payload once all its parts are there and it verifies.

@@ -110,7 +110,7 @@ impl World {
 
     fn deliver_to_client(&mut self, datagrams: &[Vec<u8>]) {
         for datagram in datagrams {
-            self.client.handle_datagram(self.now, datagram);
+            self.client.handle_datagram(self.now, datagram, &mut self.random);
         }
     }
 

@@ -36,8 +36,8 @@ impl Raw {
 
     /// Runs the handshake; gives the datagrams it took, too (HELLO and CONNECT).
     pub fn connect_recorded(net: &mut Net, address: SocketAddr, seed: u64) -> (Self, Vec<Vec<u8>>) {
-        let mut handshake =
-            ClientHandshake::new(client_config(), net.now, &mut SeededRandom::new(seed)).unwrap();
+        let mut random = SeededRandom::new(seed);
+        let mut handshake = ClientHandshake::new(client_config(), net.now, &mut random).unwrap();
         let mut sent = Vec::new();
         let mut datagram = Vec::new();
         for _ in 0..10 {
@@ -47,7 +47,7 @@ impl Raw {
             }
             net.advance(|_, _, _| ());
             for answer in take_outside(net, address) {
-                handshake.handle_datagram(net.now, &answer);
+                handshake.handle_datagram(net.now, &answer, &mut random);
             }
             if let Some(event) = handshake.poll_event() {
                 let ClientEvent::Established(established) = event else { panic!("{event:?}") };

@@ -358,12 +358,14 @@ impl<'a> Story<'a> {
     /// Hands the vector's datagrams to the client; gives how it ended, if it did.
     fn run_client(&self) -> Option<ClientEvent> {
         let mut client = self.client();
+        // Nothing here makes it start over.
+        let mut random = Scripted::new(&[]);
         let mut datagram = Vec::new();
         assert!(client.poll_transmit(self.now, &mut datagram));
         if !self.entry.is_error() {
             assert_eq!(datagram, self.entry.bytes("hello"), "{}", self.entry);
         }
-        client.handle_datagram(self.now, &self.entry.bytes("cookie"));
+        client.handle_datagram(self.now, &self.entry.bytes("cookie"), &mut random);
         let mut connects = Vec::new();
         while client.poll_transmit(self.now, &mut datagram) {
             connects.push(datagram.clone());
@@ -373,7 +375,7 @@ impl<'a> Story<'a> {
         }
         let accepts = self.entry.byte_strings("accept");
         for accept in accepts {
-            client.handle_datagram(self.now, &accept);
+            client.handle_datagram(self.now, &accept, &mut random);
         }
         client.poll_event()
     }

@@ -217,9 +217,14 @@ impl Rig {
         client.endpoint.server_time(client.crystal.read(self.now), client.peer?)
     }
 
+    /// What a node's own clock reads.
+    pub fn reading(&self, index: usize) -> u64 {
+        self.nodes[index].crystal.read(self.now).as_micros()
+    }
+
     /// What the server's clock reads.
     pub fn truth(&self) -> u64 {
-        self.nodes[SERVER].crystal.read(self.now).as_micros()
+        self.reading(SERVER)
     }
 
     /// By how much the client's belief is off, in microseconds.

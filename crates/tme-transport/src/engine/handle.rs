@@ -219,7 +219,7 @@ impl Handle {
         outbox.server_time(self.shared.now(), peer)
     }
 
-    /// Begins to ask for a peer's time, or asks often again for 3 s. `false`: nobody has this id.
+    /// Begins to ask for a peer's time, or to ask often again. `false`: nobody has this id.
     pub fn synchronise_clock(&self, peer: PeerId) -> bool {
         let is_there = self.shared.outbox.lock().synchronise_clock(peer);
         if is_there {

@@ -135,8 +135,9 @@ macro_rules! client_methods {
             handle.server_time(handle.server()?)
         }
 
-        /// Begins to ask for the server's time: ten times a second for 3 s, then once a second; some 90 bytes a second both
-        /// ways together. Called again, it asks often again for 3 s: after a pause, say. `false`: there is no connection.
+        /// Begins to ask for the server's time: ten times a second at first, then more and more seldom, once a second from
+        /// 45 s on; some 90 bytes both ways together each time. Called again, it begins anew: after a pause, say. `false`:
+        /// there is no connection.
         ///
         /// [`Event::Clock`](crate::Event::Clock) tells when the time is known.
         pub fn synchronise_clock(&self) -> bool {

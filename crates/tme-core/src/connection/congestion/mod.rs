@@ -1,7 +1,6 @@
 //! Congestion control: how many bytes may be in the air, and how fast they go.
 
 mod delivery_rate;
-mod filter;
 mod new_reno;
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! What a connection makes of packets that no end of ours would send (`docs/PROTOCOL.md`, sections 6 to 9).
 
+use super::super::sent::SentFrame;
 use super::*;
 use crate::wire::frame::{Fragment, Frame, Frames, MessageFrame, SequenceField};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};

@@ -44,7 +44,7 @@ fn a_connection_outlives_its_cookie_in_the_servers_memory() {
     world.advance(Duration::from_secs(60));
     let cookie = world.deliver_to_server(&connect);
     assert_eq!(cookie[0][4], 2);
-    world.client.handle_datagram(world.now, &cookie[0]);
+    world.deliver_to_client(&cookie);
     let renewed = world.sent_by_client();
     // The client gave up long ago; somebody else may still put the new cookie into the old datagram.
     assert!(renewed.is_empty());
@@ -328,7 +328,7 @@ fn garbage_is_dropped_and_counted() {
             garbage[4] = random.below(8) as u8;
         }
         assert!(matches!(world.offer_to_server(&garbage).0, Outcome::Drop(_)), "{garbage:02x?}");
-        world.client.handle_datagram(world.now, &garbage);
+        world.deliver_to_client(&[garbage]);
         assert_eq!(world.server.statistics().drops.total(), count);
         assert_eq!(world.client.drops().total(), count);
     }

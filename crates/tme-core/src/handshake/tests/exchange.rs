@@ -310,7 +310,7 @@ fn a_handshake_succeeds_over_a_link_that_loses_repeats_and_reorders() {
                 for _ in 0..copies {
                     for answer in world.deliver_to_server(&datagram) {
                         if link.chance(0.7) {
-                            world.client.handle_datagram(world.now, &answer);
+                            world.deliver_to_client(&[answer]);
                         }
                     }
                 }
@@ -326,6 +326,120 @@ fn a_handshake_succeeds_over_a_link_that_loses_repeats_and_reorders() {
         assert_packets_flow(&established, &world.accepted[0]);
         assert_eq!(world.server.statistics().shared_secrets, 2, "seed {seed}");
     }
+}
+
+/// Flips up to three bits.
+fn damage(datagram: &mut [u8], link: &mut SeededRandom) {
+    for _ in 0..=link.below(3) {
+        let bit = link.below(datagram.len() as u64 * 8) as usize;
+        datagram[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+/// Connects over a link that damages this share of the datagrams; gives how it ended.
+fn over_a_damaging_link(client: ClientHandshakeConfig, seed: u64, share: f64) -> (World, ClientEvent) {
+    let mut link = SeededRandom::new(seed);
+    let mut world = World::new(client, server_config());
+    loop {
+        for mut datagram in world.sent_by_client() {
+            if link.chance(share) {
+                damage(&mut datagram, &mut link);
+            }
+            for mut answer in world.deliver_to_server(&datagram) {
+                if link.chance(share) {
+                    damage(&mut answer, &mut link);
+                }
+                world.deliver_to_client(&[answer]);
+            }
+        }
+        if let Some(event) = world.client.poll_event() {
+            return (world, event);
+        }
+        // Up to the next datagram, or the next time-out.
+        let at = world.client.poll_timeout().unwrap().min(world.now + Duration::from_millis(20));
+        world.advance(at.saturating_since(world.now));
+    }
+}
+
+#[test]
+fn a_damaged_datagram_costs_time_and_not_the_attempt() {
+    let trusts = [Trust::Unverified, Trust::KnownHost(None), Trust::Pinned(vec![server_key().public()])];
+    for (share, seeds) in [(0.02, 1_500), (0.1, 400)] {
+        for trust in &trusts {
+            for seed in 0..seeds {
+                let client = ClientHandshakeConfig { trust: trust.clone(), ..client_config() };
+                let (world, event) = over_a_damaging_link(client, seed, share);
+                let ClientEvent::Established(established) = event else {
+                    panic!("{trust:?}, {share}, seed {seed}: {event:?}")
+                };
+                assert_packets_flow(&established, world.accepted.last().unwrap());
+                assert_eq!(established.server_key, server_key().public());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_or_forged_first_cookie_is_corrected_by_another_one() {
+    type Forgery = (&'static str, fn(&mut Vec<u8>));
+    let forged: [Forgery; 2] =
+        [("its cookie", |cookie| cookie[50] ^= 1), ("its key", |cookie| cookie[20] ^= 1)];
+    for (what, forge) in forged {
+        let mut world = World::new(
+            ClientHandshakeConfig { trust: Trust::Unverified, ..client_config() },
+            server_config(),
+        );
+        let hello = world.sent_by_client().remove(0);
+        let mut cookie = world.deliver_to_server(&hello);
+        forge(&mut cookie[0]);
+        world.deliver_to_client(&cookie);
+        let outcome = loop {
+            // The last answer, and what it leads to.
+            (0..3).for_each(|_| world.round());
+            if let Some(outcome) = world.client.poll_event() {
+                break outcome;
+            }
+            let at = world.client.poll_timeout().unwrap();
+            world.advance(at.saturating_since(world.now));
+        };
+        let ClientEvent::Established(established) = outcome else { panic!("{what}: {outcome:?}") };
+        assert_packets_flow(&established, &world.accepted[0]);
+        assert!(
+            world.now.saturating_since(START) < Duration::from_secs(2),
+            "{what}: {:?}",
+            world.now.saturating_since(START)
+        );
+    }
+}
+
+#[test]
+fn one_contradicting_cookie_does_not_undo_an_exchange() {
+    let mut world =
+        World::new(ClientHandshakeConfig { trust: Trust::Unverified, ..client_config() }, server_config());
+    let hello = world.sent_by_client().remove(0);
+    let cookie = world.deliver_to_server(&hello).remove(0);
+    world.deliver_to_client(std::slice::from_ref(&cookie));
+    let connect = world.sent_by_client();
+    let mut other = cookie.clone();
+    other[20] ^= 1;
+    // The server thinks about it, and somebody who sees the nonce answers in its place: often, but not whenever asked.
+    for repetition in 1..=4 {
+        let at = world.client.poll_timeout().unwrap();
+        world.advance(at.saturating_since(world.now));
+        let sent = world.sent_by_client();
+        assert_eq!(sent.len(), if repetition < 2 { 1 } else { 2 }, "HELLO goes along from the second on");
+        assert_eq!(sent[0], connect[0]);
+        if repetition % 2 == 0 {
+            for _ in 0..20 {
+                world.deliver_to_client(std::slice::from_ref(&other));
+            }
+        }
+        world.deliver_to_client(std::slice::from_ref(&cookie));
+    }
+    let answers = world.deliver_to_server(&connect[0]);
+    world.deliver_to_client(&answers);
+    assert!(matches!(world.client.poll_event(), Some(ClientEvent::Established(_))));
+    assert_eq!(world.client.drops().of(DropReason::Unexpected), 40);
 }
 
 #[test]

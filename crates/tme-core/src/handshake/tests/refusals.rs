@@ -50,11 +50,13 @@ fn what_the_offer_decides_is_refused_in_clear_before_any_key_exchange() {
     for (reason, client, server) in cases {
         let mut world = World::new(client, server);
         world.round();
+        assert!(world.client.poll_event().is_none(), "{reason}: perhaps the question was damaged on the way");
+        world.round();
         let Some(ClientEvent::Failed(error)) = world.client.poll_event() else { panic!("{reason}") };
         assert!(matches!(error, ConnectError::RefusedUnauthenticated { .. }), "{error}");
         assert_eq!(error.reason(), reason);
         assert!(error.to_string().contains("unauthenticated"), "{error}");
-        assert_eq!(world.server.statistics().refused(reason), 1);
+        assert_eq!(world.server.statistics().refused(reason), 2);
         assert_eq!(world.server.statistics().shared_secrets, 0);
         assert!(world.sent_by_client().is_empty(), "a refused client offers nothing less");
     }
@@ -245,6 +247,24 @@ fn a_refusal_with_another_nonce_is_not_ours() {
     HandshakeDatagram::Refuse(refuse).encode(&mut datagram);
     world.deliver_to_client(&[datagram]);
     assert_eq!(world.client.drops().of(DropReason::WrongNonce), 1);
+    world.established();
+}
+
+#[test]
+fn a_refusal_that_contradicts_itself_is_not_believed() {
+    // No server that speaks our version refuses for it, unless what it read was not what we wrote.
+    let mut world = World::new(client_config(), server_config());
+    let hello = world.sent_by_client().remove(0);
+    let mut damaged = hello.clone();
+    damaged[14] ^= 4;
+    let refusal = world.deliver_to_server(&damaged);
+    assert_eq!(world.server.statistics().refused(Reason::Version), 1);
+    for _ in 0..5 {
+        world.deliver_to_client(&refusal);
+    }
+    assert_eq!(world.client.drops().of(DropReason::Unexpected), 5);
+    let cookie = world.deliver_to_server(&hello);
+    world.deliver_to_client(&cookie);
     world.established();
 }
 

@@ -1,0 +1,97 @@
+//! What must go out, peer by peer, and what becomes of a slot when its peer had its say.
+
+use super::{Endpoint, PeerState};
+use crate::connection::TransmitLimits;
+use crate::datagram::Transmit;
+use crate::time::Instant;
+
+impl Endpoint {
+    /// Puts the next datagrams for one peer into `buffer` (which is cleared). `None`: nothing more to send now. Peers
+    /// take turns, each with at most as much as `limits` allows.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        limits: TransmitLimits,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        buffer.clear();
+        let transmit = self.poll_reply(buffer).or_else(|| self.poll_peers(now, limits, buffer))?;
+        let datagrams = transmit.segment_bytes.map_or(1, |segment| transmit.bytes.div_ceil(segment.max(1)));
+        self.statistics.datagrams_sent += datagrams as u64;
+        self.statistics.bytes_sent += transmit.bytes as u64;
+        Some(transmit)
+    }
+
+    fn poll_peers(&mut self, now: Instant, limits: TransmitLimits, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        while let Some(index) = self.ready.pop_front() {
+            let index = index as usize;
+            let Some(peer) = self.slots.get_mut(index) else { continue };
+            let transmit = match &mut peer.state {
+                PeerState::Connected(connection) => {
+                    connection.poll_transmit(now, limits, buffer, &mut self.workspace)
+                }
+                PeerState::Connecting(connecting) => connecting.poll_transmit(now, buffer),
+                PeerState::Applying(_) => None,
+            };
+            if transmit.is_some() {
+                self.ready.push_back(index as u32);
+                return transmit;
+            }
+            peer.is_ready = false;
+            self.settle(now, index);
+        }
+        None
+    }
+
+    /// After a peer had its say: files its deadline, or clears its place away.
+    pub(super) fn settle(&mut self, now: Instant, index: usize) {
+        let Some(peer) = self.slots.get(index) else { return };
+        let (is_over, is_leaving, deadline) = match &peer.state {
+            PeerState::Connected(connection) => {
+                (connection.is_closed(), connection.is_closing(), connection.poll_timeout())
+            }
+            PeerState::Connecting(connecting) => (false, false, connecting.handshake.poll_timeout()),
+            PeerState::Applying(applying) => (false, false, Some(applying.deadline)),
+        };
+        if is_leaving {
+            self.uncount(index);
+        }
+        if !is_over {
+            self.deadlines.set(index, deadline);
+            if let Some(peer) = self.slots.get_mut(index).filter(|peer| !peer.is_changed) {
+                peer.is_changed = true;
+                self.changed.push(index as u32);
+            }
+            return;
+        }
+        self.deadlines.set(index, None);
+        self.clear_away(now, index);
+    }
+
+    /// Frees the slot of a connection that is over.
+    pub(super) fn clear_away(&mut self, now: Instant, index: usize) {
+        let place = self.slots.place_of(index);
+        let (Some(place), Some(peer)) = (place, self.slots.remove(index)) else { return };
+        if let (Some(server), Some(attempt)) = (&mut self.server, peer.attempt) {
+            server.handshake.forget(now, &attempt);
+        }
+        if let Some(awaited) = peer.awaited {
+            self.forget_awaited(place.peer, &awaited);
+        }
+    }
+
+    /// A connection that is closing makes room for another player at once.
+    pub(super) fn uncount(&mut self, index: usize) {
+        let (Some(peer), Some(server)) = (self.slots.get_mut(index), &mut self.server) else { return };
+        if !std::mem::take(&mut peer.is_counted) {
+            return;
+        }
+        server.peers -= 1;
+        if let Some(identity) = peer.identity.take() {
+            server.identities.remove(&identity, index);
+        }
+        if let Some(awaited) = &peer.awaited {
+            server.unconfirmed.remove(awaited.since, index, awaited.network);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What stands in a slot: an attempt, an applicant or a connection.
+
+use super::admission::{Applying, Awaited};
+use super::attempts::Connecting;
+use super::identities::Identity;
+use crate::connection::Connection;
+use crate::handshake::server::AttemptId;
+
+pub(super) struct Peer {
+    pub(super) state: PeerState,
+    pub(super) is_ready: bool,
+    /// Stands in `changed`.
+    pub(super) is_changed: bool,
+    /// Counts against the server's limit.
+    pub(super) is_counted: bool,
+    pub(super) attempt: Option<AttemptId>,
+    /// Until the first packet (server only).
+    pub(super) awaited: Option<Box<Awaited>>,
+    /// By which newcomers are known to be this peer (server only).
+    pub(super) identity: Option<Box<Identity>>,
+}
+
+impl Peer {
+    pub(super) const fn new(state: PeerState) -> Self {
+        Self {
+            state,
+            is_ready: false,
+            is_changed: false,
+            is_counted: false,
+            attempt: None,
+            awaited: None,
+            identity: None,
+        }
+    }
+}
+
+// Boxed, so that a slot is small while it is vacant.
+pub(super) enum PeerState {
+    Connecting(Box<Connecting>),
+    Connected(Box<Connection>),
+    Applying(Box<Applying>),
+}
