@@ -3,26 +3,26 @@
 //! Methods come in four families: getters; `handle_*` for what came from outside; verbs for what the application
 //! wants; `poll_*` for what must go out. Any order of calls is legal.
 
-pub mod acknowledge;
+mod acknowledge;
 mod budget;
 mod clock;
 mod closing;
 mod config;
 pub mod congestion;
-pub mod delivery;
+mod delivery;
 mod errors;
 mod event;
 mod incoming;
 mod messages;
 mod meters;
-pub mod mtu;
-pub mod pacer;
+mod mtu;
+mod pacer;
 mod path;
 mod provokes;
-pub mod receive;
+mod receive;
 mod recovery;
-pub mod rtt;
-pub mod send;
+mod rtt;
+mod send;
 pub mod sent;
 mod statistics;
 #[cfg(test)]
