@@ -7,7 +7,7 @@ use super::super::mtu::DATAGRAM_BYTES_SAFE;
 use super::{NeverSent, SentFrame, SentPacket, SentPackets, State, frames_of};
 use crate::codec::expand_truncated;
 use crate::time::Instant;
-use crate::wire::ack::{ACK_FIELD_BITS, Ack};
+use crate::wire::ack::{ACK_FIELD_BITS, ACK_RANGES_MAX, Ack};
 
 /// What an ACK frame changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,13 +45,13 @@ impl SentPackets {
         if newest > largest_sent || newest < self.first {
             return Err(NeverSent);
         }
-        let lowest = self.lowest_reported(newest, ack).ok_or(NeverSent)?;
+        let runs = Runs::of(newest, ack).filter(|runs| runs.lowest() >= self.first).ok_or(NeverSent)?;
         let mut outcome = AckOutcome::default();
         let mut newest_packet = None;
         let is_first_report = self.largest_acked.is_none_or(|largest| newest > largest);
-        for number in lowest.max(self.base)..=newest {
+        for number in runs.numbers(self.base).chain(field_numbers(newest, ack.field, self.base)) {
             let Some(packet) = self.packets.get_mut((number - self.base) as usize) else { break };
-            if matches!(packet.state, State::Acked | State::Silent) || !reports(newest, ack, number) {
+            if matches!(packet.state, State::Acked | State::Silent) {
                 continue;
             }
             let previous = std::mem::replace(&mut packet.state, State::Acked);
@@ -89,38 +89,51 @@ impl SentPackets {
         self.forget_settled(now);
         Ok(outcome)
     }
+}
 
-    /// Lowest number an ACK says anything about. `None` if a range reaches below the first number; the field may, its
-    /// bits there mean nothing.
-    fn lowest_reported(&self, newest: u64, ack: &Ack<'_>) -> Option<u64> {
+/// What an ACK reports below its bit field, as runs of numbers.
+struct Runs {
+    /// First number and the one behind the last, highest run first.
+    runs: [(u64, u64); ACK_RANGES_MAX],
+    count: usize,
+}
+
+impl Runs {
+    /// `None` if a range reaches below 0.
+    fn of(newest: u64, ack: &Ack<'_>) -> Option<Self> {
+        let mut runs = Self { runs: [(u64::MAX, u64::MAX); ACK_RANGES_MAX], count: 0 };
         if ack.ranges.is_empty() {
-            return Some(newest.saturating_sub(ACK_FIELD_BITS));
+            return Some(runs);
         }
-        // At most 32 ranges of numbers below 2³² each: the sum cannot overflow.
-        let reach: u64 = ack.ranges.iter().map(|range| range.gap + range.length).sum();
-        newest.checked_sub(ACK_FIELD_BITS + reach).filter(|&lowest| lowest >= self.first)
+        let mut below = newest.checked_sub(ACK_FIELD_BITS)?;
+        for (place, range) in runs.runs.iter_mut().zip(ack.ranges.iter()) {
+            let end = below.checked_sub(range.gap)?;
+            below = end.checked_sub(range.length)?;
+            *place = (below, end);
+            runs.count += 1;
+        }
+        Some(runs)
+    }
+
+    fn runs(&self) -> &[(u64, u64)] {
+        self.runs.get(..self.count).unwrap_or_default()
+    }
+
+    /// The lowest number of all.
+    fn lowest(&self) -> u64 {
+        self.runs().last().map_or(u64::MAX, |&(from, _)| from)
+    }
+
+    /// The numbers from `base` on, rising.
+    fn numbers(&self, base: u64) -> impl Iterator<Item = u64> {
+        self.runs().iter().rev().flat_map(move |&(from, end)| from.max(base)..end)
     }
 }
 
-/// Whether an ACK whose newest number is `newest` says that `number` was received.
-fn reports(newest: u64, ack: &Ack<'_>, number: u64) -> bool {
-    let Some(distance) = newest.checked_sub(number) else { return false };
-    if distance == 0 {
-        return true;
-    }
-    if distance <= ACK_FIELD_BITS {
-        return ack.field >> (distance - 1) & 1 == 1;
-    }
-    let mut below = ACK_FIELD_BITS + 1;
-    for range in ack.ranges.iter() {
-        below += range.gap;
-        if distance < below {
-            return false;
-        }
-        below += range.length;
-        if distance < below {
-            return true;
-        }
-    }
-    false
+/// The numbers from `base` on that a bit field reports, and the newest, rising. Bits below the first number of all mean
+/// nothing.
+fn field_numbers(newest: u64, field: u64, base: u64) -> impl Iterator<Item = u64> {
+    let reported = (1..=ACK_FIELD_BITS).rev().filter(move |distance| field >> (distance - 1) & 1 == 1);
+    let numbers = reported.filter_map(move |distance| newest.checked_sub(distance));
+    numbers.chain([newest]).filter(move |&number| number >= base)
 }
