@@ -808,7 +808,7 @@ typedef struct TmeClientConfig {
     uint32_t connect_timeout_ms;
     /** Silence after which the connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
     uint32_t idle_timeout_ms;
-    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
+    /** Silence after which a sign of life is sent, in milliseconds; sooner where an idle time-out is short. Default 5,000. */
     uint32_t keep_alive_ms;
     /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
     uint32_t gathering_us;
@@ -1974,7 +1974,11 @@ typedef struct TmeServerConfig {
     const char *listen;
     /** Name of the game; different games refuse each other. Default: no name. */
     const char *application;
-    /** The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log. */
+    /**
+     * The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log; clients cannot
+     * pin that, and those of an earlier run learn only by TME_REASON_TIMED_OUT that they lost their server, not at once by
+     * TME_REASON_RESET.
+     */
     const char *key;
     /** File with the secret key, as `tme keygen` writes it. Not together with `key`. */
     const char *key_file;
@@ -1986,7 +1990,7 @@ typedef struct TmeServerConfig {
     uint32_t max_peers;
     /** Silence after which a connection counts as lost, in milliseconds, 1,000-3,600,000. Default 30,000. */
     uint32_t idle_timeout_ms;
-    /** Silence after which a sign of life is sent, in milliseconds. Default 5,000. */
+    /** Silence after which a sign of life is sent, in milliseconds; sooner where an idle time-out is short. Default 5,000. */
     uint32_t keep_alive_ms;
     /** How long a network thread gathers sends before they leave, in microseconds. Default 200. */
     uint32_t gathering_us;
@@ -2516,7 +2520,7 @@ TME_C_API TmeResult tme_server_broadcast_message(
  * Queues a message for the peers named; it is stored once.
  *
  * Parameters: `peers`, an array of `peer_count`; `options`, NULL for none; the others as tme_server_broadcast. An id that
- * names nobody is counted in `outcome`.
+ * names nobody is counted in `outcome`; a peer that is named twice gets the message twice.
  * Returns: as tme_server_broadcast_with.
  * Threads: any.
  * Since: 0.1

@@ -400,7 +400,7 @@ int main(void)
         {TME_ERROR_WOULD_BLOCK, second_message_in_a_queue_of_one, "channel 0"},
         {TME_ERROR_TOO_MANY_KEYS, second_key, "1"},
         {TME_ERROR_KEY_NOT_ALLOWED, key_on_a_channel_without, "channel 1"},
-        {TME_ERROR_NOT_CONNECTED, nobody_answers, "not connected"},
+        {TME_ERROR_NOT_CONNECTED, nobody_answers, "not connected: wait for TME_EVENT_CONNECTED"},
         {TME_ERROR_NULL, no_handle, "NULL"},
         {TME_ERROR_HANDLE, client_as_server, "TmeServer"},
         {TME_ERROR_STRUCT_SIZE, no_struct_size, "struct_size 0"},

@@ -53,7 +53,8 @@ static void a_peers_id_dies_with_its_connection(void)
         }
 
         CHECK_OK(tme_server_kick(world.server, earlier[i], 0, NULL, 0));
-        CHECK_RESULT(tme_server_send(world.server, earlier[i], 0, "abc", 3, 0), TME_ERROR_NOT_CONNECTED);
+        CHECK_ERROR(tme_server_send(world.server, earlier[i], 0, "abc", 3, 0), TME_ERROR_NOT_CONNECTED,
+                    "being disconnected");
         expect_server_event(&world, TME_EVENT_DISCONNECTED);
         expect_unknown(&world, earlier[i]);
         TmePeer found = 1;

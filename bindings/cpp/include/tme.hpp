@@ -1435,7 +1435,8 @@ struct ServerConfig {
     std::string listen = "0.0.0.0:7777";
     /// Name of the game; different games refuse each other.
     std::string application = {};
-    /// The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log.
+    /// The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log; clients cannot
+    /// pin that, and those of an earlier run learn only as `timed_out` that they lost their server, not at once as `reset`.
     std::string key = {};
     /// File with the secret key, as `tme keygen` writes it. Not together with `key`.
     std::string key_file = {};
@@ -1453,7 +1454,7 @@ struct ServerConfig {
     std::uint32_t max_peers = 64;
     /// Silence after which a connection counts as lost, 1 s-1 h.
     std::chrono::milliseconds idle_timeout{30'000};
-    /// Silence after which a sign of life is sent.
+    /// Silence after which a sign of life is sent; sooner where an idle time-out is short.
     std::chrono::milliseconds keep_alive{5'000};
     /// How long a network thread gathers sends before they leave.
     std::chrono::microseconds gathering{200};
@@ -1538,7 +1539,7 @@ struct ClientConfig {
     std::chrono::milliseconds connect_timeout{10'000};
     /// Silence after which the connection counts as lost, 1 s-1 h.
     std::chrono::milliseconds idle_timeout{30'000};
-    /// Silence after which a sign of life is sent.
+    /// Silence after which a sign of life is sent; sooner where an idle time-out is short.
     std::chrono::milliseconds keep_alive{5'000};
     /// How long a network thread gathers sends before they leave.
     std::chrono::microseconds gathering{200};
@@ -2269,7 +2270,8 @@ public:
                                      outcome));
     }
 
-    /// Queues a message for the peers named; it is stored once. Ids that name nobody are counted in the outcome.
+    /// Queues a message for the peers named; it is stored once. Ids that name nobody are counted in the outcome; a peer that
+    /// is named twice gets the message twice.
     Result<Broadcast> multicast(Peers peers, ChannelId channel, Bytes bytes, const SendOptions& options = {}) {
         static_assert(sizeof(PeerId) == sizeof(TmePeer), "an array of ids is one of C");
         TmeBroadcast outcome = {};

@@ -159,7 +159,7 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_WOULD_BLOCK => c"the send queue is full; try again after TME_EVENT_WRITABLE",
         TME_ERROR_TOO_MANY_KEYS => c"too many keys of the channel wait for an answer",
         TME_ERROR_KEY_NOT_ALLOWED => c"the channel takes no message keys",
-        TME_ERROR_NOT_CONNECTED => c"not connected, any more or yet; TME_EVENT_CONNECTED tells when",
+        TME_ERROR_NOT_CONNECTED => c"not connected, any more or yet",
         TME_ERROR_NULL => c"a pointer is NULL that must not be",
         TME_ERROR_HANDLE => c"the pointer is not a handle of this kind",
         TME_ERROR_STRUCT_SIZE => c"struct_size is wrong; call the init function of the struct",

@@ -346,6 +346,8 @@ impl ChannelTable {
         if entries.is_empty() {
             return Err(ChannelTableError::Empty);
         }
+        // Every client has a table of its own.
+        entries.shrink_to_fit();
         let hash = Self::hash_of(&entries);
         Ok(Self { entries, hash })
     }

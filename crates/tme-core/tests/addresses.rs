@@ -117,6 +117,23 @@ fn a_client_whose_address_changes_keeps_its_session() {
 }
 
 #[test]
+fn a_client_whose_address_changes_while_it_connects_gets_through() {
+    // While HELLO, COOKIE or CONNECT is under way.
+    for moved_after in [10, 30, 50] {
+        let mut net = Net::new(all_modes(), 1, slow());
+        net.connect(1);
+        let mut connected = 0;
+        for step in 0..3_000 {
+            if step == moved_after {
+                net.move_node(1, address("10.7.7.7:7777"));
+            }
+            net.advance(|_, _, event| connected += u32::from(matches!(event, Event::Connected { .. })));
+        }
+        assert_eq!(connected, 2, "one at each side, moved after {moved_after} ms");
+    }
+}
+
+#[test]
 fn an_idle_client_behind_a_nat_that_forgets_it_is_found_again() {
     let (mut net, pairs) = Net::connected(all_modes(), 1, slow());
     net.advance_for(ms(3_000));
@@ -240,6 +257,28 @@ fn a_peer_that_claims_somebody_elses_address_sends_him_no_more_than_it_sends_its
     assert_eq!(statistics.address_changes, 0);
     assert!(statistics.address_changes_refused >= 1);
     assert_eq!(net.nodes[SERVER].endpoint.connection(peer).unwrap().path().remote, home);
+}
+
+#[test]
+fn a_peer_that_claims_another_players_address_does_not_disturb_him() {
+    let (mut net, pairs) = Net::connected(all_modes(), 1, slow());
+    let mut raw = Raw::connect(&mut net, address("10.5.5.5:55"), 3);
+    net.tap = Some(Vec::new());
+    let mut sent = 0;
+    let talk = Talk::hold(&mut net, pairs[0], 200, |net, _| {
+        let mut claim = raw.seal(net.now, &[1]);
+        sent += claim.len();
+        net.inject(address_of(1), SERVER, &mut claim);
+    });
+    assert!(talk.is_whole(200) && talk.interruptions == 0);
+    assert_eq!(talk.moves, []);
+    // What the liar is asked carries its own connection id, which is 1.
+    let is_question = |tapped: &&Tapped| tapped.to == address_of(1) && tapped.bytes[1..5] == [1, 0, 0, 0];
+    let questions: Vec<Tapped> = net.tap.take().unwrap().iter().filter(is_question).cloned().collect();
+    let got: usize = questions.iter().map(|tapped| tapped.bytes.len()).sum();
+    assert!(got > 0 && got <= sent, "{got} bytes for {sent}");
+    let drops = net.nodes[1].endpoint.statistics().drops;
+    assert_eq!(drops.of(PacketDrop::UnknownConnection), questions.len() as u64);
 }
 
 #[test]

@@ -21,13 +21,16 @@ const KEYS: u32 = 50;
 /// the engine's outbox do.
 struct Traffic {
     pool: PayloadPool,
+    /// Every message has a deadline, and its sender wants to know what becomes of it.
+    is_watched: bool,
     sent: u64,
     received: u64,
+    receipts: u64,
 }
 
 impl Traffic {
-    fn new() -> Self {
-        Self { pool: PayloadPool::new(4_096, 4_096), sent: 0, received: 0 }
+    fn new(is_watched: bool) -> Self {
+        Self { pool: PayloadPool::new(4_096, 4_096), is_watched, sent: 0, received: 0, receipts: 0 }
     }
 
     fn payload(&mut self, bytes: usize) -> Payload {
@@ -46,8 +49,13 @@ impl Traffic {
                 next_frame += Duration::from_micros(16_667);
                 self.send_frame(net, pair);
             }
-            net.advance(|_, _, event| {
-                self.received += u64::from(matches!(event, Event::Message { .. }));
+            net.advance(|endpoint, _, event| match event {
+                Event::Message { .. } => self.received += 1,
+                Event::Delivered { peer, channel, .. } | Event::Expired { peer, channel, .. } => {
+                    self.receipts += 1;
+                    endpoint.consume_receipts(peer, channel, 1);
+                }
+                _ => {}
             });
         }
     }
@@ -58,7 +66,11 @@ impl Traffic {
                 let bytes = SIZES[(self.sent % SIZES.len() as u64) as usize];
                 let payload = self.payload(bytes);
                 let key = (channel == LATEST).then_some(self.sent as u32 % KEYS);
-                let options = key.map_or_else(SendOptions::default, SendOptions::with_key);
+                let mut options = key.map_or_else(SendOptions::default, SendOptions::with_key);
+                if self.is_watched {
+                    // From a fraction of the way there to several round trips.
+                    options = options.receipt(self.sent).deadline(ms(5 + self.sent * 37 % 400));
+                }
                 net.send(node, peer, channel, payload, options).unwrap();
                 self.sent += 1;
             }
@@ -73,7 +85,7 @@ fn steady_traffic_on_all_modes_allocates_nothing() {
     // What was never needed before has to be allocated once, so the busiest time comes first.
     for (name, steady) in [("no loss", perfect), ("5 % loss", lossy(0.05))] {
         let (mut net, pairs) = Net::connected(all_modes(), 1, lossy(0.2));
-        let mut traffic = Traffic::new();
+        let mut traffic = Traffic::new(false);
         traffic.run(&mut net, pairs[0], Duration::from_secs(30));
         net.set_conditions(steady);
         traffic.run(&mut net, pairs[0], Duration::from_secs(2));
@@ -84,6 +96,28 @@ fn steady_traffic_on_all_modes_allocates_nothing() {
         assert!(received > sent * 8 / 10, "{name}: {received} of {sent} messages arrived");
         assert_eq!((counts.allocations, counts.live_bytes), (0, 0), "{name}");
     }
+}
+
+#[test]
+fn deadlines_receipts_and_the_clock_allocate_nothing_either() {
+    let lossy = |loss| LinkConditions { delay: ms(20), loss, ..LinkConditions::default() };
+    let (mut net, pairs) = Net::connected(all_modes(), 1, lossy(0.2));
+    let pair = pairs[0];
+    assert!(net.change(pair.node, |endpoint, now| endpoint.synchronise_clock(now, pair.at_client)));
+    let mut traffic = Traffic::new(true);
+    traffic.run(&mut net, pair, Duration::from_secs(60));
+    net.set_conditions(lossy(0.05));
+    traffic.run(&mut net, pair, Duration::from_secs(2));
+    let (sent, receipts) = (traffic.sent, traffic.receipts);
+    let asked =
+        net.nodes[pair.node].endpoint.peer_statistics(net.now, pair.at_client).unwrap().clock.requests;
+    let counts = allocations::measure(|| traffic.run(&mut net, pair, Duration::from_secs(60)));
+    let (sent, receipts) = (traffic.sent - sent, traffic.receipts - receipts);
+    let clock = net.nodes[pair.node].endpoint.peer_statistics(net.now, pair.at_client).unwrap().clock;
+    let asked = clock.requests - asked;
+    println!("{sent} messages sent, {receipts} receipts, {asked} requests for the time, {counts:?}");
+    assert!(receipts.abs_diff(sent) < 1_000 && (59..=61).contains(&asked), "{receipts} of {sent}, {asked}");
+    assert_eq!((counts.allocations, counts.live_bytes), (0, 0));
 }
 
 /// Long messages have buffers of their own: how many allocations and bytes each costs, both sides together.

@@ -439,7 +439,7 @@ fn versions_that_do_not_go_together_are_told_to_the_side_that_can_act() {
             stranger.send_to(&refusal, from).unwrap();
         }
         let _ = client.update(Duration::ZERO);
-        let end = client.events().into_iter().find_map(|event| match event {
+        let end = client.events().find_map(|event| match event {
             Event::Disconnected { reason, .. } => Some(reason),
             _ => None,
         });

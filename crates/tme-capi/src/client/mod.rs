@@ -49,7 +49,10 @@ impl Kind for ClientInner {
 }
 
 fn not_connected() -> Failure {
-    Failure::new(TME_ERROR_NOT_CONNECTED)
+    Failure::with(
+        TME_ERROR_NOT_CONNECTED,
+        "the client is not connected: wait for TME_EVENT_CONNECTED, after TME_EVENT_DISCONNECTED make a new one",
+    )
 }
 
 /// Starts a client. Whether the server answers is told by TME_EVENT_CONNECTED or TME_EVENT_DISCONNECTED.

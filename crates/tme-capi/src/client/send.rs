@@ -2,10 +2,12 @@
 
 use std::ffi::c_void;
 
-use super::{ClientInner, TmeClient};
+use tme::{ChannelId, SendError};
+
+use super::{ClientInner, TmeClient, not_connected};
 use crate::boundary::{enter, input_bytes};
 use crate::channel::{channel_id, send_failure};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::message::{TmeMessage, hand_over};
 use crate::result::{TME_OK, TmeResult};
 use crate::settings::{SendSettings, TmeSendOptions};
@@ -72,6 +74,14 @@ pub unsafe extern "C" fn tme_client_send_message(
     })
 }
 
+#[cold]
+fn client_send_failure(channel: ChannelId, error: SendError) -> Failure {
+    match error {
+        SendError::NotConnected => not_connected(),
+        error => send_failure(channel, error),
+    }
+}
+
 #[inline]
 fn send<'m>(
     client: &ClientInner,
@@ -83,6 +93,6 @@ fn send<'m>(
     client
         .handle
         .send_with(channel, message, settings.options)
-        .map_err(|error| send_failure(channel, error))?;
+        .map_err(|error| client_send_failure(channel, error))?;
     Ok(TME_OK)
 }

@@ -10,7 +10,7 @@ use crate::channel::{channel_id, send_failure};
 use crate::event::TmePeer;
 use crate::failure::{Failure, Outcome};
 use crate::message::{TmeMessage, hand_over};
-use crate::result::{TME_OK, TME_PARTIAL, TmeResult};
+use crate::result::{TME_ERROR_NOT_CONNECTED, TME_OK, TME_PARTIAL, TmeResult};
 use crate::settings::{SendSettings, TmeSendOptions};
 use crate::statistics::TmeBroadcast;
 
@@ -20,6 +20,9 @@ impl ServerInner {
     fn send_failure(&self, peer: PeerId, channel: ChannelId, error: SendError) -> Failure {
         match error {
             SendError::NotConnected if self.handle.peer(peer).is_none() => unknown(peer),
+            SendError::NotConnected => {
+                Failure::with(TME_ERROR_NOT_CONNECTED, "the peer is being disconnected")
+            }
             error => send_failure(channel, error),
         }
     }
@@ -226,7 +229,7 @@ unsafe fn broadcast<'m>(
 /// Queues a message for the peers named; it is stored once.
 ///
 /// Parameters: `peers`, an array of `peer_count`; `options`, NULL for none; the others as tme_server_broadcast. An id that
-/// names nobody is counted in `outcome`.
+/// names nobody is counted in `outcome`; a peer that is named twice gets the message twice.
 /// Returns: as tme_server_broadcast_with.
 /// Threads: any.
 /// Since: 0.1

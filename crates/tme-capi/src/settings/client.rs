@@ -53,7 +53,7 @@ pub struct TmeClientConfig {
     pub connect_timeout_ms: u32,
     /// Silence after which the connection counts as lost, in milliseconds, 1,000–3,600,000. Default 30,000.
     pub idle_timeout_ms: u32,
-    /// Silence after which a sign of life is sent, in milliseconds. Default 5,000.
+    /// Silence after which a sign of life is sent, in milliseconds; sooner where an idle time-out is short. Default 5,000.
     pub keep_alive_ms: u32,
     /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
     pub gathering_us: u32,

@@ -42,7 +42,9 @@ pub struct TmeServerConfig {
     pub listen: *const c_char,
     /// Name of the game; different games refuse each other. Default: no name.
     pub application: *const c_char,
-    /// The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log.
+    /// The server's secret key, 64 hexadecimal digits. Default: one for this run, with a warning in the log; clients cannot
+    /// pin that, and those of an earlier run learn only by TME_REASON_TIMED_OUT that they lost their server, not at once by
+    /// TME_REASON_RESET.
     pub key: *const c_char,
     /// File with the secret key, as `tme keygen` writes it. Not together with `key`.
     pub key_file: *const c_char,
@@ -54,7 +56,7 @@ pub struct TmeServerConfig {
     pub max_peers: u32,
     /// Silence after which a connection counts as lost, in milliseconds, 1,000–3,600,000. Default 30,000.
     pub idle_timeout_ms: u32,
-    /// Silence after which a sign of life is sent, in milliseconds. Default 5,000.
+    /// Silence after which a sign of life is sent, in milliseconds; sooner where an idle time-out is short. Default 5,000.
     pub keep_alive_ms: u32,
     /// How long a network thread gathers sends before they leave, in microseconds. Default 200.
     pub gathering_us: u32,

@@ -31,7 +31,10 @@ impl RateMeter {
     fn roll(&mut self, now: Instant) {
         let elapsed = now.saturating_since(self.period_start);
         if elapsed >= RATE_PERIOD {
-            self.rate = (u128::from(self.bytes) * 1_000_000 / elapsed.as_micros().max(1)) as u64;
+            // What came long ago says nothing about the last second.
+            let is_recent = elapsed < 2 * RATE_PERIOD;
+            let bytes = if is_recent { self.bytes } else { 0 };
+            self.rate = (u128::from(bytes) * 1_000_000 / elapsed.as_micros().max(1)) as u64;
             self.bytes = 0;
             self.period_start = now;
         }
@@ -52,8 +55,10 @@ pub struct LossMeter {
     period_start: Instant,
     all: u64,
     lost: u64,
-    share: f32,
-    has_full_period: bool,
+    /// Of the last period in which there was anything.
+    share: Option<f32>,
+    /// Of the last period with enough to tell.
+    known: Option<f32>,
 }
 
 impl LossMeter {
@@ -62,8 +67,10 @@ impl LossMeter {
     pub fn add(&mut self, now: Instant, all: u64, lost: i64) {
         if now.saturating_since(self.period_start) >= LOSS_PERIOD {
             if self.all > 0 {
-                self.share = (self.lost as f32 / self.all as f32).min(1.0);
-                self.has_full_period |= self.all >= LOSS_PACKETS_FEW;
+                self.share = Some(self.present());
+            }
+            if self.all >= LOSS_PACKETS_FEW {
+                self.known = self.share;
             }
             (self.all, self.lost, self.period_start) = (0, 0, now);
         }
@@ -74,16 +81,73 @@ impl LossMeter {
     /// The share in thousandths, once there were enough packets to tell: a full period, or as many as a game sends in one.
     #[must_use]
     pub fn known_permille(&self) -> Option<u32> {
-        let is_known = self.has_full_period || self.all >= LOSS_PACKETS_KNOWN;
-        is_known.then(|| (self.share() * 1_000.0) as u32)
+        let known = self.after_calm(self.known).or((self.all >= LOSS_PACKETS_KNOWN).then(|| self.present()));
+        known.map(|share| (share * 1_000.0) as u32)
     }
 
-    /// The share of the last full period, or of the present one before that.
+    /// The share of the last full period, or of the present one before that, or if nothing was lost in the last one.
     #[must_use]
     pub fn share(&self) -> f32 {
-        if self.share == 0.0 && self.all > 0 {
-            return (self.lost as f32 / self.all as f32).min(1.0);
+        self.after_calm(self.share).unwrap_or_else(|| self.present())
+    }
+
+    /// What the last period says, unless that was calm and the present one can already tell more.
+    fn after_calm(&self, last: Option<f32>) -> Option<f32> {
+        let is_calm = last == Some(0.0);
+        if is_calm && self.all >= LOSS_PACKETS_FEW { Some(self.present()) } else { last }
+    }
+
+    fn present(&self) -> f32 {
+        if self.all == 0 { 0.0 } else { (self.lost as f32 / self.all as f32).min(1.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1_000)
+    }
+
+    /// `lost` of 60 packets a second for three seconds, the period of the meter.
+    fn period(meter: &mut LossMeter, from: u64, lost: u64) {
+        for n in 0..180 {
+            meter.add(at(from + n * 50 / 3), 1, i64::from(n < lost));
         }
-        self.share
+    }
+
+    #[test]
+    fn the_first_packets_of_a_period_do_not_make_a_single_loss_look_like_a_storm() {
+        let mut meter = LossMeter::default();
+        period(&mut meter, 10_000, 0);
+        for (packets, millis) in [(1, 13_000), (9, 13_010), (9, 13_020)] {
+            meter.add(at(millis), packets, i64::from(packets == 1));
+            assert_eq!((meter.known_permille(), meter.share()), (Some(0), 0.0));
+        }
+        meter.add(at(13_030), 1, 0);
+        assert_eq!(meter.known_permille(), Some(50), "of twenty packets one is a share");
+    }
+
+    #[test]
+    fn what_a_few_packets_say_after_busier_times_is_not_taken_for_known() {
+        let mut meter = LossMeter::default();
+        period(&mut meter, 10_000, 18);
+        meter.add(at(13_100), 1, 1);
+        assert_eq!(meter.known_permille(), Some(100));
+        // A keep-alive in three seconds is lost, and another one.
+        for second in 4..9 {
+            meter.add(at(second * 3_100), 1, 1);
+        }
+        assert_eq!((meter.known_permille(), meter.share()), (Some(100), 1.0));
+    }
+
+    #[test]
+    fn a_rate_falls_to_zero_after_two_seconds_without_anything() {
+        let mut meter = RateMeter::default();
+        (0..30u64).for_each(|n| meter.add(at(10_000 + n * 100), 1_000));
+        assert_eq!(meter.rate(at(13_000)), 10_000);
+        assert_eq!(meter.rate(at(13_900)), 1_000 * 10 * 10 / 19, "the last period, still open");
+        assert_eq!(meter.rate(at(14_100)), 0);
     }
 }

@@ -3,26 +3,26 @@
 //! Methods come in four families: getters; `handle_*` for what came from outside; verbs for what the application
 //! wants; `poll_*` for what must go out. Any order of calls is legal.
 
-pub mod acknowledge;
+mod acknowledge;
 mod budget;
 mod clock;
 mod closing;
 mod config;
 pub mod congestion;
-pub mod delivery;
-mod errors;
+mod delivery_meter;
 mod event;
 mod incoming;
 mod messages;
 mod meters;
-pub mod mtu;
-pub mod pacer;
+mod mtu;
+mod pacer;
 mod path;
 mod provokes;
-pub mod receive;
+mod receive;
 mod recovery;
-pub mod rtt;
-pub mod send;
+mod rtt;
+mod send;
+mod send_options;
 pub mod sent;
 mod statistics;
 #[cfg(test)]
@@ -38,11 +38,11 @@ use std::time::Duration;
 pub use budget::{Allowance, Backlog, SendBudget};
 pub use closing::{CloseMode, Farewell};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
-pub use errors::{Expiry, SendError, SendOptions};
 pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use meters::{LossMeter, RateMeter};
 pub use path::StreamEnd;
 pub use provokes::Provokes;
+pub use send_options::{Expiry, SendError, SendOptions};
 use statistics::Counters;
 pub use statistics::{ChannelStatistics, ConnectionStatistics, PacketDrop, PacketDrops};
 pub(crate) use timeouts::SPARE_TIME_MAX;

@@ -102,11 +102,6 @@ impl PathMtu {
         self.seek(now + FIRST_AFTER + Duration::from_millis(spread.into()), now);
     }
 
-    /// Ends the search for good.
-    pub fn stop(&mut self) {
-        self.state = Search::Over;
-    }
-
     /// When the search goes on.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Instant> {

@@ -13,7 +13,7 @@ pub use lost::LossOutcome;
 use lost::Thresholds;
 
 use super::Provokes;
-use super::delivery::{DeliveryMeter, SentMark};
+use super::delivery_meter::{DeliveryMeter, SentMark};
 use super::rtt::RttEstimator;
 use crate::time::Instant;
 

@@ -38,7 +38,8 @@ impl Endpoint {
     pub(super) fn handle_info_query(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         let Some(server) = &mut self.server else { return };
         let desk = &mut server.desk;
-        // The limit comes first: beyond it a datagram costs nothing but this.
+        // The limit comes first: beyond it a datagram costs nothing but this. It has the length of a query, or a trickle of
+        // tiny ones would use the limit up.
         if !desk.rate.as_mut().is_some_and(|rate| rate.admit(now)) {
             return self.statistics.handshake.drops.add(DropReason::Limited);
         }

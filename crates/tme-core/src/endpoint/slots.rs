@@ -43,15 +43,10 @@ impl<T> Slots<T> {
     pub fn new(slots_max: usize, shard: u8, generation_offset: u32) -> Self {
         let slots_max = slots_max.clamp(1, PeerId::SLOTS_MAX);
         let slot_bits = usize::BITS - slots_max.leading_zeros();
-        Self {
-            slots: vec![Slot { value: None, generation: 0 }],
-            free: VecDeque::new(),
-            slots_max,
-            slot_bits,
-            shard,
-            occupied: 0,
-            generation_offset,
-        }
+        // A client has one connection; beside it stands slot 0, which is never used.
+        let mut slots = Vec::with_capacity(2);
+        slots.push(Slot { value: None, generation: 0 });
+        Self { slots, free: VecDeque::new(), slots_max, slot_bits, shard, occupied: 0, generation_offset }
     }
 
     /// Values present.

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use super::datagram::{ACCEPT_HEAD_BYTES, Accept, PART_BYTES_MAX, PARTS_MAX, Part};
 use crate::crypto::address_bytes;
 use crate::crypto::keys::PublicKey;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// An attempt that has got nowhere for so long may be forgotten for anybody's: some round trips of a slow path.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Identifies one attempt to connect, and the connection that came of it: address, port and client ephemeral.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,9 +106,28 @@ pub(super) enum Attempt {
     Answered(Option<AnswerDatagrams>),
 }
 
+impl Attempt {
+    /// Whether it can be forgotten before its time: then a repetition costs another key exchange, and no more. Whoever
+    /// waits for the owner's decision is not forgotten.
+    const fn is_forgettable(&self) -> bool {
+        matches!(self, Self::Opening { .. } | Self::Answered(_))
+    }
+}
+
 struct Entry {
     attempt: Attempt,
     expires: Instant,
+    since: Instant,
+}
+
+type Age = (Instant, AttemptId);
+
+/// What there is of one network.
+#[derive(Default)]
+struct Line {
+    count: usize,
+    /// Attempts that can be forgotten, oldest first.
+    forgettable: BTreeSet<Age>,
 }
 
 /// Attempts that are no connections, each until it expires.
@@ -113,7 +135,10 @@ struct Entry {
 pub(super) struct AttemptStore {
     entries: BTreeMap<AttemptId, Entry>,
     expiries: BTreeSet<(Instant, AttemptId)>,
-    per_network: BTreeMap<[u8; 16], usize>,
+    forgettable: BTreeSet<Age>,
+    networks: BTreeMap<[u8; 16], Line>,
+    /// Networks by how many forgettable attempts they have.
+    ranking: BTreeSet<(usize, [u8; 16])>,
 }
 
 impl AttemptStore {
@@ -122,7 +147,7 @@ impl AttemptStore {
     }
 
     pub(super) fn count_of_network(&self, id: &AttemptId) -> usize {
-        self.per_network.get(&id.network()).copied().unwrap_or(0)
+        self.networks.get(&id.network()).map_or(0, |line| line.count)
     }
 
     pub(super) fn find(&self, id: &AttemptId) -> Option<&Attempt> {
@@ -134,24 +159,65 @@ impl AttemptStore {
     }
 
     /// Stores an attempt in place of what was known of it.
-    pub(super) fn put(&mut self, id: AttemptId, attempt: Attempt, expires: Instant) {
+    pub(super) fn put(&mut self, now: Instant, id: AttemptId, attempt: Attempt, expires: Instant) {
         self.remove(&id);
-        self.entries.insert(id, Entry { attempt, expires });
+        let is_forgettable = attempt.is_forgettable();
+        self.entries.insert(id, Entry { attempt, expires, since: now });
         self.expiries.insert((expires, id));
-        *self.per_network.entry(id.network()).or_default() += 1;
+        self.change_line(&id, |line| {
+            line.count += 1;
+            if is_forgettable {
+                line.forgettable.insert((now, id));
+            }
+        });
+        if is_forgettable {
+            self.forgettable.insert((now, id));
+        }
     }
 
     pub(super) fn remove(&mut self, id: &AttemptId) -> Option<Attempt> {
-        let entry = self.entries.remove(id)?;
-        self.expiries.remove(&(entry.expires, *id));
+        let Entry { attempt, expires, since } = self.entries.remove(id)?;
+        self.expiries.remove(&(expires, *id));
+        self.forgettable.remove(&(since, *id));
+        self.change_line(id, |line| {
+            line.count -= 1;
+            line.forgettable.remove(&(since, *id));
+        });
+        Some(attempt)
+    }
+
+    fn change_line(&mut self, id: &AttemptId, change: impl FnOnce(&mut Line)) {
         let network = id.network();
-        if let Some(count) = self.per_network.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_network.remove(&network);
-            }
+        let line = self.networks.entry(network).or_default();
+        let before = line.forgettable.len();
+        change(line);
+        let (count, after) = (line.count, line.forgettable.len());
+        self.ranking.remove(&(before, network));
+        if after > 0 {
+            self.ranking.insert((after, network));
         }
-        Some(entry.attempt)
+        if count == 0 {
+            self.networks.remove(&network);
+        }
+    }
+
+    /// Which attempt to forget for that of a newcomer, if there is no room: of the network that has the most, if that has more
+    /// than the newcomer's, or else one that has got nowhere for a second. So a few that ask and do not go on cannot keep
+    /// everybody else out.
+    pub(super) fn victim(&self, now: Instant, newcomer: &AttemptId) -> Option<AttemptId> {
+        if let Some(&(most, network)) = self.ranking.last()
+            && self.count_of_network(newcomer) + 1 < most
+        {
+            return self.networks.get(&network)?.forgettable.first().map(|&(_, id)| id);
+        }
+        let oldest = self.forgettable.first().filter(|(since, _)| now.saturating_since(*since) >= PATIENCE);
+        oldest.map(|&(_, id)| id)
+    }
+
+    /// The same within the newcomer's own network.
+    pub(super) fn victim_of_network(&self, now: Instant, newcomer: &AttemptId) -> Option<AttemptId> {
+        let oldest = self.networks.get(&newcomer.network())?.forgettable.first();
+        oldest.filter(|(since, _)| now.saturating_since(*since) >= PATIENCE).map(|&(_, id)| id)
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
@@ -181,16 +247,39 @@ mod tests {
     fn attempts_expire_and_leave_no_counts_behind() {
         let mut store = AttemptStore::default();
         let at = Instant::from_micros;
-        store.put(id("192.0.2.1:1", 1), Attempt::Waiting { serial: 1 }, at(10));
-        store.put(id("192.0.2.1:2", 1), Attempt::Waiting { serial: 2 }, at(20));
-        store.put(id("192.0.2.1:1", 1), Attempt::Answered(None), at(30));
+        store.put(at(0), id("192.0.2.1:1", 1), Attempt::Waiting { serial: 1 }, at(10));
+        store.put(at(0), id("192.0.2.1:2", 1), Attempt::Waiting { serial: 2 }, at(20));
+        store.put(at(0), id("192.0.2.1:1", 1), Attempt::Answered(None), at(30));
         assert_eq!((store.count(), store.count_of_network(&id("192.0.2.1:9", 9))), (2, 2));
         assert_eq!(store.next_expiry(), Some(at(20)));
         store.expire(at(29));
         assert!(store.find(&id("192.0.2.1:2", 1)).is_none());
         assert!(matches!(store.find(&id("192.0.2.1:1", 1)), Some(Attempt::Answered(None))));
         store.expire(at(30));
-        assert_eq!((store.count(), store.next_expiry(), store.per_network.len()), (0, None, 0));
+        assert_eq!((store.count(), store.next_expiry(), store.networks.len()), (0, None, 0));
+        assert_eq!((store.forgettable.len(), store.ranking.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_network_with_the_most_attempts_gives_way_first() {
+        let mut store = AttemptStore::default();
+        let at = |millis: u64| Instant::from_micros(millis * 1_000);
+        let newcomer = id("192.0.2.9:1", 9);
+        store.put(at(0), id("192.0.2.1:1", 1), Attempt::Waiting { serial: 1 }, at(90_000));
+        store.put(at(0), id("192.0.2.1:2", 1), Attempt::Waiting { serial: 2 }, at(90_000));
+        assert_eq!(store.victim(at(60_000), &newcomer), None, "whoever waits for a decision goes on waiting");
+        store.put(at(1), id("192.0.2.2:1", 1), Attempt::Answered(None), at(90_000));
+        assert_eq!(store.victim(at(900), &newcomer), None, "nobody has more");
+        store.put(at(2), id("192.0.2.3:1", 1), Attempt::Answered(None), at(90_000));
+        store.put(at(3), id("192.0.2.3:2", 1), Attempt::Answered(None), at(90_000));
+        let first = id("192.0.2.3:1", 1);
+        assert_eq!(store.victim(at(4), &newcomer), Some(first));
+        assert_eq!(store.victim(at(4), &id("192.0.2.3:3", 9)), None);
+        store.remove(&first);
+        assert_eq!(store.victim(at(1_000), &newcomer), None);
+        assert_eq!(store.victim(at(1_001), &newcomer), Some(id("192.0.2.2:1", 1)), "it has had its second");
+        assert_eq!(store.victim_of_network(at(1_002), &id("192.0.2.3:3", 9)), None);
+        assert_eq!(store.victim_of_network(at(1_003), &id("192.0.2.3:3", 9)), Some(id("192.0.2.3:2", 1)));
     }
 
     #[test]

@@ -565,10 +565,10 @@ impl<'a> InfoAnswer<'a> {
     }
 }
 
-/// Whether a datagram says that it is an INFO_QUERY.
+/// Whether a datagram says that it is an INFO_QUERY, and has the length of one.
 #[must_use]
 pub fn is_info_query(datagram: &[u8]) -> bool {
-    datagram.get(MAGIC.len()) == Some(&TYPE_INFO_QUERY)
+    datagram.len() == INFO_QUERY_BYTES && datagram.get(MAGIC.len()) == Some(&TYPE_INFO_QUERY)
 }
 
 fn put_head(out: &mut Vec<u8>, kind: u8) {

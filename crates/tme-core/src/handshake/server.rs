@@ -6,8 +6,8 @@
 //!
 //! | memory | bound | at the bound |
 //! | --- | --- | --- |
-//! | attempts that are no connections (parts, requests, refusals, 6 s after a connection ended) | [`BusyLimits::attempts_max`] of at most 3.6 KB, usually 0.3 KB | REFUSE, reason 3 |
-//! | the same from one IPv4 address or IPv6 /64 | [`BusyLimits::attempts_per_network_max`] | REFUSE, reason 3 |
+//! | attempts that are no connections (parts, requests, refusals, 6 s after a connection ended) | [`BusyLimits::attempts_max`] of at most 3.6 KB, usually 0.3 KB | the network with the most gives one up, else REFUSE, reason 3 |
+//! | the same from one IPv4 address or IPv6 /64 | [`BusyLimits::attempts_per_network_max`] | one that got nowhere for a second is forgotten, else REFUSE, reason 3 |
 //! | connections | the owner's; 0.3 KB each until [`ServerHandshake::confirm`], 0.1 KB after | the owner refuses, reason 7 |
 //! | used connect tokens | [`TokenPolicy::used_max`] of 0.15 KB | the oldest is forgotten, and none as old taken any more |
 //!
@@ -310,7 +310,7 @@ impl ServerHandshake {
     /// more.
     pub fn forget(&mut self, now: Instant, id: &AttemptId) {
         if let Some(live) = self.connections.remove(id) {
-            self.attempts.put(*id, Attempt::Answered(live.answer), now + COOKIE_LIFETIME);
+            self.attempts.put(now, *id, Attempt::Answered(live.answer), now + COOKIE_LIFETIME);
         }
     }
 
@@ -323,7 +323,7 @@ impl ServerHandshake {
     ) -> Outcome {
         self.statistics.hellos += 1;
         match self.agree(&hello.offer) {
-            Ok(_) if self.attempts.count() >= self.config.busy.attempts_max => {
+            Ok(_) if !self.has_room(now, &AttemptId::new(remote, hello.offer.client_ephemeral)) => {
                 self.refuse_openly(&hello.offer, Reason::Busy, reply)
             }
             Ok(agreement) => self.send_cookie(now, remote, &hello.offer, agreement.version, reply),
@@ -360,7 +360,7 @@ impl ServerHandshake {
         if let Some(known) = self.find_known(&id, connect.part.index()) {
             return known;
         }
-        if self.is_busy(&id) {
+        if !self.make_room(now, &id) {
             return self.refuse_openly(offer, Reason::Busy, reply);
         }
         let message = match self.collect(now, id, connect) {
@@ -391,12 +391,28 @@ impl ServerHandshake {
         Some(answer.map_or(Outcome::Drop(DropReason::Repeated), Outcome::ReplyCached))
     }
 
-    /// Whether a new attempt would exceed what we are willing to remember.
-    fn is_busy(&self, id: &AttemptId) -> bool {
-        let busy = &self.config.busy;
-        self.attempts.find(id).is_none()
-            && (self.attempts.count() >= busy.attempts_max
-                || self.attempts.count_of_network(id) >= busy.attempts_per_network_max)
+    /// Whether one more attempt can be remembered, perhaps in another one's place.
+    fn has_room(&self, now: Instant, id: &AttemptId) -> bool {
+        self.attempts.count() < self.config.busy.attempts_max || self.attempts.victim(now, id).is_some()
+    }
+
+    /// Forgets what has to be forgotten, and may be, so that this attempt can be remembered.
+    fn make_room(&mut self, now: Instant, id: &AttemptId) -> bool {
+        let busy = self.config.busy;
+        if self.attempts.find(id).is_some() {
+            return true;
+        }
+        let victim = if self.attempts.count_of_network(id) >= busy.attempts_per_network_max {
+            self.attempts.victim_of_network(now, id)
+        } else if self.attempts.count() >= busy.attempts_max {
+            self.attempts.victim(now, id)
+        } else {
+            return true;
+        };
+        let Some(victim) = victim else { return false };
+        self.attempts.remove(&victim);
+        self.statistics.attempts_forgotten += 1;
+        true
     }
 
     /// Noise message 1, if this part completes it.
@@ -432,7 +448,7 @@ impl ServerHandshake {
         let (parameters, token) = match self.judge(offer, agreement.suite, &payload) {
             Ok(judged) => judged,
             Err(Judgement::Repetition) => {
-                self.attempts.put(id, Attempt::Answered(None), now + COOKIE_LIFETIME);
+                self.attempts.put(now, id, Attempt::Answered(None), now + COOKIE_LIFETIME);
                 return Outcome::Drop(DropReason::Repeated);
             }
             Err(Judgement::Refuse(refusal)) => {
@@ -445,7 +461,7 @@ impl ServerHandshake {
         };
         self.serial += 1;
         let waiting = Attempt::Waiting { serial: self.serial };
-        self.attempts.put(id, waiting, now + self.config.busy.decision_time_max);
+        self.attempts.put(now, id, waiting, now + self.config.busy.decision_time_max);
         Outcome::Request(Box::new(ConnectRequest {
             id,
             serial: self.serial,
@@ -485,7 +501,7 @@ impl ServerHandshake {
     fn opening(&mut self, now: Instant, id: AttemptId) -> Option<(&mut Parts, &mut u32)> {
         if self.attempts.find(&id).is_none() {
             let opening = Attempt::Opening { parts: Parts::default(), failures: 0 };
-            self.attempts.put(id, opening, now + COOKIE_LIFETIME);
+            self.attempts.put(now, id, opening, now + COOKIE_LIFETIME);
         }
         match self.attempts.find_mut(&id)? {
             Attempt::Opening { parts, failures } => Some((parts, failures)),
@@ -576,7 +592,7 @@ impl ServerHandshake {
     ) -> Option<AnswerDatagrams> {
         let reason = refusal.reason;
         let answer = write_answer(noise, offer, &ServerAnswer::Refused(refusal))?;
-        self.attempts.put(id, Attempt::Answered(Some(answer.clone())), now + COOKIE_LIFETIME);
+        self.attempts.put(now, id, Attempt::Answered(Some(answer.clone())), now + COOKIE_LIFETIME);
         self.statistics.count_refusal(reason);
         Some(answer)
     }

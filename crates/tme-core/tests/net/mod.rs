@@ -186,6 +186,12 @@ impl Net {
         self.nodes[node].enter(|node| node.endpoint.send(now, peer, ChannelId(channel), payload, options))
     }
 
+    /// Does something with a node's endpoint now.
+    pub fn change<T>(&mut self, node: usize, change: impl FnOnce(&mut Endpoint, Instant) -> T) -> T {
+        let now = self.now;
+        self.nodes[node].enter(|node| change(&mut node.endpoint, now))
+    }
+
     /// Hands a datagram to a node now, as if it came from `from`.
     pub fn inject(&mut self, from: SocketAddr, to: usize, bytes: &mut [u8]) {
         let (now, path) = (self.now, Path::to(from));

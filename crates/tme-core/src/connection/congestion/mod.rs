@@ -9,7 +9,7 @@ use std::time::Duration;
 pub use delivery_rate::DeliveryRate;
 pub use new_reno::NewReno;
 
-use super::delivery::RateSample;
+use super::delivery_meter::RateSample;
 use crate::time::Instant;
 
 /// Which controller a connection uses for what it sends. The other side need not know.

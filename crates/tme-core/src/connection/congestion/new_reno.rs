@@ -80,7 +80,7 @@ impl CongestionController for NewReno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::delivery::RateSample;
+    use crate::connection::delivery_meter::RateSample;
 
     fn at(millis: u64) -> Instant {
         Instant::from_micros(millis * 1_000)

@@ -1,6 +1,7 @@
 //! The receiving side of the channels, each by itself: duplicates, order, reassembly, credit granted. `messages.rs`
 //! feeds it.
 
+mod keys;
 mod reassembly;
 mod reliable;
 

@@ -1,7 +1,8 @@
 //! The receiving side of a reliable channel: every message once, in the order its mode promises.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
+use super::keys::Keys;
 use super::{Partial, Piece, Violation};
 use crate::channel::ChannelMode;
 use crate::payload::Payload;
@@ -92,9 +93,6 @@ enum Slot {
     Done,
 }
 
-/// So many keys are not worth forgetting.
-const KEYS_FEW: u32 = 64;
-
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Accepted {
@@ -118,13 +116,8 @@ pub struct ReliableReceiver {
     /// Sequences from `base` on.
     slots: VecDeque<Slot>,
     partials: BTreeMap<u64, Partial>,
-    /// Key and sequence of each of them (ReliableLatest).
-    partials_of_keys: BTreeSet<(u32, u64)>,
-    /// Newest sequence delivered of each key (ReliableLatest), at least of those where an older one may still come: below
-    /// `base` nothing does.
-    newest_of_key: BTreeMap<u32, u64>,
-    /// With so many keys it is worth while to forget the others.
-    forget_keys_at: u32,
+    /// ReliableLatest; made with the first value that is delivered or begins to arrive.
+    keys: Option<Box<Keys>>,
     credit: ReceiveCredit,
     message_bytes_max: u32,
 }
@@ -139,9 +132,7 @@ impl ReliableReceiver {
             base: first,
             slots: VecDeque::new(),
             partials: BTreeMap::new(),
-            partials_of_keys: BTreeSet::new(),
-            newest_of_key: BTreeMap::new(),
-            forget_keys_at: KEYS_FEW,
+            keys: None,
             credit,
             message_bytes_max,
         }
@@ -157,13 +148,13 @@ impl ReliableReceiver {
     #[cfg(test)]
     pub(in crate::connection) fn is_caught_up(&mut self) -> bool {
         self.forget_keys();
-        self.slots.is_empty() && self.partials.is_empty() && self.newest_of_key.is_empty()
+        self.slots.is_empty() && self.partials.is_empty() && self.keys.is_none()
     }
 
     /// Keys of which something is remembered.
     #[cfg(test)]
     pub(in crate::connection) fn keys_remembered(&self) -> usize {
-        self.newest_of_key.len()
+        self.keys.as_ref().map_or(0, |keys| keys.count())
     }
 
     /// Gives memory back that was needed at a busier time.
@@ -218,7 +209,7 @@ impl ReliableReceiver {
             self.give_up_older(piece, &mut accepted, deliver);
             self.partials.insert(piece.sequence, Partial::new(piece.total, piece.key));
             if self.mode.is_keyed() {
-                self.partials_of_keys.insert((piece.key, piece.sequence));
+                self.keys.get_or_insert_default().insert_partial(piece.key, piece.sequence);
             }
         }
         let Some(partial) = self.partials.get_mut(&piece.sequence) else { return Ok(accepted) };
@@ -273,7 +264,7 @@ impl ReliableReceiver {
     }
 
     fn is_stale(&self, sequence: u64, key: u32) -> bool {
-        self.mode.is_keyed() && self.newest_of_key.get(&key).is_some_and(|&newest| sequence < newest)
+        self.keys.as_ref().is_some_and(|keys| keys.is_stale(key, sequence))
     }
 
     /// A newer value of the key is on its way: what is there of older ones will not be delivered.
@@ -283,8 +274,8 @@ impl ReliableReceiver {
         accepted: &mut Accepted,
         deliver: &mut impl FnMut(Payload),
     ) {
-        let older = self.partials_of_keys.range((piece.key, 0)..(piece.key, piece.sequence)).next();
-        if let Some(&(_, sequence)) = older
+        let keys = self.keys.as_ref();
+        if let Some(sequence) = keys.and_then(|keys| keys.older_partial(piece.key, piece.sequence))
             && let Some(partial) = self.remove_partial(sequence)
         {
             self.settle(sequence, partial.bytes.len() as u64, accepted, deliver);
@@ -293,7 +284,9 @@ impl ReliableReceiver {
 
     fn remove_partial(&mut self, sequence: u64) -> Option<Partial> {
         let partial = self.partials.remove(&sequence)?;
-        self.partials_of_keys.remove(&(partial.key, sequence));
+        if let Some(keys) = &mut self.keys {
+            keys.remove_partial(partial.key, sequence);
+        }
         Some(partial)
     }
 
@@ -316,10 +309,7 @@ impl ReliableReceiver {
                 self.settle(sequence, payload.len() as u64, accepted, deliver);
             }
             ChannelMode::ReliableLatest => {
-                self.newest_of_key.insert(key, sequence);
-                if self.newest_of_key.len() >= self.forget_keys_at as usize {
-                    self.forget_keys();
-                }
+                self.keys.get_or_insert_default().handle_delivered(key, sequence, self.base);
                 deliver(payload);
                 self.mark(sequence, Slot::Done);
                 self.advance(deliver);
@@ -332,12 +322,12 @@ impl ReliableReceiver {
         }
     }
 
-    /// Forgets the keys of which nothing older can come any more. The others are at most as many as the sequences that are
-    /// told apart, so what is remembered is bounded whatever the peer does.
+    /// Forgets the keys of which nothing older can come any more.
     fn forget_keys(&mut self) {
-        let base = self.base;
-        self.newest_of_key.retain(|_, &mut sequence| sequence >= base);
-        self.forget_keys_at = KEYS_FEW.max(2 * self.newest_of_key.len() as u32);
+        if let Some(keys) = &mut self.keys {
+            keys.forget(self.base);
+        }
+        self.keys.take_if(|keys| keys.is_empty());
     }
 
     /// Counts a message as received and consumed without delivering it.
@@ -532,7 +522,7 @@ mod tests {
         receiver.handle_skip(FIRST + 1, bytes.len() as u64, &mut |_| ()).unwrap();
         receiver.handle_piece(&whole(FIRST + 5, 4), &mut |_| ()).unwrap();
         let expected = [(1, FIRST + 3), (1, FIRST + 4), (3, FIRST + 2)];
-        assert_eq!(receiver.partials_of_keys.iter().copied().collect::<Vec<_>>(), expected);
+        assert_eq!(receiver.keys.as_ref().map(|keys| keys.partials()).unwrap_or_default(), expected);
         assert_eq!(receiver.partials.keys().copied().collect::<Vec<_>>(), [2, 3, 4].map(|n| FIRST + n));
     }
 

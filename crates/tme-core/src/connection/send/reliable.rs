@@ -115,6 +115,10 @@ impl ReliableQueue {
         self.again.shrink_to_fit();
         self.skips.shrink_to_fit();
         self.copies.release_spare();
+        if self.keys_in_use() == 0 {
+            // An empty map keeps a node.
+            self.newest_of_key = BTreeMap::new();
+        }
         match &mut self.wishes {
             Some(wishes) if wishes.first().is_some() => wishes.release_spare(),
             wishes => *wishes = None,

@@ -21,18 +21,18 @@ struct Waiting {
     /// Given when the first piece leaves.
     sequence: Option<u64>,
     cells_sent: usize,
-    receipt: Receiving,
+    receipt: Wanted,
 }
 
 /// Whether the sender wants to know what becomes of a message.
 #[derive(Clone, Copy, Debug)]
-enum Receiving {
+enum Wanted {
     /// No.
-    Unasked,
+    No,
     /// Yes, under this token, and nothing has left yet.
-    Asked(u64),
+    Unsent(u64),
     /// Yes, and what has left is known by this ordinal.
-    Under(u64),
+    Sent(u64),
 }
 
 /// Messages waiting to be sent once.
@@ -89,7 +89,7 @@ impl UnreliableQueue {
         if !wish.is_none() {
             self.next_deadline = Some(self.next_deadline.map_or(expires_at, |at| at.min(expires_at)));
         }
-        let receipt = wish.token.map_or(Receiving::Unasked, Receiving::Asked);
+        let receipt = wish.token.map_or(Wanted::No, Wanted::Unsent);
         let waiting = Waiting { payload, queued_at: now, expires_at, sequence: None, cells_sent: 0, receipt };
         self.waiting.push_back(waiting);
     }
@@ -108,11 +108,11 @@ impl UnreliableQueue {
     }
 
     /// Word of a message that is given up, if somebody waits for it and has not got it.
-    fn give_up(&mut self, receipt: Receiving, reason: Expiry) -> Option<Receipt> {
+    fn give_up(&mut self, receipt: Wanted, reason: Expiry) -> Option<Receipt> {
         let (token, never_sent) = match receipt {
-            Receiving::Unasked => return None,
-            Receiving::Asked(token) => (token, true),
-            Receiving::Under(ordinal) => (self.awaited.settle(ordinal)?, false),
+            Wanted::No => return None,
+            Wanted::Unsent(token) => (token, true),
+            Wanted::Sent(ordinal) => (self.awaited.settle(ordinal)?, false),
         };
         Some(Receipt { position: self.position, token, fate: Fate::Expired { reason, never_sent } })
     }
@@ -125,7 +125,7 @@ impl UnreliableQueue {
 
     /// A packet that carried a piece of this message is lost.
     pub fn handle_lost(&mut self, ordinal: u64) -> Option<Receipt> {
-        self.give_up(Receiving::Under(ordinal), Expiry::Lost)
+        self.give_up(Wanted::Sent(ordinal), Expiry::Lost)
     }
 
     /// Gives up on everything that somebody waits for.
@@ -188,7 +188,7 @@ impl UnreliableQueue {
                 receipts.extend(self.give_up(waiting.receipt, Expiry::Deadline));
                 continue;
             }
-            let is_asked = !matches!(waiting.receipt, Receiving::Unasked)
+            let is_asked = !matches!(waiting.receipt, Wanted::No)
                 || waiting.expires_at <= waiting.queued_at + self.age_max;
             if is_asked {
                 let next = self.next_deadline.map_or(waiting.expires_at, |at| at.min(waiting.expires_at));
@@ -230,10 +230,10 @@ impl UnreliableQueue {
             self.next_sequence += u64::from(numbered);
         }
         let is_complete = is_whole || waiting.cells_sent * CELL_BYTES >= bytes;
-        if let Receiving::Asked(token) = waiting.receipt {
-            waiting.receipt = Receiving::Under(self.awaited.start(token));
+        if let Wanted::Unsent(token) = waiting.receipt {
+            waiting.receipt = Wanted::Sent(self.awaited.start(token));
         }
-        if let Receiving::Under(ordinal) = waiting.receipt {
+        if let Wanted::Sent(ordinal) = waiting.receipt {
             self.awaited.handle_sent(ordinal, is_complete);
             room.record_quietly(SentFrame::Awaited { position: self.position, ordinal });
         }

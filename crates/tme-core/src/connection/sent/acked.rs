@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::delivery::RateSample;
+use super::super::delivery_meter::RateSample;
 use super::super::mtu::DATAGRAM_BYTES_SAFE;
 use super::{NeverSent, SentFrame, SentPacket, SentPackets, State, frames_of};
 use crate::codec::expand_truncated;

@@ -1,7 +1,8 @@
 //! What a peer that has the keys and bad intentions can cost (`docs/PROTOCOL.md`, section 10).
 
 use super::*;
-use crate::wire::ack::{Ack, AckDelay, AckRanges};
+use crate::random::Random;
+use crate::wire::ack::{Ack, AckDelay, AckRange, AckRangeBuffer, AckRanges};
 use crate::wire::frame::{CELL_BYTES, Fragment, Frame, MessageFrame, SequenceField, UNRELIABLE_BYTES_MAX};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
@@ -27,6 +28,11 @@ impl Foe {
 
     /// Seals the payload into the next packet and hands it in; then the server's end does what it can.
     fn send(&mut self, payload: &[u8]) {
+        let path = self.end().connection.path();
+        self.send_along(path, payload);
+    }
+
+    fn send_along(&mut self, path: Path, payload: &[u8]) {
         let number = TruncatedNumber::Long(self.next_number as u32);
         let mut datagram = Vec::new();
         Header { connection_id: 2, number, phase: KeyPhase(false) }.encode(&mut datagram);
@@ -37,7 +43,6 @@ impl Foe {
         self.next_number += 1;
         let now = self.pair.now;
         let end = self.end();
-        let path = end.connection.path();
         // The packets to a connection that is over are dropped.
         let _ = end.connection.handle_datagram(now, path, Ecn::NotCapable, &mut datagram, &mut end.workspace);
         self.settle();
@@ -175,4 +180,162 @@ fn unreliable_pieces_are_forgotten_although_no_others_follow() {
     assert!(!foe.end().connection.reassembly.is_empty());
     foe.wait(Duration::from_secs(10));
     assert!(foe.end().connection.reassembly.is_empty());
+}
+
+/// What a liar tells about acknowledgements, paths and clocks: well-formed, and never of a packet that was not sent.
+struct Liar {
+    foe: Foe,
+    random: SeededRandom,
+    /// Receipts asked for, and what became of them.
+    asked: u64,
+    told: Vec<u64>,
+}
+
+impl Liar {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random.below(bound)
+    }
+
+    /// The server's game goes on talking.
+    fn talk(&mut self) {
+        let now = self.foe.pair.now;
+        for _ in 0..self.below(40) {
+            let channel = ChannelId(self.below(5) as u8);
+            let bytes_max = if self.random.chance(0.02) { 16_000 } else { 300 };
+            let bytes = self.below(bytes_max) as usize;
+            let deadline =
+                self.random.chance(0.3).then(|| Duration::from_micros(self.random.below(3_000_000)));
+            let receipt = self.random.chance(0.5).then_some(self.asked);
+            let options = SendOptions { receipt, deadline, ..SendOptions::default() };
+            let payload = Payload::from(vec![7; bytes]);
+            if self.foe.end().connection.send(now, channel, payload, options).is_ok() && receipt.is_some() {
+                self.asked += 1;
+            }
+        }
+        self.foe.settle();
+    }
+
+    /// An ACK of whatever it likes, also of what cannot have arrived yet.
+    fn acknowledge(&mut self) {
+        let next = self.foe.end().connection.sent.next_number();
+        if next == 0 {
+            return;
+        }
+        let back = if self.random.chance(0.6) { 1 } else { 1 + self.below(next.min(3_000)) };
+        let newest = next - back;
+        let mut ranges = AckRangeBuffer::default();
+        let mut left = newest.saturating_sub(64);
+        while left > 2 && self.random.chance(0.8) {
+            let gap = 1 + self.below(left.min(100) - 1);
+            let length = 1 + self.below((left - gap).clamp(1, 2_000));
+            if gap + length > left || !ranges.push(AckRange { gap, length }) {
+                break;
+            }
+            left -= gap + length;
+        }
+        let field = match self.below(3) {
+            0 => u64::MAX,
+            1 => self.random.next_u64(),
+            _ => self.random.next_u64() | self.random.next_u64() | self.random.next_u64(),
+        };
+        let delay = AckDelay(self.random.next_u64() as u16 >> self.below(17).min(15));
+        let ack = Ack { newest: newest as u32, delay, field, ranges: ranges.ranges() };
+        self.send(&Frame::Ack(ack));
+    }
+
+    fn send(&mut self, frame: &Frame<'_>) {
+        let mut payload = Vec::new();
+        frame.encode(&ChannelMode::ALL, &mut payload);
+        if self.random.chance(0.3) {
+            payload.push(PING[0]);
+        }
+        let mut path = self.foe.end().connection.path();
+        if self.random.chance(0.1) {
+            path.remote.set_port(self.below(3) as u16 + 1_000);
+            if self.random.chance(0.5) {
+                path.remote.set_ip([10, 0, 0, self.below(3) as u8].into());
+            }
+        }
+        self.foe.next_number += if self.random.chance(0.1) { 1 + self.below(5_000) } else { 0 };
+        self.foe.send_along(path, &payload);
+        let connection = &mut self.foe.end().connection;
+        if connection.needs_challenge() {
+            // The endpoint throws dice; who has to answer could read them here.
+            connection.challenge_path([7; 8]);
+        }
+    }
+
+    fn lie(&mut self) {
+        let wild = self.random.next_u64() >> self.below(64);
+        match self.below(12) {
+            0 => self.send(&Frame::Ping),
+            1 => self.send(&Frame::PathResponse { data: [7; 8] }),
+            2 => self.send(&Frame::PathChallenge { data: wild.to_le_bytes() }),
+            3 => self.send(&Frame::ClockRequest { client_time: wild }),
+            4 => {
+                let client_time = self.foe.pair.now.as_micros().saturating_sub(self.below(3));
+                let sent = wild.saturating_add(self.below(9));
+                self.send(&Frame::ClockAnswer { client_time, received: wild, sent });
+            }
+            5 => self.send(&Frame::ConnectionCredit { bytes: wild }),
+            6 => {
+                let position = self.below(3) as u8 + 2;
+                self.send(&Frame::ChannelCredit { position, bytes: wild, messages: wild >> 9 });
+            }
+            _ => self.acknowledge(),
+        }
+    }
+
+    fn check(&mut self) {
+        let statistics = self.foe.pair.statistics(SERVER);
+        assert!(statistics.congestion_window >= 2 * 1_200, "{statistics:?}");
+        assert!((1_200..=1_452).contains(&statistics.datagram_bytes), "{statistics:?}");
+        assert!(statistics.pacing_rate > 0 && statistics.rtt_smoothed > Duration::ZERO, "{statistics:?}");
+        let end = self.foe.end();
+        assert!(end.connection.sent.next_number() < 1 << 40);
+        for event in end.events.drain(..) {
+            match event {
+                Event::Delivered { token, .. } | Event::Expired { token, .. } => self.told.push(token),
+                Event::Disconnected { reason, .. } => panic!("{reason}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn well_formed_lies_are_survived_and_every_receipt_is_given_once() {
+    for seed in 0..100 {
+        let mut liar = Liar { foe: Foe::new(), random: SeededRandom::new(seed), asked: 0, told: Vec::new() };
+        let begun = liar.foe.pair.now;
+        liar.foe.send(PING);
+        liar.foe.end().connection.synchronise_clock(begun);
+        for _ in 0..1_500 {
+            if liar.random.chance(0.3) {
+                liar.talk();
+            }
+            liar.lie();
+            let pause = match liar.below(200) {
+                0 => Duration::from_secs(20),
+                1..5 => ms(liar.below(3_000)),
+                _ => Duration::from_micros(liar.below(20_000)),
+            };
+            liar.foe.wait(pause);
+            liar.check();
+        }
+        // In the end it tells the truth.
+        for _ in 0..3_000 {
+            let newest = liar.foe.end().connection.sent.next_number() - 1;
+            liar.foe.acknowledge(newest as u32);
+            liar.foe.wait(ms(20));
+            liar.check();
+        }
+        liar.told.sort_unstable();
+        let expected: Vec<u64> = (0..liar.asked).collect();
+        assert!(liar.asked > 1_000 && liar.foe.end().connection.is_open(), "seed {seed}: {}", liar.asked);
+        assert_eq!(liar.told, expected, "seed {seed}");
+        // At most a request for the time has left since.
+        let in_flight = liar.foe.pair.statistics(SERVER).bytes_in_flight;
+        assert!(in_flight < 50, "seed {seed}: {in_flight}");
+    }
 }

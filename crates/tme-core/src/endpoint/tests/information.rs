@@ -94,6 +94,15 @@ fn an_answer_is_never_longer_than_its_query_and_there_are_only_so_many() {
 }
 
 #[test]
+fn whoever_uses_the_limit_up_sends_as_many_bytes_as_for_good_queries() {
+    let mut net = Net::new(vec![info_server(|_| ())]);
+    for bytes in 5..300 {
+        assert!(net.ask(query(1)[..bytes].to_vec()).is_empty());
+    }
+    assert!(net.query().is_some(), "{:?}", net.nodes[0].endpoint.statistics());
+}
+
+#[test]
 fn malformed_queries_and_servers_that_do_not_want_any_are_silent() {
     let mut net = Net::new(vec![info_server(|_| ())]);
     let mut padded = query(1);

@@ -69,7 +69,7 @@ impl Default for TokenPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusyLimits {
     /// Attempts remembered that are no connections. Default 4,096: 1.2 MB as a rule, 15 MB if every one is as
-    /// large as it can be.
+    /// large as it can be. Beyond it the network with the most gives one up, and only if none can be, clients are refused.
     pub attempts_max: usize,
     /// The same from one IPv4 address or IPv6 /64, so that one line cannot use up the whole. Default 1,024.
     pub attempts_per_network_max: usize,

@@ -30,6 +30,8 @@ pub struct HandshakeStatistics {
     pub shared_secrets: u64,
     /// Datagrams dropped, by reason.
     pub drops: DropCounts,
+    /// Attempts forgotten before their time, for others.
+    pub attempts_forgotten: u64,
     /// Attempts remembered that are no connections.
     pub attempts: usize,
     /// Connections not yet forgotten.

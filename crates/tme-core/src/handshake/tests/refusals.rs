@@ -8,7 +8,7 @@ use crate::crypto::noise::{CurveCounter, Noise};
 use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::{Suite, SuitePreference, SuiteSet};
 use crate::handshake::client::{ClientConfigError, ConnectError, ConnectStage};
-use crate::handshake::datagram::{Accept, HandshakeDatagram, Part, Refuse, Versions};
+use crate::handshake::datagram::{Accept, Connect, HandshakeDatagram, Part, Refuse, Versions};
 use crate::handshake::drops::DropReason;
 use crate::handshake::parameters::{
     Acceptance, Detail, Limits, Refusal, SchemaHash, SchemaHashes, ServerAnswer,
@@ -149,6 +149,39 @@ fn a_busy_server_says_so() {
     let slow = BusyLimits { exchanges_per_second: 1, exchanges_burst: 3, ..busy };
     assert_eq!(crowd(slow, 3), (Some(Reason::Busy), 1));
     assert_eq!(crowd(slow, 2), (None, 0));
+}
+
+/// Three datagrams' worth of message 1, of which only the first ever comes: it costs whoever sends it nothing.
+fn begun_and_left(world: &mut World, remote: &str, seed: u64) {
+    let mut other = SeededRandom::new(seed);
+    world.client = ClientHandshake::new(client_config(), world.now, &mut other).unwrap();
+    world.remote = remote.parse().unwrap();
+    let connect = world.connect_datagrams().remove(0);
+    let Ok(HandshakeDatagram::Connect(connect)) = HandshakeDatagram::parse(&connect) else { panic!() };
+    let part = Part::split(&[0xA5; 3_300]).next().unwrap();
+    let mut datagram = Vec::new();
+    Connect { part, ..connect }.encode(&mut datagram);
+    assert!(matches!(world.offer_to_server(&datagram).0, Outcome::Incomplete));
+}
+
+#[test]
+fn a_few_who_begin_and_do_not_go_on_keep_nobody_out() {
+    let busy = BusyLimits { attempts_max: 8, attempts_per_network_max: 4, ..BusyLimits::default() };
+    let mut world = World::new(client_config(), ServerHandshakeConfig { busy, ..server_config() });
+    for number in 0..8 {
+        begun_and_left(&mut world, &format!("192.0.2.{}:{}", number / 4, 1_000 + number), number);
+    }
+    assert_eq!(world.server.statistics().attempts, 8);
+    // Another network, and a neighbour of theirs a second later.
+    for (remote, wait) in [("198.51.100.1:1", 0), ("192.0.2.0:5", 1_000)] {
+        world.advance(Duration::from_millis(wait));
+        world.client = ClientHandshake::new(client_config(), world.now, &mut world.random).unwrap();
+        world.remote = remote.parse().unwrap();
+        world.established();
+    }
+    let statistics = world.server.statistics();
+    assert_eq!((statistics.attempts_forgotten, statistics.attempts), (2, 6));
+    assert_eq!(statistics.refused(Reason::Busy), 0);
 }
 
 #[test]

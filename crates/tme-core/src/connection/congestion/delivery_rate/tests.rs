@@ -1,7 +1,7 @@
 //! How the controller follows paths that carry more or less and lose by chance.
 
 use super::*;
-use crate::connection::delivery::RateSample;
+use crate::connection::delivery_meter::RateSample;
 
 const RTT: Duration = Duration::from_millis(40);
 
