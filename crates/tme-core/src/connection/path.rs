@@ -70,11 +70,12 @@ pub(super) struct PathNews {
 }
 
 impl Connection {
-    /// Whether packets from another address are looked at. In plaintext nobody can prove to be the same.
+    /// Whether packets from another address are looked at. In plaintext nobody can prove to be the same. Whoever is being told of
+    /// the end is followed, too: he would wait for his idle time-out, for the reset token that he has is his former address's.
     pub(super) fn may_move(&self) -> bool {
         self.side == Side::Server
             && self.suite != Suite::Plaintext
-            && matches!(self.state, State::Open | State::Flushing(_))
+            && matches!(self.state, State::Open | State::Flushing(_) | State::Closing { .. })
     }
 
     /// An authentic packet came along `path`; `is_newest`: its number is above all before it.
@@ -142,8 +143,13 @@ impl Connection {
         }
         // What was sent to the former address is lost, and the answer to this tells so.
         self.probe_count = 0;
-        self.is_ping_due = true;
-        workspace.events.push_back(Event::AddressChanged { peer: self.peer, remote: path.remote });
+        match &mut self.state {
+            State::Closing { is_due, .. } => *is_due = true,
+            _ => self.is_ping_due = true,
+        }
+        if self.is_heard_of() {
+            workspace.events.push_back(Event::AddressChanged { peer: self.peer, remote: path.remote });
+        }
     }
 
     /// Forgets what was learnt about the former path.
@@ -195,8 +201,9 @@ impl Connection {
 
     /// The proof is overdue, or the question must be put again.
     pub(super) fn handle_path_timeout(&mut self, now: Instant) {
+        let may_move = self.may_move();
         let Some(candidate) = &mut self.paths.candidate else { return };
-        if candidate.expires_at <= now || !matches!(self.state, State::Open | State::Flushing(_)) {
+        if candidate.expires_at <= now || !may_move {
             return self.refuse_move();
         }
         if let Challenge::Sent(data, again_at) = candidate.challenge
