@@ -72,11 +72,7 @@ impl RecordReader {
     ///
     /// # Errors
     /// [`StreamError`]; the datagrams before it were handed over.
-    pub fn read(
-        &mut self,
-        bytes: &mut [u8],
-        mut handle: impl FnMut(&mut [u8]),
-    ) -> Result<(), StreamError> {
+    pub fn read(&mut self, bytes: &mut [u8], mut handle: impl FnMut(&mut [u8])) -> Result<(), StreamError> {
         if self.is_broken {
             return Err(StreamError::NotTme);
         }
@@ -88,7 +84,11 @@ impl RecordReader {
         result
     }
 
-    fn read_on(&mut self, mut bytes: &mut [u8], handle: &mut impl FnMut(&mut [u8])) -> Result<(), StreamError> {
+    fn read_on(
+        &mut self,
+        mut bytes: &mut [u8],
+        handle: &mut impl FnMut(&mut [u8]),
+    ) -> Result<(), StreamError> {
         loop {
             // What is whole in front of us is handled where it lies; only what hangs over is copied.
             if self.partial.is_empty() && self.has_begun {
@@ -182,11 +182,8 @@ impl StreamKind {
     pub fn of(bytes: &[u8]) -> Result<Option<Self>, StreamError> {
         const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
         let begins = |magic: &[u8]| bytes.iter().zip(magic).all(|(byte, expected)| byte == expected);
-        let kinds = [
-            (Self::Records, &STREAM_MAGIC[..]),
-            (Self::Http, &b"GET "[..]),
-            (Self::Tls, &TLS_HANDSHAKE[..]),
-        ];
+        let kinds =
+            [(Self::Records, &STREAM_MAGIC[..]), (Self::Http, &b"GET "[..]), (Self::Tls, &TLS_HANDSHAKE[..])];
         let Some((kind, magic)) = kinds.into_iter().find(|(_, magic)| begins(magic)) else {
             return Err(StreamError::NotTme);
         };
@@ -222,7 +219,8 @@ mod tests {
     fn datagrams_come_out_as_they_went_in_however_the_stream_is_cut() {
         for seed in 0..500 {
             let mut random = SeededRandom::new(seed);
-            let datagrams: Vec<_> = (0..random.next_u64() % 20).map(|_| bytes_of(&mut random, 1..600)).collect();
+            let datagrams: Vec<_> =
+                (0..random.next_u64() % 20).map(|_| bytes_of(&mut random, 1..600)).collect();
             let stream = stream_of(&datagrams);
             let (mut reader, mut rest, mut found) = (RecordReader::default(), &stream[..], Vec::new());
             while !rest.is_empty() {

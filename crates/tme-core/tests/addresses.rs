@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use net::raw::{Raw, take_outside};
 use net::{Net, Pair, SERVER, Tapped, address_of, all_modes, ms};
-use tme_core::connection::{ConnectionStatistics, Event, PacketDrop, SendOptions};
+use tme_core::connection::{CloseMode, ConnectionStatistics, Event, Farewell, PacketDrop, SendOptions};
 use tme_core::handshake::reason::Reason;
 use tme_core::link::LinkConditions;
 use tme_core::payload::Payload;
@@ -341,6 +341,33 @@ fn moves_in_quick_succession_are_started_four_times_a_second() {
     }
     let statistics = net.nodes[SERVER].endpoint.peer_statistics(net.now, peer).unwrap();
     assert_eq!(statistics.address_changes_refused, 7);
+}
+
+#[test]
+fn a_client_that_moves_while_it_is_thrown_out_learns_why() {
+    for to in ["10.0.0.2:9999", "10.7.7.7:7777"].map(address) {
+        let (mut net, pairs) = Net::connected(all_modes(), 1, slow());
+        Talk::hold(&mut net, pairs[0], 10, |_, _| ());
+        // A NAT gives it another address, and the goodbye goes to the former one.
+        net.move_node(1, to);
+        let now = net.now;
+        let farewell = Farewell::new(Reason::Kicked);
+        assert!(net.nodes[SERVER].endpoint.disconnect(now, pairs[0].at_server, CloseMode::Now, farewell));
+        let mut ends = Vec::new();
+        for _ in 0..60 {
+            let payload = Payload::from(&b"unsuspecting"[..]);
+            let _ = net.send(1, pairs[0].at_client, ORDERED, payload, SendOptions::default());
+            for _ in 0..16 {
+                net.advance(|_, node, event| {
+                    if let Event::Disconnected { reason, .. } = event {
+                        ends.push((node, reason.reason));
+                    }
+                });
+            }
+        }
+        ends.sort_by_key(|(node, _)| *node);
+        assert_eq!(ends, [(SERVER, Reason::Kicked), (1, Reason::Kicked)], "{to}");
+    }
 }
 
 #[test]

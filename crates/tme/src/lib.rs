@@ -88,8 +88,10 @@ pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,
 };
 pub use tme_transport::link::LinkStats;
-pub use tme_transport::link::stream::{FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics};
 pub use tme_transport::link::memory::{self, MemoryLink};
+pub use tme_transport::link::stream::{
+    FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics,
+};
 pub use tme_transport::logging;
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.

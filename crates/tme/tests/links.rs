@@ -2,12 +2,15 @@
 #![allow(missing_docs)]
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tme::{Channel, Client, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId, Reason, Server, ServerBuilder};
+use tme::{
+    Channel, Client, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId, Reason, Server,
+    ServerBuilder,
+};
 use tme_transport::relay::{Relay, RelayConfig};
 
 const PATIENCE: Duration = Duration::from_secs(30);

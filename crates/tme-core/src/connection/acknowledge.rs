@@ -128,7 +128,8 @@ impl AckScheduler {
         }
         self.lazy_waiting += 1;
         self.stream_bytes_waiting += bytes;
-        let is_full = self.stream_bytes_waiting >= STREAM_BYTES_MAX || self.lazy_waiting >= STREAM_PACKETS_MAX;
+        let is_full =
+            self.stream_bytes_waiting >= STREAM_BYTES_MAX || self.lazy_waiting >= STREAM_PACKETS_MAX;
         let deadline = if is_full { now } else { now + STREAM_DELAY_MAX };
         self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
     }

@@ -108,9 +108,15 @@ pub enum StreamEnd {
 }
 
 impl Connection {
-    /// Whether the connection can go on another way. In plaintext nobody can prove to be the same.
+    /// Whether the connection can go on another way. In plaintext nobody can prove to be the same. Whoever is being told of the
+    /// end is followed, too: he would wait for his idle time-out, for the reset token that he has is his former address's.
     fn may_change_path(&self) -> bool {
-        self.suite != Suite::Plaintext && matches!(self.state, State::Open | State::Flushing(_))
+        let is_alive = match self.state {
+            State::Open | State::Flushing(_) => true,
+            State::Closing { .. } => self.side == Side::Server,
+            State::Unconfirmed | State::Draining | State::Closed => false,
+        };
+        is_alive && self.suite != Suite::Plaintext
     }
 
     /// Whether packets from another address are looked at.
@@ -219,16 +225,21 @@ impl Connection {
         }
         // What was sent to the former address is lost, and the answer to this tells so.
         self.probe_count = 0;
-        self.is_ping_due = true;
+        match &mut self.state {
+            State::Closing { is_due, .. } => *is_due = true,
+            _ => self.is_ping_due = true,
+        }
         if self.side == Side::Client {
             self.paths.former = Some(Box::new(former));
             self.paths.is_announcing = true;
         }
-        let peer = self.peer;
-        workspace.events.push_back(match is_other_link {
-            true => Event::LinkChanged { peer, link: path.link(), remote: path.remote },
-            false => Event::AddressChanged { peer, remote: path.remote },
-        });
+        if self.is_heard_of() {
+            let peer = self.peer;
+            workspace.events.push_back(match is_other_link {
+                true => Event::LinkChanged { peer, link: path.link(), remote: path.remote },
+                false => Event::AddressChanged { peer, remote: path.remote },
+            });
+        }
     }
 
     /// Tells that the stream of this connection takes nothing more for now, or takes something again.
@@ -296,10 +307,8 @@ impl Connection {
     pub(super) fn begin_search(&mut self, now: Instant) {
         self.channels.handle_path(self.path.is_stream());
         self.mtu.begin(now, self.local_id);
-        if self.path.is_stream() {
-            self.mtu.stop();
-        }
-        self.timers.set(Timer::Mtu, self.mtu.poll_timeout());
+        let search_at = self.mtu.poll_timeout().filter(|_| !self.path.is_stream());
+        self.timers.set(Timer::Mtu, search_at);
     }
 
     /// Whether [`challenge_path`](Self::challenge_path) is waited for.
@@ -341,8 +350,9 @@ impl Connection {
 
     /// The proof is overdue, or the question must be put again.
     pub(super) fn handle_path_timeout(&mut self, now: Instant) {
+        let may_go_on = self.may_change_path();
         let Some(candidate) = &mut self.paths.candidate else { return };
-        if candidate.expires_at <= now || !matches!(self.state, State::Open | State::Flushing(_)) {
+        if candidate.expires_at <= now || !may_go_on {
             return self.refuse_move();
         }
         if let Challenge::Sent(data, again_at) = candidate.challenge

@@ -119,6 +119,9 @@ impl Connection {
         buffer: &mut Vec<u8>,
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
+        if self.path.is_stream() {
+            return None;
+        }
         if self.mtu.probe_due(now)? > limits.bytes {
             self.mtu.cap(now, limits.bytes);
         }

@@ -122,7 +122,11 @@ const REGISTER: [(Reason, u16, &CStr); 29] = [
         113,
         c"the server's key is not the one expected; pin the right key, or somebody answers in its place",
     ),
-    (Reason::TooSlow, 114, c"the other side did not take what was sent to it; it hangs, or its network is too slow"),
+    (
+        Reason::TooSlow,
+        114,
+        c"the other side did not take what was sent to it; it hangs, or its network is too slow",
+    ),
     (Reason::LinkLost, 115, c"the connection's stream was cut off; connect again"),
 ];
 

@@ -47,7 +47,13 @@ impl Talk {
         talk
     }
 
-    fn go_on(&mut self, rig: &mut Rig, ids: [PeerId; 2], steps: u32, at_step: &mut impl FnMut(&mut Rig, u32)) {
+    fn go_on(
+        &mut self,
+        rig: &mut Rig,
+        ids: [PeerId; 2],
+        steps: u32,
+        at_step: &mut impl FnMut(&mut Rig, u32),
+    ) {
         for step in self.sent..self.sent + steps {
             at_step(rig, step);
             for node in [SERVER, CLIENT] {
@@ -345,7 +351,13 @@ fn a_stream_carries_one_connection_and_no_stranger_besides() {
     stranger[..5].copy_from_slice(b"TMED\x01");
     let now = rig.now;
     let path = Rig::path(Some(stream));
-    rig.endpoint(SERVER).handle_datagram(now, path, Ecn::NotCapable, &mut stranger, &mut SeededRandom::new(1));
+    rig.endpoint(SERVER).handle_datagram(
+        now,
+        path,
+        Ecn::NotCapable,
+        &mut stranger,
+        &mut SeededRandom::new(1),
+    );
     assert_eq!(rig.endpoint(SERVER).statistics().drops.of(PacketDrop::ForeignAddress), after + 1);
     Talk::hold(&mut rig, ids, 50, |_, _| ()).check("the first connection");
 }

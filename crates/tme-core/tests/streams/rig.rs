@@ -84,7 +84,8 @@ impl Rig {
         if suites == SuiteSet::PLAINTEXT {
             handshake.suites = SuitePreference::new(&[Suite::Plaintext]).unwrap();
         }
-        let server = EndpointConfig { server: Some(ServerSetup::new(handshake)), ..EndpointConfig::default() };
+        let server =
+            EndpointConfig { server: Some(ServerSetup::new(handshake)), ..EndpointConfig::default() };
         let nodes = [server, EndpointConfig::default()].map(|config| {
             let mut random = SeededRandom::new(seed);
             Node { endpoint: Endpoint::new(config, &mut random).unwrap(), random }
@@ -186,7 +187,8 @@ impl Rig {
                 if let Event::Message { peer, channel, payload, .. } = &event {
                     endpoint.consume(*peer, *channel, payload.len() as u64, 1);
                 }
-                if let Event::Delivered { peer, channel, .. } | Event::Expired { peer, channel, .. } = &event {
+                if let Event::Delivered { peer, channel, .. } | Event::Expired { peer, channel, .. } = &event
+                {
                     endpoint.consume_receipts(*peer, *channel, 1);
                 }
                 handle(node, event);

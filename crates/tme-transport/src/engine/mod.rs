@@ -31,8 +31,8 @@ use tme_core::connection::{CloseMode, Event, Farewell};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::reason::Reason;
 
-pub use connector::LinkChoice;
 pub use config::{Drive, EngineConfig, GATHERING_DEFAULT};
+pub use connector::LinkChoice;
 use driver::Driver;
 pub use echo::Echo;
 pub use error::EngineError;

@@ -13,8 +13,8 @@ use tme_core::handshake::parameters::{ConnectionId, UserData};
 use tme_core::token::SealedToken;
 use tme_transport::engine::{Drive, Echo, Engine, EngineConfig, LinkChoice};
 use tme_transport::link::LinkSetup;
-use tme_transport::link::stream::StreamsConfig;
 use tme_transport::link::memory::MemoryLink;
+use tme_transport::link::stream::StreamsConfig;
 use tme_transport::link::udp::{UdpConfig, UdpLink};
 
 use super::{Client, KnownHosts};

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tme_core::datagram::LinkKind;
 use tme_core::channel::{ChannelId, ChannelTable};
 use tme_core::clock::ServerTime;
 use tme_core::connection::{
     ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError, SendOptions,
 };
+use tme_core::datagram::LinkKind;
 use tme_core::handshake::reason::Reason;
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;

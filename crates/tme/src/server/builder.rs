@@ -13,8 +13,8 @@ use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig, TokenPo
 use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{Drive, Engine, EngineConfig, LinkChoice};
 use tme_transport::link::LinkSetup;
-use tme_transport::link::stream::StreamsConfig;
 use tme_transport::link::memory::MemoryLink;
+use tme_transport::link::stream::StreamsConfig;
 use tme_transport::link::udp::UdpConfig;
 
 use super::Server;

@@ -53,9 +53,9 @@ impl Driver {
                 }
                 StreamEvent::Opened(stream) => {
                     let Self { connector, endpoint, random, .. } = self;
-                    let is_used = connector
-                        .as_mut()
-                        .is_some_and(|connector| connector.handle_stream_opened(now, stream, endpoint, random));
+                    let is_used = connector.as_mut().is_some_and(|connector| {
+                        connector.handle_stream_opened(now, stream, endpoint, random)
+                    });
                     if !is_used {
                         self.streams.release(now, stream);
                     }

@@ -112,13 +112,7 @@ impl PeerEntry {
 
     /// What [`Handle::peers`](crate::engine::Handle::peers) tells of it.
     pub const fn info(&self) -> PeerInfo {
-        PeerInfo {
-            peer: self.peer,
-            remote: self.remote,
-            link: self.link,
-            number: self.number,
-            key: self.key,
-        }
+        PeerInfo { peer: self.peer, remote: self.remote, link: self.link, number: self.number, key: self.key }
     }
 
     /// What was taken for the connection counts there from here on.

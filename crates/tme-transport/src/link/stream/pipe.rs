@@ -29,7 +29,14 @@ pub(super) struct Pipe {
 
 impl Pipe {
     pub const fn new(socket: TcpStream) -> Self {
-        Self { socket, reader: RecordReader::new(), read_bytes: 0, out: Vec::new(), written: 0, has_magic: false }
+        Self {
+            socket,
+            reader: RecordReader::new(),
+            read_bytes: 0,
+            out: Vec::new(),
+            written: 0,
+            has_magic: false,
+        }
     }
 
     /// Says what this stream is, before anything else.
@@ -70,7 +77,8 @@ impl Pipe {
                 Ok(count) => {
                     left = left.saturating_sub(count);
                     let bytes = scratch.get_mut(..count).unwrap_or_default();
-                    if self.read_bytes == 0 && StreamKind::of(bytes)?.is_some_and(|kind| kind != StreamKind::Records)
+                    if self.read_bytes == 0
+                        && StreamKind::of(bytes)?.is_some_and(|kind| kind != StreamKind::Records)
                     {
                         return Err(StreamFailure::NotTme);
                     }
