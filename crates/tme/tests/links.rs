@@ -263,3 +263,61 @@ fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
     world.until("the refusal", World::step, |world| !world.ends.is_empty());
     assert_eq!(world.ends, [Reason::ConnectTimedOut]);
 }
+
+/// How a client's attempt ends.
+fn end_of(server: &mut Server, client: &mut Client) -> Reason {
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "the attempt goes on");
+        server.update(Duration::from_millis(1)).unwrap();
+        client.update(Duration::from_millis(1)).unwrap();
+        for event in client.events() {
+            match event {
+                Event::Disconnected { reason, .. } => return reason.reason,
+                Event::Connected { .. } => panic!("it was let in"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_server_says_is_told_whatever_the_other_link_does() {
+    // Over UDP, where nobody listens for TCP.
+    let mut server = builder().application("a game").start().unwrap();
+    let other_game = |address: SocketAddr, server: &Server| {
+        Client::builder()
+            .connect(address.to_string())
+            .application("another game")
+            .server_key(server.public_key())
+            .start()
+            .unwrap()
+    };
+    let mut client = other_game(server.local_addr(), &server);
+    assert_eq!(end_of(&mut server, &mut client), Reason::Application);
+    let streams = client.handle().engine_statistics().streams;
+    assert_eq!(streams.ended.of(tme::StreamFailure::Unreachable), 0, "who has answered is not asked again");
+
+    // Over TCP, where UDP is blocked.
+    let (mut server, firewall) = behind_firewall();
+    firewall.close(true);
+    let mut client = other_game(firewall.address, &server);
+    assert_eq!(end_of(&mut server, &mut client), Reason::Application);
+    assert_eq!(client.handle().engine_statistics().streams.opened, 1);
+}
+
+#[test]
+fn the_time_to_connect_is_that_of_all_links() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut server = builder().start().unwrap();
+    let mut client = Client::builder()
+        .connect(listener.local_addr().unwrap().to_string())
+        .server_key(server.public_key())
+        .connect_timeout(Duration::from_millis(300))
+        .start()
+        .unwrap();
+    assert_eq!(end_of(&mut server, &mut client), Reason::ConnectTimedOut);
+    let knock = listener.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(knock, Err(std::io::ErrorKind::WouldBlock), "nobody came after the time was over");
+}
