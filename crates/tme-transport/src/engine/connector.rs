@@ -241,9 +241,9 @@ impl Connector {
                         trying.attempts.iter().any(|attempt| attempt.peer == *peer),
                         "nobody else connects this endpoint"
                     );
-                    let connection = endpoint.connection(*peer).filter(|_| self.choice == LinkChoice::Any);
+                    let connection = endpoint.connection(*peer).filter(|_| self.choice != LinkChoice::Udp);
                     self.state = connection.map_or(State::Done, |connection| {
-                        State::Connected(Roaming::new(now, *peer, connection.path()))
+                        State::Connected(Roaming::new(now, *peer, connection.path(), self.choice))
                     });
                     Some(event)
                 }
