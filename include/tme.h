@@ -1069,7 +1069,7 @@ TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
 TME_C_API TmeResult tme_client_set_rate_cap(TmeClient *client, uint64_t bytes_per_second);
 
 /**
- * The address the client sends from.
+ * The address the client sends datagrams from, also while TCP carries the session.
  *
  * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
  * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
@@ -1083,7 +1083,7 @@ TME_C_API TmeResult tme_client_local_address(
     size_t *needed);
 
 /**
- * The port the client sends from.
+ * The port the client sends datagrams from, also while TCP carries the session.
  *
  * Returns: the port; 0 if `client` is not a client, or poisoned.
  * Threads: any.

@@ -2737,14 +2737,14 @@ public:
         return detail::done(tme_client_rebind(engine_.get(), address.c_str()));
     }
 
-    /// The address the client sends from.
+    /// The address the client sends datagrams from, also while TCP carries the session.
     [[nodiscard]] Result<std::string> local_address() const {
         return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
             return tme_client_local_address(engine_.get(), buffer, capacity, needed);
         });
     }
 
-    /// The port the client sends from; 0 if it was moved from.
+    /// The port the client sends datagrams from, also while TCP carries the session; 0 if it was moved from.
     [[nodiscard]] std::uint16_t port() const { return tme_client_port(engine_.get()); }
 
     /// For calls of `tme.h`; NULL if moved from. It stays this object's. Whoever polls it misses what `events()` has

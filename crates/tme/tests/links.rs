@@ -71,7 +71,7 @@ impl Drop for Firewall {
 fn behind_firewall() -> (Server, Firewall) {
     for _ in 0..16 {
         // A port for TCP that UDP can have, too.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         if let Ok(server) = builder().listen_tcp_on(port.to_string()).start()
             && std::net::UdpSocket::bind(port).is_ok()
         {
@@ -300,7 +300,7 @@ fn where_udp_is_blocked_the_client_comes_by_tcp_and_changes_when_it_is_not() {
 
 #[test]
 fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = builder().listen_tcp_on(&address).start().unwrap_err();
     assert!(error.to_string().contains(&format!("{address} is in use")), "{error}");
@@ -389,7 +389,7 @@ fn what_a_server_says_is_told_whatever_the_other_link_does() {
 
 #[test]
 fn the_time_to_connect_is_that_of_all_links() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let mut server = builder().start().unwrap();
     let mut client = Client::builder()

@@ -330,7 +330,7 @@ pub unsafe extern "C" fn tme_client_set_rate_cap(client: *mut TmeClient, bytes_p
     })
 }
 
-/// The address the client sends from.
+/// The address the client sends datagrams from, also while TCP carries the session.
 ///
 /// Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
 /// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
@@ -349,7 +349,7 @@ pub unsafe extern "C" fn tme_client_local_address(
     })
 }
 
-/// The port the client sends from.
+/// The port the client sends datagrams from, also while TCP carries the session.
 ///
 /// Returns: the port; 0 if `client` is not a client, or poisoned.
 /// Threads: any.
