@@ -13,6 +13,7 @@ use crate::boundary::{
 };
 use crate::event::TmeEvent;
 use crate::failure::Failure;
+use crate::link::link_number;
 use crate::peer_info::TmePeerInfo;
 use crate::pump::Pump;
 use crate::result::{
@@ -210,6 +211,22 @@ pub unsafe extern "C" fn tme_client_is_connected(client: *const TmeClient) -> i3
         TME_OK | TME_ERROR_POISONED => i32::from(is_connected),
         error => error,
     }
+}
+
+/// Tells what carries the session at the moment.
+///
+/// Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+/// Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_client_link(client: *const TmeClient, link: *mut u32) -> TmeResult {
+    put(link, 0);
+    enter(client, |client: &ClientInner| {
+        must_not_be_null(link, "there is no place for the link")?;
+        put(link, link_number(client.handle.link().ok_or_else(not_connected)?));
+        Ok(TME_OK)
+    })
 }
 
 /// Tells who the server is: its id, address and key; the number is the client's own.

@@ -68,13 +68,28 @@ struct Trying {
     addresses: Vec<SocketAddr>,
     datagrams: Turn,
     streams: Turn,
-    attempts: Vec<PeerId>,
+    /// No stream is opened from then on, or waited for.
+    give_up_at: Instant,
+    attempts: Vec<Attempt>,
     /// Streams that have not reached the other side.
     opening: Vec<(StreamId, SocketAddr)>,
-    /// Attempts that go through streams.
-    streamed: Vec<(StreamId, PeerId)>,
     /// Why the last stream could not be had.
     failure: Option<String>,
+    /// Addresses at which a server said no: it says so by every link.
+    refused: Vec<SocketAddr>,
+    /// What a server said that did not become ours. Silence elsewhere must not hide it.
+    answer: Option<Event>,
+    /// How an attempt ended without an answer.
+    silence: Option<Event>,
+}
+
+/// One attempt.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    peer: PeerId,
+    remote: SocketAddr,
+    /// Through which it goes, if not by datagrams.
+    stream: Option<StreamId>,
 }
 
 /// Which address is tried next, and when.
@@ -112,10 +127,13 @@ impl Connector {
                     addresses,
                     datagrams,
                     streams,
+                    give_up_at: now + self.config.give_up_after,
                     attempts: Vec::new(),
                     opening: Vec::new(),
-                    streamed: Vec::new(),
                     failure: None,
+                    refused: Vec::new(),
+                    answer: None,
+                    silence: None,
                 });
                 None
             }
@@ -140,14 +158,23 @@ impl Connector {
             self.state = State::Done;
             return Some(failed(Reason::Aborted, &text));
         }
-        trying.begin_streams(now, ways);
+        if now < trying.give_up_at {
+            trying.begin_streams(now, ways);
+        } else {
+            trying.give_up_streams();
+        }
         self.give_up_if_hopeless()
     }
 
     fn give_up_if_hopeless(&mut self) -> Option<Event> {
-        let State::Trying(trying) = &self.state else { return None };
+        let State::Trying(trying) = &mut self.state else { return None };
         if trying.has_more() || !trying.attempts.is_empty() {
             return None;
+        }
+        let silence = trying.silence.take().filter(|_| trying.failure.is_none());
+        if let Some(end) = trying.answer.take().or(silence) {
+            self.state = State::Done;
+            return Some(end);
         }
         let (reason, text) = match &trying.failure {
             Some(failure) => (Reason::ConnectTimedOut, failure.clone()),
@@ -204,43 +231,46 @@ impl Connector {
         }
     }
 
-    /// Looks at an event of the endpoint before the game sees it. `false`: it concerns an attempt that others may still make
-    /// good. Of attempts that were overtaken the endpoint says nothing.
-    pub fn filter(&mut self, now: Instant, event: &Event, endpoint: &Endpoint) -> bool {
+    /// Looks at an event of the endpoint before the game sees it, and gives what the game is to see. `None`: it concerns an
+    /// attempt that others may still make good. Of attempts that were overtaken the endpoint says nothing.
+    pub fn filter(&mut self, now: Instant, event: Event, endpoint: &mut Endpoint) -> Option<Event> {
         match &mut self.state {
-            State::Trying(trying) => match event {
+            State::Trying(trying) => match &event {
                 Event::Connected { peer, .. } => {
-                    debug_assert!(trying.attempts.contains(peer), "nobody else connects this endpoint");
-                    let connection = endpoint.connection(*peer).filter(|_| self.choice == LinkChoice::Any);
+                    debug_assert!(
+                        trying.attempts.iter().any(|attempt| attempt.peer == *peer),
+                        "nobody else connects this endpoint"
+                    );
+                    let connection = endpoint.connection(*peer).filter(|_| self.choice != LinkChoice::Udp);
                     self.state = connection.map_or(State::Done, |connection| {
-                        State::Connected(Roaming::new(now, *peer, connection.path()))
+                        State::Connected(Roaming::new(now, *peer, connection.path(), self.choice))
                     });
-                    true
+                    Some(event)
                 }
-                Event::Disconnected { peer, .. } => {
-                    trying.attempts.retain(|attempt| attempt != peer);
-                    trying.streamed.retain(|(_, attempt)| attempt != peer);
+                Event::Disconnected { .. } => {
+                    trying.handle_end(now, &event, endpoint);
                     let has_more = trying.has_more();
                     if has_more {
                         trying.hurry(now);
                     }
-                    let is_last = trying.attempts.is_empty() && !has_more;
-                    if is_last {
-                        self.state = State::Done;
+                    if has_more || !trying.attempts.is_empty() {
+                        return None;
                     }
-                    is_last
+                    let answer = trying.answer.take();
+                    self.state = State::Done;
+                    Some(answer.unwrap_or(event))
                 }
-                _ => true,
+                _ => Some(event),
             },
             State::Connected(roaming) => {
                 if matches!(event, Event::Disconnected { .. }) {
                     self.state = State::Done;
                 } else {
-                    roaming.handle_event(now, event);
+                    roaming.handle_event(now, &event);
                 }
-                true
+                Some(event)
             }
-            State::Resolving(_) | State::Done => true,
+            State::Resolving(_) | State::Done => Some(event),
         }
     }
 }
@@ -248,8 +278,40 @@ impl Connector {
 impl Trying {
     /// Whether there are ways that were not tried, or of which nothing is known.
     fn has_more(&self) -> bool {
-        let count = self.addresses.len();
-        self.datagrams.next < count || self.streams.next < count || !self.opening.is_empty()
+        let left = |turn: Turn| self.addresses.get(turn.next..).unwrap_or_default();
+        let has_stream = left(self.streams).iter().any(|address| !self.refused.contains(address));
+        !left(self.datagrams).is_empty() || has_stream || !self.opening.is_empty()
+    }
+
+    /// An attempt has ended. Where a server has answered, other links lead to the same one.
+    fn handle_end(&mut self, now: Instant, event: &Event, endpoint: &mut Endpoint) {
+        let Event::Disconnected { peer, reason } = event else { return };
+        let Some(index) = self.attempts.iter().position(|attempt| attempt.peer == *peer) else { return };
+        let Attempt { remote, .. } = self.attempts.swap_remove(index);
+        let is_refusal = reason.origin != Origin::Local;
+        let is_answer = is_refusal || reason.reason == Reason::UntrustedKey;
+        let end = if is_answer { &mut self.answer } else { &mut self.silence };
+        end.get_or_insert_with(|| event.clone());
+        if !is_refusal {
+            return;
+        }
+        self.refused.push(remote);
+        self.opening.retain(|(_, address)| *address != remote);
+        for attempt in self.attempts.iter().filter(|attempt| attempt.remote == remote) {
+            let detail = Payload::from("refused by another link");
+            let farewell = Farewell { reason: Reason::Aborted, code: 0, detail };
+            // The event of its end comes by the filter.
+            endpoint.disconnect(now, attempt.peer, CloseMode::Now, farewell);
+        }
+    }
+
+    /// The time to connect is over.
+    fn give_up_streams(&mut self) {
+        if let Some((_, address)) = self.opening.first() {
+            self.failure.get_or_insert_with(|| format!("{address} over TCP: no answer in time"));
+        }
+        self.streams.next = self.addresses.len();
+        self.opening.clear();
     }
 
     /// An attempt has failed: the next one need not wait.
@@ -264,7 +326,11 @@ impl Trying {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let turns = [self.datagrams, self.streams];
-        turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min()
+        let next =
+            turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min();
+        let waits = self.streams.next < self.addresses.len() || !self.opening.is_empty();
+        let end = waits.then_some(self.give_up_at);
+        next.into_iter().chain(end).min()
     }
 
     fn begin_datagrams(
@@ -278,13 +344,16 @@ impl Trying {
                 continue;
             }
             self.datagrams.next_at = now + ATTEMPT_DELAY;
-            self.begin(now, Path::to(address), ways.endpoint, ways.random, config)?;
+            self.begin(now, Path::to(address), ways.endpoint, ways.random, config.clone())?;
         }
         Ok(())
     }
 
     fn begin_streams(&mut self, now: Instant, ways: &mut Ways<'_>) {
         while let Some(address) = self.streams.take(now, &self.addresses) {
+            if self.refused.contains(&address) {
+                continue;
+            }
             match ways.streams.open(now, address, ways.poller) {
                 Ok(stream) => {
                     self.streams.next_at = now + ATTEMPT_DELAY;
@@ -302,13 +371,13 @@ impl Trying {
         path: Path,
         endpoint: &mut Endpoint,
         random: &mut dyn Random,
-        config: &ClientHandshakeConfig,
-    ) -> Result<PeerId, String> {
-        let rival = self.attempts.first().copied();
-        let attempt = endpoint.connect_racing(now, path, config.clone(), random, rival);
-        let attempt = attempt.map_err(|error| error.to_string())?;
-        self.attempts.push(attempt);
-        Ok(attempt)
+        config: ClientHandshakeConfig,
+    ) -> Result<(), String> {
+        let rival = self.attempts.first().map(|attempt| attempt.peer);
+        let peer = endpoint.connect_racing(now, path, config, random, rival);
+        let peer = peer.map_err(|error| error.to_string())?;
+        self.attempts.push(Attempt { peer, remote: path.remote, stream: path.stream });
+        Ok(())
     }
 
     fn handle_opened(
@@ -323,11 +392,16 @@ impl Trying {
             return false;
         };
         let (_, remote) = self.opening.swap_remove(index);
+        // What opening the stream took is gone.
+        let give_up_after = self.give_up_at.saturating_since(now);
+        let config = ClientHandshakeConfig { give_up_after, ..config.clone() };
         match self.begin(now, Path::through(stream, remote), endpoint, random, config) {
-            Ok(attempt) => self.streamed.push((stream, attempt)),
-            Err(text) => self.failure = Some(text),
+            Ok(()) => true,
+            Err(text) => {
+                self.failure = Some(text);
+                false
+            }
         }
-        true
     }
 
     fn handle_ended(
@@ -342,12 +416,11 @@ impl Trying {
             self.failure = Some(format!("{address} over TCP: {failure}"));
             self.hurry_streams(now);
         }
-        if let Some(index) = self.streamed.iter().position(|(streamed, _)| *streamed == stream) {
-            let (_, attempt) = self.streamed.swap_remove(index);
+        if let Some(attempt) = self.attempts.iter().find(|attempt| attempt.stream == Some(stream)) {
             let detail = Payload::from(format!("the TCP connection was {failure}"));
             let farewell = Farewell { reason: Reason::Aborted, code: 0, detail };
             // The event of its end comes by the filter.
-            endpoint.disconnect(now, attempt, CloseMode::Now, farewell);
+            endpoint.disconnect(now, attempt.peer, CloseMode::Now, farewell);
         }
     }
 

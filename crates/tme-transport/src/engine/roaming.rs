@@ -10,7 +10,7 @@ use tme_core::endpoint::Endpoint;
 use tme_core::random::Random;
 use tme_core::time::Instant;
 
-use super::connector::Ways;
+use super::connector::{LinkChoice, Ways};
 
 /// How often datagrams are tried while a stream carries the connection, at first and later.
 const DATAGRAMS_EVERY: Duration = Duration::from_secs(5);
@@ -25,6 +25,7 @@ const RESCUE_EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Roaming {
     peer: PeerId,
     remote: SocketAddr,
+    choice: LinkChoice,
     link: LinkKind,
     is_interrupted: bool,
     try_at: Option<Instant>,
@@ -33,11 +34,12 @@ pub(super) struct Roaming {
 }
 
 impl Roaming {
-    pub fn new(now: Instant, peer: PeerId, path: Path) -> Self {
+    pub fn new(now: Instant, peer: PeerId, path: Path, choice: LinkChoice) -> Self {
         let link = path.link();
         let mut roaming = Self {
             peer,
             remote: path.remote,
+            choice,
             link,
             is_interrupted: false,
             try_at: None,
@@ -51,7 +53,11 @@ impl Roaming {
     /// A way works: on a stream, ask for datagrams now and then.
     fn settle(&mut self, now: Instant) {
         self.tries = 0;
-        self.try_at = (self.link != LinkKind::Udp).then(|| now + DATAGRAMS_EVERY);
+        self.try_at = self.wants_datagrams().then(|| now + DATAGRAMS_EVERY);
+    }
+
+    fn wants_datagrams(&self) -> bool {
+        self.link != LinkKind::Udp && self.choice != LinkChoice::Tcp
     }
 
     pub const fn poll_timeout(&self) -> Option<Instant> {
@@ -70,10 +76,10 @@ impl Roaming {
             _ => DATAGRAMS_EVERY_LATER,
         };
         self.try_at = Some(now + pause);
-        if self.link != LinkKind::Udp && ways.links.can_reach(self.remote) {
+        if self.wants_datagrams() && ways.links.can_reach(self.remote) {
             ways.endpoint.try_path(now, self.peer, Path::to(self.remote), ways.random);
         }
-        if self.is_interrupted && self.opening.is_none() {
+        if self.is_interrupted && self.choice != LinkChoice::Udp && self.opening.is_none() {
             match ways.streams.open(now, self.remote, ways.poller) {
                 Ok(stream) => self.opening = Some(stream),
                 Err(error) => log::debug!("{}: no stream: {error}", self.remote),
