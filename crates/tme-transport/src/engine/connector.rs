@@ -32,7 +32,7 @@ pub enum LinkChoice {
     Any,
     /// UDP only.
     Udp,
-    /// TCP only.
+    /// TCP only. A stream that breaks is replaced by another.
     Tcp,
 }
 
@@ -75,6 +75,10 @@ struct Trying {
     streamed: Vec<(StreamId, PeerId)>,
     /// Why the last stream could not be had.
     failure: Option<String>,
+    /// Of the attempts that have failed, the end that says most.
+    end: Option<Event>,
+    /// No stream is waited for beyond this: the game has said how long it may take.
+    streams_until: Instant,
 }
 
 /// Which address is tried next, and when.
@@ -116,6 +120,8 @@ impl Connector {
                     opening: Vec::new(),
                     streamed: Vec::new(),
                     failure: None,
+                    end: None,
+                    streams_until: now + self.config.give_up_after,
                 });
                 None
             }
@@ -140,14 +146,21 @@ impl Connector {
             self.state = State::Done;
             return Some(failed(Reason::Aborted, &text));
         }
+        if trying.streams_until <= now {
+            trying.stop_streams();
+        }
         trying.begin_streams(now, ways);
         self.give_up_if_hopeless()
     }
 
     fn give_up_if_hopeless(&mut self) -> Option<Event> {
-        let State::Trying(trying) = &self.state else { return None };
+        let State::Trying(trying) = &mut self.state else { return None };
         if trying.has_more() || !trying.attempts.is_empty() {
             return None;
+        }
+        if let Some(end) = trying.end.take() {
+            self.state = State::Done;
+            return Some(end);
         }
         let (reason, text) = match &trying.failure {
             Some(failure) => (Reason::ConnectTimedOut, failure.clone()),
@@ -204,44 +217,50 @@ impl Connector {
         }
     }
 
-    /// Looks at an event of the endpoint before the game sees it. `false`: it concerns an attempt that others may still make
-    /// good. Of attempts that were overtaken the endpoint says nothing.
-    pub fn filter(&mut self, now: Instant, event: &Event, endpoint: &Endpoint) -> bool {
+    /// Looks at an event of the endpoint before the game sees it, and gives what the game is to see. `None`: it concerns an
+    /// attempt that others may still make good. Of attempts that were overtaken the endpoint says nothing.
+    pub fn filter(&mut self, now: Instant, event: Event, endpoint: &Endpoint) -> Option<Event> {
         match &mut self.state {
-            State::Trying(trying) => match event {
+            State::Trying(trying) => match &event {
                 Event::Connected { peer, .. } => {
                     debug_assert!(trying.attempts.contains(peer), "nobody else connects this endpoint");
-                    let connection = endpoint.connection(*peer).filter(|_| self.choice == LinkChoice::Any);
+                    let choice = self.choice;
+                    let connection = endpoint.connection(*peer).filter(|_| choice != LinkChoice::Udp);
                     self.state = connection.map_or(State::Done, |connection| {
-                        State::Connected(Roaming::new(now, *peer, connection.path()))
+                        State::Connected(Roaming::new(now, *peer, connection.path(), choice))
                     });
-                    true
+                    Some(event)
                 }
-                Event::Disconnected { peer, .. } => {
-                    trying.attempts.retain(|attempt| attempt != peer);
-                    trying.streamed.retain(|(_, attempt)| attempt != peer);
-                    let has_more = trying.has_more();
-                    if has_more {
-                        trying.hurry(now);
-                    }
-                    let is_last = trying.attempts.is_empty() && !has_more;
-                    if is_last {
-                        self.state = State::Done;
-                    }
-                    is_last
+                Event::Disconnected { .. } => {
+                    trying.handle_failed(now, event);
+                    self.give_up_if_hopeless()
                 }
-                _ => true,
+                _ => Some(event),
             },
             State::Connected(roaming) => {
                 if matches!(event, Event::Disconnected { .. }) {
                     self.state = State::Done;
                 } else {
-                    roaming.handle_event(now, event);
+                    roaming.handle_event(now, &event);
                 }
-                true
+                Some(event)
             }
-            State::Resolving(_) | State::Done => true,
+            State::Resolving(_) | State::Done => Some(event),
         }
+    }
+}
+
+const WEIGHT_OF_ANSWER: u8 = 3;
+
+/// How much an end says about the server: an answer more than silence, and silence more than a stream that went away.
+fn weight(end: &Event) -> u8 {
+    match end {
+        Event::Disconnected { reason, .. } => match reason.reason {
+            Reason::Aborted => 1,
+            Reason::ConnectTimedOut => 2,
+            _ => WEIGHT_OF_ANSWER,
+        },
+        _ => 0,
     }
 }
 
@@ -250,6 +269,29 @@ impl Trying {
     fn has_more(&self) -> bool {
         let count = self.addresses.len();
         self.datagrams.next < count || self.streams.next < count || !self.opening.is_empty()
+    }
+
+    /// An attempt has failed. The end that says most is told if all do.
+    fn handle_failed(&mut self, now: Instant, end: Event) {
+        let peer = end.peer();
+        self.attempts.retain(|attempt| *attempt != peer);
+        let was_streamed = self.streamed.extract_if(.., |(_, attempt)| *attempt == peer).next().is_some();
+        if weight(&end) >= WEIGHT_OF_ANSWER && !was_streamed {
+            // Datagrams get through, and streams to the same server would hear the same.
+            self.stop_streams();
+        }
+        if self.end.as_ref().is_none_or(|former| weight(former) < weight(&end)) {
+            self.end = Some(end);
+        }
+        if self.has_more() {
+            self.hurry(now);
+        }
+    }
+
+    /// No stream is opened or waited for any more. Those under way are closed as soon as they are open.
+    fn stop_streams(&mut self) {
+        self.streams.next = self.addresses.len();
+        self.opening.clear();
     }
 
     /// An attempt has failed: the next one need not wait.
@@ -264,7 +306,10 @@ impl Trying {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let turns = [self.datagrams, self.streams];
-        turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min()
+        let next =
+            turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min();
+        let until = (!self.opening.is_empty()).then_some(self.streams_until);
+        [next, until].into_iter().flatten().min()
     }
 
     fn begin_datagrams(
@@ -323,7 +368,10 @@ impl Trying {
             return false;
         };
         let (_, remote) = self.opening.swap_remove(index);
-        match self.begin(now, Path::through(stream, remote), endpoint, random, config) {
+        // Opening it has taken some of the time.
+        let give_up_after = self.streams_until.saturating_since(now);
+        let config = ClientHandshakeConfig { give_up_after, ..config.clone() };
+        match self.begin(now, Path::through(stream, remote), endpoint, random, &config) {
             Ok(attempt) => self.streamed.push((stream, attempt)),
             Err(text) => self.failure = Some(text),
         }
@@ -371,4 +419,73 @@ impl Turn {
 pub(super) fn failed(reason: Reason, detail: &str) -> Event {
     let reason = Disconnected { reason, origin: Origin::Local, code: 0, detail: Payload::from(detail) };
     Event::Disconnected { peer: PeerId::from_u64(0), reason: Box::new(reason) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use tme_core::datagram::LinkKind;
+
+    use super::*;
+
+    fn trying(now: Instant) -> Trying {
+        let address = SocketAddr::from(([127, 0, 0, 1], 7));
+        let stream = StreamId { number: NonZeroU32::MIN, kind: LinkKind::Tcp };
+        Trying {
+            addresses: vec![address],
+            datagrams: Turn { next: 1, next_at: now },
+            streams: Turn { next: 1, next_at: now },
+            attempts: vec![PeerId::from_u64(7)],
+            opening: vec![(stream, address)],
+            streamed: Vec::new(),
+            failure: None,
+            end: None,
+            streams_until: now + Duration::from_secs(5),
+        }
+    }
+
+    fn end(reason: Reason) -> Event {
+        let reason = Disconnected { reason, origin: Origin::Remote, code: 0, detail: Payload::default() };
+        Event::Disconnected { peer: PeerId::from_u64(7), reason: Box::new(reason) }
+    }
+
+    fn told(trying: &Trying) -> Option<Reason> {
+        match trying.end.as_ref()? {
+            Event::Disconnected { reason, .. } => Some(reason.reason),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_a_server_answers_to_datagrams_it_would_answer_to_streams() {
+        let now = Instant::from_micros(5);
+        for (reason, goes_on) in
+            [(Reason::Full, false), (Reason::UntrustedKey, false), (Reason::ConnectTimedOut, true)]
+        {
+            let mut trying = trying(now);
+            trying.handle_failed(now, end(reason));
+            assert_eq!(trying.has_more(), goes_on, "{reason}");
+            assert_eq!(told(&trying), Some(reason));
+        }
+    }
+
+    #[test]
+    fn of_several_ends_the_one_that_says_most_is_told() {
+        let now = Instant::from_micros(5);
+        let mut trying = trying(now);
+        for reason in [Reason::Aborted, Reason::ConnectTimedOut, Reason::Full, Reason::ConnectTimedOut] {
+            trying.handle_failed(now, end(reason));
+        }
+        assert_eq!(told(&trying), Some(Reason::Full));
+    }
+
+    #[test]
+    fn streams_are_waited_for_no_longer_than_the_game_said() {
+        let now = Instant::from_micros(5);
+        let mut trying = trying(now);
+        assert_eq!(trying.poll_timeout(), Some(now + Duration::from_secs(5)));
+        trying.stop_streams();
+        assert_eq!((trying.poll_timeout(), trying.has_more()), (None, false));
+    }
 }
