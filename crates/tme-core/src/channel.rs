@@ -87,8 +87,8 @@ impl From<u8> for ChannelId {
 /// trip. Copies ride in packets that leave anyway and cost bandwidth; messages above 256 bytes get none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Redundancy {
-    /// By the loss on the way: none while it loses nothing, one copy while it loses little, three from 15 % on. Before
-    /// anything is known, one.
+    /// By the loss on the way: none while it loses nothing, one copy while it loses little, three from 15 % on, and there
+    /// a fourth for what is not acknowledged in time. Before anything is known, one.
     #[default]
     Auto,
     /// Never. A message that is lost is sent again.

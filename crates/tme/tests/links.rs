@@ -23,6 +23,14 @@ fn builder() -> ServerBuilder {
         .listen("127.0.0.1:0")
 }
 
+/// A client of this server that wants nothing but TCP.
+fn over_tcp(server: &Server) -> ClientBuilder {
+    Client::builder()
+        .connect(server.local_addr().to_string())
+        .server_key(server.public_key())
+        .links(LinkChoice::Tcp)
+}
+
 /// A relay for UDP at a port where somebody else may listen for TCP: a firewall that can be opened and closed.
 struct Firewall {
     address: SocketAddr,
@@ -163,12 +171,7 @@ impl World {
 fn a_client_that_wants_tcp_gets_it() {
     let server = builder().listen_tcp().start().unwrap();
     assert_eq!(server.tcp_addr(), Some(server.local_addr()), "one port number for both");
-    let client = Client::builder()
-        .connect(server.local_addr().to_string())
-        .server_key(server.public_key())
-        .links(LinkChoice::Tcp)
-        .start()
-        .unwrap();
+    let client = over_tcp(&server).start().unwrap();
     let mut world = World::new(server, client);
     world.connect();
     assert_eq!(world.client.link(), Some(LinkKind::Tcp));
@@ -190,12 +193,7 @@ fn a_client_that_wants_tcp_gets_it() {
 #[test]
 fn a_large_message_goes_through_tcp_while_small_ones_do() {
     let server = builder().listen_tcp().start_threaded().unwrap();
-    let client = Client::builder()
-        .connect(server.local_addr().to_string())
-        .server_key(server.public_key())
-        .links(LinkChoice::Tcp)
-        .start_threaded()
-        .unwrap();
+    let client = over_tcp(&server).start_threaded().unwrap();
     let mut world = World::new(server, client);
     world.connect();
     let large = vec![0xFF; 1 << 20];
@@ -253,12 +251,7 @@ fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
     assert!(error.to_string().contains(&format!("{address} is in use")), "{error}");
 
     let server = builder().start().unwrap();
-    let client = Client::builder()
-        .connect(server.local_addr().to_string())
-        .server_key(server.public_key())
-        .links(LinkChoice::Tcp)
-        .start()
-        .unwrap();
+    let client = over_tcp(&server).start().unwrap();
     let mut world = World::new(server, client);
     world.until("the refusal", World::step, |world| !world.ends.is_empty());
     assert_eq!(world.ends, [Reason::ConnectTimedOut]);

@@ -49,7 +49,7 @@ impl Connection {
         self.counters.packets_spuriously_lost += outcome.spurious;
         self.counters.loss_sent.add(now, outcome.packets, -(outcome.spurious as i64));
         if let Some(permille) = self.counters.loss_sent.known_permille() {
-            self.channels.handle_loss_figure(now, permille);
+            self.channels.handle_loss_figure(now, permille, self.rtt.smoothed());
         }
         let sample = AckedSample {
             now,

@@ -2,6 +2,8 @@
 
 mod schedule;
 
+use std::time::Duration;
+
 use super::{CopyPolicy, QueueCounters, Receipt, ReliableQueue, SendCredit, UnreliableQueue, Wish};
 use crate::channel::{ChannelId, ChannelMode, ChannelSettings, ChannelTable};
 use crate::connection::budget::Backlog;
@@ -102,8 +104,8 @@ impl SendChannels {
     }
 
     /// Takes a new figure of loss in, in thousandths: it decides how many copies small messages get.
-    pub fn handle_loss_figure(&mut self, now: Instant, loss_permille: u32) {
-        self.copy_policy.handle_loss(now, loss_permille);
+    pub fn handle_loss_figure(&mut self, now: Instant, loss_permille: u32, rtt: Duration) {
+        self.copy_policy.handle_loss(now, loss_permille, rtt);
     }
 
     /// Tells that packets go another way from now on, in a stream or not.

@@ -16,15 +16,22 @@ pub const COPIED_BYTES_MAX: usize = 256;
 pub const COPIES_PER_PACKET_BYTES_MAX: usize = 512;
 /// Messages of a channel that wait for a copy; more come only in a flood, which needs none.
 const WAITING_MAX: usize = 16;
-/// Most copies of a message.
+/// Most copies of a message that come without question.
 const COPIES_MAX: u8 = 3;
+/// One more, on a path that loses a lot, for messages of which no acknowledgement has come in time.
+const COPIES_WITH_DOUBT: u8 = COPIES_MAX + 1;
+/// That time, in hundredths of the round trip: with the acknowledgement of the first copy, too, it would be there.
+const DOUBT_PERCENT: u32 = 165;
 /// Between two packets that carry the same message, so that one burst of losses does not take both.
 const SPACING: Duration = Duration::from_millis(4);
 /// The third copy waits a little longer: on a quick way the acknowledgement comes first, and it is not needed.
 const LAST_SPACING: Duration = Duration::from_millis(12);
 
+/// The same before a round trip is known.
+const PATIENCE_UNKNOWN: Duration = Duration::from_secs(1);
+
 /// Share of lost packets, in thousandths, from which on there are so many copies.
-const LOSS_OF_COPIES: [(u32, u8); 3] = [(150, 3), (110, 2), (1, 1)];
+const LOSS_OF_COPIES: [(u32, u8); 3] = [(150, COPIES_WITH_DOUBT), (110, 2), (1, 1)];
 /// How long fewer losses have to last before there are fewer copies.
 const CALM: Duration = Duration::from_secs(9);
 
@@ -36,18 +43,21 @@ pub struct CopyPolicy {
     is_known: bool,
     /// Nothing is lost on the way, whatever the settings.
     is_needless: bool,
+    /// How long the acknowledgement of a message may take before there is doubt.
+    patience: Duration,
 }
 
 impl Default for CopyPolicy {
     /// Before anything is known of the way: one.
     fn default() -> Self {
-        Self { copies: 1, calm_since: None, is_known: false, is_needless: false }
+        Self { copies: 1, calm_since: None, is_known: false, is_needless: false, patience: PATIENCE_UNKNOWN }
     }
 }
 
 impl CopyPolicy {
     /// Takes a new figure of loss in, in thousandths. More copies come at once, fewer after nine seconds, one by one.
-    pub fn handle_loss(&mut self, now: Instant, loss_permille: u32) {
+    pub fn handle_loss(&mut self, now: Instant, loss_permille: u32, rtt: Duration) {
+        self.patience = rtt * DOUBT_PERCENT / 100;
         let wanted =
             LOSS_OF_COPIES.iter().find(|(from, _)| loss_permille >= *from).map_or(0, |&(_, copies)| copies);
         let is_first = !std::mem::replace(&mut self.is_known, true);
@@ -70,6 +80,12 @@ impl CopyPolicy {
         }
     }
 
+    /// How long the acknowledgement of a message may take before there is doubt.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// How many copies a message gets on a channel with this setting.
     #[must_use]
     pub fn copies(&self, redundancy: Redundancy) -> u8 {
@@ -88,6 +104,8 @@ pub struct Copy {
     /// Which.
     pub sequence: u64,
     left: u8,
+    /// When the message left for the first time.
+    first_at: Instant,
     /// The packet that carried it last: not the one being filled.
     packet: u64,
     not_before: Instant,
@@ -100,8 +118,13 @@ impl Copy {
         self.packet != packet && self.not_before <= now
     }
 
-    const fn spacing(left: u8, all: u8) -> Duration {
-        if left == 1 && all == COPIES_MAX { LAST_SPACING } else { SPACING }
+    /// When the next of `left` copies may ride.
+    fn next_at(now: Instant, first_at: Instant, left: u8, all: u8, patience: Duration) -> Instant {
+        match (all + 1).saturating_sub(left) {
+            COPIES_WITH_DOUBT => (now + LAST_SPACING).max(first_at + patience),
+            COPIES_MAX => now + LAST_SPACING,
+            _ => now + SPACING,
+        }
     }
 }
 
@@ -111,12 +134,15 @@ pub struct Copies {
     waiting: VecDeque<Copy>,
     /// How many copies messages get at the moment.
     all: u8,
+    /// How long there is no doubt about a message.
+    patience: Duration,
 }
 
 impl Copies {
-    /// How many copies messages get from now on.
-    pub fn set_count(&mut self, copies: u8) {
+    /// How many copies messages get from now on, and after which time without an acknowledgement the one that goes in doubt.
+    pub fn set_count(&mut self, copies: u8, patience: Duration) {
         self.all = copies;
+        self.patience = patience;
     }
 
     /// How many copies messages get.
@@ -127,15 +153,15 @@ impl Copies {
 
     /// A message has left in this packet and is to ride again `copies` times.
     pub fn push(&mut self, now: Instant, sequence: u64, packet: u64, copies: u8) {
-        let left = copies.min(COPIES_MAX);
+        let left = copies.min(COPIES_WITH_DOUBT);
         if left == 0 {
             return;
         }
         if self.waiting.len() >= WAITING_MAX {
             self.waiting.pop_front();
         }
-        let not_before = now + Copy::spacing(left, self.all);
-        self.waiting.push_back(Copy { sequence, left, packet, not_before });
+        let not_before = Copy::next_at(now, now, left, self.all, self.patience);
+        self.waiting.push_back(Copy { sequence, left, first_at: now, packet, not_before });
     }
 
     /// The message at `index`, oldest first.
@@ -146,11 +172,11 @@ impl Copies {
 
     /// The message at `index` was written into this packet. `true`: it stays for another copy.
     pub fn handle_written(&mut self, now: Instant, index: usize, packet: u64) -> bool {
-        let all = self.all;
+        let (all, patience) = (self.all, self.patience);
         let Some(copy) = self.waiting.get_mut(index) else { return false };
         copy.left -= 1;
         copy.packet = packet;
-        copy.not_before = now + Copy::spacing(copy.left, all);
+        copy.not_before = Copy::next_at(now, copy.first_at, copy.left, all, patience);
         if copy.left == 0 {
             self.waiting.remove(index);
             return false;
@@ -174,17 +200,21 @@ impl Copies {
 mod tests {
     use super::*;
 
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
     fn at(millis: u64) -> Instant {
         Instant::from_micros(millis * 1_000)
     }
 
     #[test]
     fn the_loss_on_the_way_says_how_many_copies_there_are() {
-        for (loss, expected) in [(0, 0), (1, 1), (10, 1), (109, 1), (110, 2), (149, 2), (150, 3), (1_000, 3)]
+        for (loss, expected) in [(0, 0), (1, 1), (10, 1), (109, 1), (110, 2), (149, 2), (150, 4), (1_000, 4)]
         {
             let mut policy = CopyPolicy::default();
             assert_eq!(policy.copies(Redundancy::Auto), 1, "before anything is known");
-            policy.handle_loss(at(0), loss);
+            policy.handle_loss(at(0), loss, ms(50));
             assert_eq!(policy.copies(Redundancy::Auto), expected, "{loss} ‰");
             assert_eq!(policy.copies(Redundancy::Off), 0);
             assert_eq!(policy.copies(Redundancy::Copies(2)), 2);
@@ -195,23 +225,24 @@ mod tests {
     #[test]
     fn more_copies_come_at_once_and_fewer_one_by_one_after_nine_calm_seconds() {
         let mut policy = CopyPolicy::default();
-        policy.handle_loss(at(0), 200);
+        policy.handle_loss(at(0), 200, ms(50));
         let mut story = Vec::new();
         for second in 0..40 {
-            policy.handle_loss(at(second * 1_000), 0);
+            policy.handle_loss(at(second * 1_000), 0, ms(50));
             story.push(policy.copies(Redundancy::Auto));
         }
-        assert_eq!((story[8], story[9], story[17], story[18], story[26], story[27]), (3, 2, 2, 1, 1, 0));
-        policy.handle_loss(at(40_000), 5);
+        let changes = [8, 9, 17, 18, 26, 27, 35, 36].map(|second: usize| story[second]);
+        assert_eq!(changes, [4, 3, 3, 2, 2, 1, 1, 0]);
+        policy.handle_loss(at(40_000), 5, ms(50));
         assert_eq!(policy.copies(Redundancy::Auto), 1);
     }
 
     #[test]
     fn a_stream_needs_no_copies() {
         let mut policy = CopyPolicy::default();
-        policy.handle_loss(at(0), 300);
+        policy.handle_loss(at(0), 300, ms(50));
         policy.handle_path(true);
-        policy.handle_loss(at(0), 300);
+        policy.handle_loss(at(0), 300, ms(50));
         assert_eq!((policy.copies(Redundancy::Auto), policy.copies(Redundancy::Copies(2))), (0, 0));
         policy.handle_path(false);
         assert_eq!((policy.copies(Redundancy::Auto), policy.copies(Redundancy::Copies(2))), (1, 2));
@@ -221,15 +252,15 @@ mod tests {
     fn calm_that_does_not_last_changes_nothing() {
         let mut policy = CopyPolicy::default();
         for second in 0..60 {
-            policy.handle_loss(at(second * 1_000), if second % 6 == 0 { 200 } else { 0 });
-            assert_eq!(policy.copies(Redundancy::Auto), 3, "second {second}");
+            policy.handle_loss(at(second * 1_000), if second % 6 == 0 { 200 } else { 0 }, ms(50));
+            assert_eq!(policy.copies(Redundancy::Auto), 4, "second {second}");
         }
     }
 
     #[test]
     fn a_message_rides_once_per_packet_and_as_often_as_asked() {
         let mut copies = Copies::default();
-        copies.set_count(2);
+        copies.set_count(2, ms(80));
         copies.push(at(0), 7, 100, 2);
         let copy = copies.get(0).unwrap();
         assert!(!copy.is_due(at(10), 100), "not in its own packet");
@@ -243,7 +274,7 @@ mod tests {
     #[test]
     fn the_third_copy_waits_a_little_longer() {
         let mut copies = Copies::default();
-        copies.set_count(3);
+        copies.set_count(3, ms(80));
         copies.push(at(0), 7, 100, 3);
         copies.handle_written(at(16), 0, 101);
         copies.handle_written(at(33), 0, 102);
@@ -253,9 +284,26 @@ mod tests {
     }
 
     #[test]
+    fn the_fourth_copy_waits_until_the_acknowledgement_should_be_there() {
+        for (patience, due_at) in [(80, 80), (10, 62)] {
+            let mut copies = Copies::default();
+            copies.set_count(4, ms(patience));
+            copies.push(at(0), 7, 100, 4);
+            for (millis, packet) in [(16, 101), (33, 102), (50, 103)] {
+                assert!(copies.get(0).unwrap().is_due(at(millis), packet));
+                assert!(copies.handle_written(at(millis), 0, packet));
+            }
+            let last = copies.get(0).unwrap();
+            assert!(!last.is_due(at(due_at - 1), 104), "{patience} ms");
+            assert!(last.is_due(at(due_at), 104), "{patience} ms");
+            assert!(!copies.handle_written(at(due_at), 0, 104));
+        }
+    }
+
+    #[test]
     fn a_flood_keeps_no_more_than_sixteen_waiting() {
         let mut copies = Copies::default();
-        copies.set_count(1);
+        copies.set_count(1, ms(80));
         (0..100).for_each(|sequence| copies.push(at(0), sequence, 1, 1));
         assert_eq!(copies.get(0).map(|copy| copy.sequence), Some(84));
         assert!(copies.get(16).is_none());

@@ -85,7 +85,8 @@ impl SendChannels {
         let mut all = 0;
         for channel in &mut self.channels {
             if let Queue::Reliable(queue) = &mut channel.queue {
-                queue.set_copies(self.copy_policy.copies(channel.settings.redundancy));
+                let copies = self.copy_policy.copies(channel.settings.redundancy);
+                queue.set_copies(copies, self.copy_policy.patience());
                 all += queue.write_copies(now, room, budget - all.min(budget), &mut channel.counters);
             }
         }

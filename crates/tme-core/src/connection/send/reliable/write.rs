@@ -1,5 +1,7 @@
 //! What of a reliable queue goes into the next packet: SKIPs, what was lost, what is new, and copies.
 
+use std::time::Duration;
+
 use super::ReliableQueue;
 use super::slot::{Slot, State};
 use crate::connection::send::{PacketRoom, QueueCounters, SendCredit};
@@ -222,9 +224,9 @@ impl ReliableQueue {
         Some(written)
     }
 
-    /// How many copies messages get from now on.
-    pub fn set_copies(&mut self, copies: u8) {
-        self.copies.set_count(copies);
+    /// How many copies messages get from now on, and after which time without an acknowledgement the one that goes in doubt.
+    pub fn set_copies(&mut self, copies: u8, patience: Duration) {
+        self.copies.set_count(copies, patience);
     }
 
     /// Writes messages that left in earlier packets once more, as far as `budget` goes. Gives the bytes written.
