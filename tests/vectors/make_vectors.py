@@ -1103,6 +1103,39 @@ def malformed_session_vectors():
     yield entry("a message expected but never sent", lambda r: r.expect("c2s", 2, b"x"), None)
 
 
+def record_vectors():
+    def record(data):
+        return u24(len(data)) + u8(0) + data
+
+    def good(name, stream, datagrams, waiting=0):
+        return {"name": name, "bytes": stream.hex(), "datagrams": [data.hex() for data in datagrams],
+                "waiting": waiting}
+
+    magic = b"TME1"
+    one, two, largest = b"\x85", fixed("record", 60), fixed("largest record", 16_384)
+    yield good("nothing yet", b"", [])
+    yield good("a part of the beginning", magic[:3], [], 3)
+    yield good("the beginning alone", magic, [])
+    yield good("one byte", magic + record(one), [one])
+    yield good("two datagrams", magic + record(two) + record(one), [two, one])
+    yield good("the beginning again is a record like any other", magic + record(magic), [magic])
+    yield good("the largest", magic + record(largest), [largest])
+    yield good("a part of a prefix", magic + record(one) + record(two)[:3], [one], 3)
+    yield good("a prefix alone", magic + record(one) + record(two)[:4], [one], 4)
+    yield good("a part of a datagram", magic + record(one) + record(two)[:-1], [one], 63)
+    for name, rest, whole in (
+            ("no datagram", u24(0) + u8(0), []),
+            ("no datagram behind a good one", record(one) + u24(0) + u8(0), [one]),
+            ("one byte too long", u24(16_385) + u8(0), []),
+            ("as long as the prefix can say", u24(2**24 - 1) + u8(0), []),
+            ("a fourth byte", u24(5) + u8(1) + bytes(5), []),
+            ("the beginning twice", magic, [])):
+        yield bad(name, magic + rest, datagrams=[data.hex() for data in whole])
+    for name, start in (("a handshake datagram without a stream", b"TMED"), ("another number", b"TME2"),
+                        ("a web page", b"HTTP"), ("zeros", bytes(4))):
+        yield bad(name, start, datagrams=[])
+
+
 FILES = {
     "varint.json": ("Unsigned LEB128 (conventions).", varint_vectors),
     "handshake_datagrams.json": ("Handshake datagrams (§1, §2, §4).", datagram_vectors),
@@ -1119,6 +1152,7 @@ FILES = {
     "reset.json": ("Reset tokens (§4.2).", reset_vectors),
     "connect_tokens.json": ("Connect tokens (§3.6).", token_vectors),
     "handshake_noise.json": ("Whole handshakes (§3).", noise_vectors),
+    "records.json": ("Records of a stream (§12.1).", record_vectors),
     "sessions_malformed.json": ("Recorded sessions with one thing wrong.", malformed_session_vectors),
 }
 SESSIONS = {"session-handmade-ik.json": session_ik, "session-handmade-nk.json": session_nk,

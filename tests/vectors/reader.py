@@ -38,6 +38,8 @@ INSTALL_HINT = (
     "    apt install python3-cryptography")
 
 MAGIC = b"TMED"
+STREAM_MAGIC = b"TME1"
+STREAM_DATAGRAM_BYTES_MAX = 16_384
 HELLO_BYTES = 1200
 INFO_QUERY_BYTES = 600
 INFORMATION_BYTES_MAX = 512
@@ -1381,6 +1383,39 @@ def check_noise(entry):
     return compare
 
 
+def read_records(stream):
+    """§12.1: the datagrams that are whole, how many bytes wait for more, and what is wrong (or None)."""
+    if len(stream) < len(STREAM_MAGIC):
+        return [], len(stream), None
+    if not stream.startswith(STREAM_MAGIC):
+        return [], 0, "does not begin as a stream"
+    datagrams, rest = [], stream[len(STREAM_MAGIC):]
+    while len(rest) >= 4:
+        length, zero = int.from_bytes(rest[:3], "little"), rest[3]
+        if zero != 0 or not 1 <= length <= STREAM_DATAGRAM_BYTES_MAX:
+            return datagrams, 0, f"a record of {length} bytes, fourth byte {zero}"
+        if len(rest) < 4 + length:
+            break
+        datagrams.append(rest[4:4 + length])
+        rest = rest[4 + length:]
+    return datagrams, len(rest), None
+
+
+def check_records(entry):
+    datagrams, waiting, problem = read_records(unhex(entry, "bytes"))
+    whole = [datagram.hex() for datagram in datagrams]
+    if problem is not None:
+        # What came before is good, and has been handed on.
+        if whole != entry["datagrams"]:
+            raise ValueError(f"datagrams before the error: {whole}")
+        raise Malformed(problem)
+
+    def compare():
+        expect_equal(whole, entry["datagrams"], "datagrams")
+        expect_equal(waiting, entry["waiting"], "bytes that wait")
+    return compare
+
+
 def check_session(recording):
     problems = Session(recording).run().problems
     return lambda: expect_equal(problems, [], "problems")
@@ -1407,6 +1442,7 @@ AREAS = {
     "reset.json": check_reset,
     "connect_tokens.json": check_token,
     "handshake_noise.json": check_noise,
+    "records.json": check_records,
     "sessions_malformed.json": check_malformed_session,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tme::Preset;
+use tme::{LinkChoice, LinkKind, Preset};
 
 use crate::logs::LogOptions;
 use crate::relay::RelayOptions;
@@ -66,6 +66,7 @@ snapshot; once a second each bot sends a reliable 32-byte message, and gets a re
 Examples:
   tme demo                                 32 bots for 10 s
   tme demo --net wifi                      the same over modelled Wi-Fi
+  tme demo --link tcp                      the same over TCP, where nothing is lost and everything may wait
   tme demo --bots 1000 --threads --json    1,000 bots, network threads, one JSON object at the end
 
 Exit code 0: every reliable message was delivered, once and in order.";
@@ -86,10 +87,13 @@ pub struct DemoOptions {
     /// Network conditions to model between bots and server [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,
+    /// What carries the bots' connections; network conditions are modelled on UDP only
+    #[arg(long, value_name = "LINK", value_enum, default_value_t = DemoLink::Udp)]
+    pub link: DemoLink,
     /// Give the server and every bot a network thread, instead of doing input and output in `update`
     #[arg(long)]
     pub threads: bool,
-    /// UDP port of the server on 127.0.0.1; 0 lets the system choose
+    /// Port of the server on 127.0.0.1; 0 lets the system choose
     #[arg(long, default_value_t = 0)]
     pub port: u16,
     /// Print one JSON object at the end; progress goes to standard error
@@ -105,6 +109,58 @@ impl DemoOptions {
     }
 }
 
+/// What carries the connections of `tme demo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoLink {
+    /// Datagrams
+    Udp,
+    /// Streams
+    Tcp,
+}
+
+impl DemoLink {
+    /// What a bot asks for.
+    #[must_use]
+    pub const fn choice(self) -> LinkChoice {
+        match self {
+            Self::Udp => LinkChoice::Udp,
+            Self::Tcp => LinkChoice::Tcp,
+        }
+    }
+
+    /// What it gets.
+    #[must_use]
+    pub const fn kind(self) -> LinkKind {
+        match self {
+            Self::Udp => LinkKind::Udp,
+            Self::Tcp => LinkKind::Tcp,
+        }
+    }
+}
+
+/// By what `tme connect` may reach its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Link {
+    /// UDP; where that does not get through, TCP, until UDP does
+    Any,
+    /// UDP only
+    Udp,
+    /// TCP only
+    Tcp,
+}
+
+impl Link {
+    /// As the library calls it.
+    #[must_use]
+    pub const fn choice(self) -> LinkChoice {
+        match self {
+            Self::Any => LinkChoice::Any,
+            Self::Udp => LinkChoice::Udp,
+            Self::Tcp => LinkChoice::Tcp,
+        }
+    }
+}
+
 const SERVE_EXAMPLES: &str = "\
 Commands while it runs: /list, /kick N [WHY], /stats, /help, /quit; anything else is said to everybody.
 Without standard input it runs until it is told to end (Ctrl-C, SIGTERM).
@@ -112,6 +168,7 @@ Without standard input it runs until it is told to end (Ctrl-C, SIGTERM).
 Examples:
   tme serve                                       port 7777 on all interfaces, a new key every time
   tme serve --key-file server.key                 the same key every time, made the first time
+  tme serve --tcp                                 TCP at the same port, too, for those whose network lets no UDP through
   tme serve --listen 127.0.0.1:0 --net wifi_bad   this machine only, a free port, over modelled Wi-Fi";
 
 /// Options of `tme serve`.
@@ -124,6 +181,12 @@ pub struct ServeOptions {
     /// Port to listen on, instead of the one in --listen
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+    /// Listen for TCP, too, at the same address and port number
+    #[arg(long)]
+    pub tcp: bool,
+    /// Listen for TCP, too, at an address and port of its own
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "tcp")]
+    pub tcp_listen: Option<String>,
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -139,7 +202,7 @@ pub struct ServeOptions {
     /// How many clients there can be at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=524_287))]
     pub max_peers: u32,
-    /// Network conditions to model towards every client [default: none]
+    /// Network conditions to model towards every client that comes by UDP [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,
     /// Where log lines go.
@@ -198,7 +261,10 @@ pub struct ConnectOptions {
     /// How long to try to connect, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub timeout: u32,
-    /// Network conditions to model on this side [default: none]
+    /// By what the server may be reached
+    #[arg(long, value_name = "LINK", value_enum, default_value_t = Link::Any)]
+    pub link: Link,
+    /// Network conditions to model on this side, for what goes by UDP [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,
     /// Where log lines go.

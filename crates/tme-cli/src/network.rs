@@ -1,8 +1,25 @@
 //! Network presets on the command line.
 
-use tme::{Jitter, LinkConditions, Preset};
+use tme::{Jitter, LinkChoice, LinkConditions, Preset};
 
-use crate::format;
+use crate::{ExitReason, Failure, format};
+
+/// Refuses to model a network for those who would not notice it.
+///
+/// # Errors
+/// [`Failure`] if there is a preset and TCP is all there may be.
+pub(crate) fn check(preset: Option<Preset>, choice: LinkChoice) -> Result<(), Failure> {
+    match preset {
+        Some(preset) if choice == LinkChoice::Tcp => Err(Failure::new(
+            ExitReason::Usage,
+            format_args!(
+                "--net {preset} cannot go with --link tcp: network conditions are modelled on datagrams, and TCP would hide \
+                 them; leave one of the two out"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// One line about a preset: `wifi (5 ms, jitter 2 ms, loss 1 % in bursts)`.
 pub(crate) fn describe(preset: Option<Preset>) -> String {

@@ -137,3 +137,69 @@ fn without_a_key_the_client_warns() {
     assert!(finished.err.contains("not verified"), "{finished:?}");
     assert!(finished.out.contains(&key), "{finished:?}");
 }
+
+#[test]
+fn people_talk_over_tcp_and_udp_together() {
+    let (mut server, address, key) = serve(&["--tcp"]);
+    let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann", "--link", "tcp"]);
+    ann.expect("as number 2 over TCP");
+    assert!(server.expect("ann (2) joined").ends_with(" over TCP"));
+    let mut bob = start(&["connect", &address, "--key", &key, "--name", "bob"]);
+    bob.expect("(as expected)");
+    assert!(!server.expect("bob (3) joined").contains(" over "));
+    ann.expect("* bob joined");
+    ann.say("by stream\n");
+    bob.expect("ann: by stream");
+    bob.say("by datagram\n/stats\n");
+    bob.expect("UDP, rtt ");
+    ann.expect("bob: by datagram");
+    ann.say("/stats\n");
+    ann.expect("TCP, rtt ");
+    server.say("/list\n");
+    assert!(server.expect("   2  ann  ").ends_with(" over TCP"));
+    assert!(server.expect("   3  bob  ").ends_with(" over UDP"));
+    server.say("/stats\n");
+    server.expect("streams 1 open, 1 accepted, ended: none; datagrams ");
+    server.expect("   2  ann: TCP, rtt ");
+    server.say("/quit\n");
+    let ends = [ann.wait(), bob.wait()];
+    for end in ends {
+        assert!(end.code == 6 && end.failure().1.contains("the server shut down"), "{end:?}");
+    }
+    assert_eq!(server.finish().code, 0);
+}
+
+#[test]
+fn where_udp_leads_nowhere_tcp_is_found() {
+    // Datagrams to this port vanish; streams to it reach the server.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let (mut server, _, key) = serve(&["--tcp-listen", &address]);
+    let finished = run_with(&["connect", &address, "--key", &key, "--name", "ann"], "hello\n");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.out.contains("as number 2 over TCP"), "{finished:?}");
+    server.expect("ann: hello");
+}
+
+#[test]
+fn a_chat_goes_on_by_another_link() {
+    // At this port there is TCP, and UDP only as long as the relay runs.
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    let (mut server, udp, key) = serve(&["--tcp-listen", &address]);
+    let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann"]);
+    ann.expect("as number 2 over TCP");
+    drop(port);
+    let mut relay = start(&["relay", &udp, "--listen", &address]);
+    relay.expect("relaying ");
+    ann.expect("* goes on over UDP");
+    server.expect("* ann (2) goes on over UDP from ");
+    ann.say("by datagram\n");
+    server.expect("ann: by datagram");
+    drop(relay);
+    ann.expect("* goes on over TCP");
+    server.expect("* ann (2) goes on over TCP from ");
+    ann.say("by stream\n/quit\n");
+    server.expect("ann: by stream");
+    assert_eq!(ann.finish().code, 0);
+}

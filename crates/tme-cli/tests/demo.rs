@@ -6,7 +6,7 @@ use common::run;
 
 #[test]
 fn every_reliable_message_of_a_demo_is_delivered() {
-    for more in [&[][..], &["--threads"], &["--net", "wifi"]] {
+    for more in [&[][..], &["--threads"], &["--net", "wifi"], &["--link", "tcp"]] {
         let mut arguments = vec!["demo", "--bots", "4", "--seconds", "1", "--json"];
         arguments.extend(more);
         let finished = run(&arguments);
@@ -22,6 +22,19 @@ fn every_reliable_message_of_a_demo_is_delivered() {
         }
         assert!(finished.err.contains("TME demo"), "progress goes to standard error: {finished:?}");
     }
+}
+
+#[test]
+fn over_tcp_nothing_is_lost_and_the_bytes_are_counted() {
+    let finished = run(&["demo", "--bots", "4", "--seconds", "1", "--json", "--link", "tcp", "--threads"]);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let report = finished.json();
+    assert_eq!(report["options"]["link"], "tcp", "{report}");
+    let network = &report["network"];
+    assert_eq!((&network["packets_lost"], &network["probe_timeouts"]), (&0.into(), &0.into()), "{report}");
+    // Four bots get snapshots of 300 bytes, several a second.
+    assert!(network["server_bytes_out"].as_u64() > Some(10_000), "{report}");
+    assert!(finished.err.contains("encrypted over TCP"), "{finished:?}");
 }
 
 #[test]

@@ -41,6 +41,25 @@ fn a_port_is_in_use() {
 }
 
 #[test]
+fn a_port_in_use_for_tcp_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let finished = run(&["serve", "--listen", "127.0.0.1:0", "--tcp-listen", &address]);
+    let (code, text) = finished.failure();
+    assert_eq!(code, 3, "{finished:?}");
+    assert!(text.contains(&address) && text.contains("in use"), "{text}");
+}
+
+#[test]
+fn nobody_listens_for_tcp() {
+    let (_server, address, key) = serve(&[]);
+    let finished = run(&["connect", &address, "--key", &key, "--link", "tcp", "--timeout", "5"]);
+    let (code, text) = finished.failure();
+    assert_eq!(code, 4, "{finished:?}");
+    assert!(text.contains("over TCP: cannot be opened"), "{text}");
+}
+
+#[test]
 fn a_full_server_refuses_and_says_why() {
     let (mut server, address, key) = serve(&["--max-peers", "1"]);
     let mut first = common::start(&["connect", &address, "--key", &key]);
@@ -64,13 +83,17 @@ fn a_wrong_key_is_refused() {
 
 #[test]
 fn the_command_line_is_wrong() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["connect", "localhost"], "has no port"),
         (&["connect", "localhost:1", "--key", "abc"], "64 hexadecimal digits"),
         (&["serve", "--listen", "nonsense"], "does not parse"),
         (&["demo", "--net", "wlan"], "wifi_bad"),
         (&["demo", "--bots", "0"], "1..=10000"),
         (&["sim", "--net", "wlan"], "satellite"),
+        (&["demo", "--net", "wifi", "--link", "tcp"], "--net wifi cannot go with --link tcp"),
+        (&["connect", "localhost:1", "--net", "lan", "--link", "tcp"], "--net lan cannot go with --link tcp"),
+        (&["connect", "localhost:1", "--link", "websocket"], "any, udp, tcp"),
+        (&["serve", "--tcp", "--tcp-listen", "127.0.0.1:0"], "cannot be used with"),
         (&["dance"], "unrecognized subcommand"),
     ];
     for (arguments, expected) in cases {

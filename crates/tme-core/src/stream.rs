@@ -292,7 +292,8 @@ mod tests {
     #[test]
     fn the_first_bytes_tell_the_kind() {
         use StreamKind::*;
-        let cases: [(&[u8], Result<Option<StreamKind>, StreamError>); 9] = [
+        type Told = Result<Option<StreamKind>, StreamError>;
+        let cases: [(&[u8], Told); 9] = [
             (b"", Ok(None)),
             (b"TME", Ok(None)),
             (b"TME1\x05", Ok(Some(Records))),

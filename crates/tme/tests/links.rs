@@ -395,3 +395,130 @@ fn the_time_to_connect_is_that_of_all_links() {
     let knock = listener.accept().map(drop).map_err(|error| error.kind());
     assert_eq!(knock, Err(std::io::ErrorKind::WouldBlock), "nobody came after the time was over");
 }
+
+/// Lets TCP through until it is told to cut what there is; then further streams pass again.
+struct Cutter {
+    address: SocketAddr,
+    cut: std::sync::mpsc::Sender<()>,
+}
+
+impl Cutter {
+    fn start(server: SocketAddr) -> Self {
+        use std::net::{Shutdown, TcpListener, TcpStream};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cut, cuts) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let server = TcpStream::connect(server).unwrap();
+                let ends = [(&client, &server), (&server, &client)];
+                for [mut from, mut to] in
+                    ends.map(|(from, to)| [from, to].map(|end| end.try_clone().unwrap()))
+                {
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                if cuts.recv().is_err() {
+                    return;
+                }
+                // One that has gone already needs no cutting.
+                let _ = [client, server].map(|end| end.shutdown(Shutdown::Both));
+            }
+        });
+        Self { address, cut }
+    }
+}
+
+#[test]
+fn a_client_that_wants_tcp_alone_replaces_a_stream_that_breaks() {
+    let server = builder().listen_tcp().start().unwrap();
+    let cutter = Cutter::start(server.local_addr());
+    let client = Client::builder()
+        .connect(cutter.address.to_string())
+        .server_key(server.public_key())
+        .links(LinkChoice::Tcp)
+        .start()
+        .unwrap();
+    let mut world = World::new(server, client);
+    world.connect();
+    for _ in 0..100 {
+        world.talk();
+    }
+    cutter.cut.send(()).unwrap();
+    world.until("another stream", World::talk, |world| world.links.iter().all(|links| links.len() == 1));
+    for _ in 0..100 {
+        world.talk();
+    }
+    world.check();
+    assert_eq!(world.links, [vec![LinkKind::Tcp], vec![LinkKind::Tcp]]);
+}
+
+#[test]
+fn a_refusal_over_udp_is_told_where_nobody_listens_for_tcp() {
+    let mut server = builder().max_peers(1).start().unwrap();
+    let connect = |server: &Server| {
+        let builder = Client::builder().connect(server.local_addr().to_string());
+        builder.server_key(server.public_key()).start().unwrap()
+    };
+    let mut clients = [connect(&server), connect(&server)];
+    let (mut is_connected, mut end, start) = (false, None, Instant::now());
+    while end.is_none() || !is_connected {
+        assert!(start.elapsed() < PATIENCE, "{end:?}");
+        server.update(Duration::from_millis(2)).unwrap();
+        server.events().for_each(drop);
+        for client in &mut clients {
+            let _ = client.update(Duration::from_millis(2));
+            for event in client.events() {
+                match event {
+                    Event::Connected { .. } => is_connected = true,
+                    Event::Disconnected { reason, .. } => end = Some(reason.reason),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert_eq!(end, Some(Reason::Full));
+}
+
+#[test]
+fn every_client_over_tcp_hears_that_the_server_shuts_down_though_it_talks() {
+    let mut server = builder().listen_tcp().start_threaded().unwrap();
+    let mut clients: Vec<Client> = (0..20)
+        .map(|_| {
+            let builder = Client::builder().connect(server.local_addr().to_string());
+            builder.server_key(server.public_key()).links(LinkChoice::Tcp).start_threaded().unwrap()
+        })
+        .collect();
+    let start = Instant::now();
+    // Whoever is not confirmed at the server yet hears by a reset.
+    let mut confirmed = 0;
+    while confirmed < clients.len() {
+        assert!(start.elapsed() < PATIENCE, "not all have connected");
+        server.update(Duration::from_millis(1)).unwrap();
+        confirmed += server.events().filter(|event| matches!(event, Event::Connected { .. })).count();
+        clients.iter_mut().for_each(|client| client.update(Duration::from_millis(1)).unwrap());
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let talk = std::thread::spawn(move || {
+        let mut ends = vec![None; clients.len()];
+        let start = Instant::now();
+        while ends.iter().any(Option::is_none) && start.elapsed() < PATIENCE {
+            for (client, end) in clients.iter_mut().zip(&mut ends) {
+                let _ = client.send(0, &[7; 1_000]);
+                let _ = client.update(Duration::from_millis(1));
+                let told = client.events().find_map(|event| match event {
+                    Event::Disconnected { reason, .. } => Some(reason.reason),
+                    _ => None,
+                });
+                *end = end.or(told);
+            }
+            over.store(true, Ordering::SeqCst);
+        }
+        ends
+    });
+    while !is_over.load(Ordering::SeqCst) {
+        server.update(Duration::from_millis(1)).unwrap();
+    }
+    server.shutdown(Duration::from_secs(5));
+    assert_eq!(talk.join().unwrap(), vec![Some(Reason::Shutdown); 20]);
+}

@@ -116,3 +116,20 @@ fn inputs_arrive_for_their_ticks() {
     // How many are late is a matter of the machine's load; that they come is not.
     assert!(inputs == 120 && (1..=inputs).contains(&(in_time + late)), "{text}");
 }
+
+#[test]
+fn clients_say_by_which_link_they_came() {
+    let output = Command::new(env!("CARGO_BIN_EXE_links")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "UDP and TCP at one port: true",
+            "Any: connected over UDP; the server says: you came over UDP",
+            "Tcp: connected over TCP; the server says: you came over TCP",
+            "streams accepted: 1",
+        ]
+    );
+}

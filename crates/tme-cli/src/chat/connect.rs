@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tme::{
-    Client, Connected, Direction, Disconnected, Event, Origin, Preset, PublicKey, Reason, SendError,
-    SendOptions,
+    Client, Connected, Direction, Disconnected, Event, LinkKind, Origin, Preset, PublicKey, Reason,
+    SendError, SendOptions,
 };
 
 use super::{APPLICATION, CHAT, NAME_BYTES_MAX, channel, cut, describe, printable};
@@ -38,12 +38,13 @@ anything else is said to everybody";
 /// # Errors
 /// [`Failure`]: no answer, a refusal, a connection that ended, messages not delivered.
 pub fn run(options: &ConnectOptions) -> Result<(), Failure> {
+    network::check(options.net, options.link.choice())?;
     logs::install(&options.logs)?;
     interrupt::listen();
     let file = options.send.as_deref().map(read_file).transpose()?;
     let mut client = start(options)?;
     let connected = wait_for_connection(&mut client, options)?;
-    greet(&connected, options);
+    greet(&connected, client.link(), options);
     set_conditions(&client, options.net)?;
     let handle = client.handle();
     let mut talk = Talk { queue: Queue::default(), began: Instant::now() };
@@ -66,6 +67,7 @@ fn start(options: &ConnectOptions) -> Result<Client, Failure> {
         .application(APPLICATION)
         .channel(channel())
         .connect(&options.server)
+        .links(options.link.choice())
         .connect_timeout(Duration::from_secs(u64::from(options.timeout)))
         .user_data(cut(&name(options), NAME_BYTES_MAX));
     if let Some(key) = &options.key {
@@ -124,11 +126,15 @@ fn not_connected(end: &Disconnected, options: &ConnectOptions) -> Failure {
     }
 }
 
-fn greet(connected: &Connected, options: &ConnectOptions) {
+fn greet(connected: &Connected, link: Option<LinkKind>, options: &ConnectOptions) {
     OUT.line(&format!(
-        "connected to {} as number {}{}",
+        "connected to {} as number {}{}{}",
         connected.remote,
         connected.number,
+        match link {
+            None | Some(LinkKind::Udp) => String::new(),
+            Some(link) => format!(" over {link}"),
+        },
         if options.net.is_some() {
             format!(" over {}", network::describe(options.net))
         } else {
@@ -277,8 +283,10 @@ impl Talk {
                     "" => {}
                     "/quit" => return Typing::Over,
                     "/help" => OUT.line(HELP),
-                    "/stats" => match (client.statistics(), client.send_budget()) {
-                        (Some(statistics), Some(budget)) => OUT.line(&describe(&statistics, &budget)),
+                    "/stats" => match (client.link(), client.statistics(), client.send_budget()) {
+                        (Some(link), Some(statistics), Some(budget)) => {
+                            OUT.line(&describe(link, &statistics, &budget));
+                        }
                         _ => OUT.line("not connected"),
                     },
                     "/clock" => OUT.line(&clock(client)),
@@ -307,6 +315,7 @@ impl Talk {
                 Event::Delivered { .. } => self.queue.delivered += 1,
                 Event::Interrupted { .. } => OUT.line("* the server is not heard at the moment"),
                 Event::Resumed { .. } => OUT.line("* the server is heard again"),
+                Event::LinkChanged { link, .. } => OUT.line(&format!("* goes on over {link}")),
                 Event::Clock { .. } => OUT.line(&clock(client)),
                 Event::Disconnected { reason, .. } => end = Some(reason),
                 _ => {}

@@ -3,7 +3,7 @@
 pub mod connect;
 pub mod serve;
 
-use tme::{Channel, ChannelId, ConnectionStatistics, SendBudget};
+use tme::{Channel, ChannelId, ConnectionStatistics, LinkKind, SendBudget};
 
 use crate::format;
 
@@ -34,10 +34,15 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
 }
 
 /// What `/stats` says about a connection, in one line.
-pub(crate) fn describe(statistics: &ConnectionStatistics, budget: &SendBudget) -> String {
+pub(crate) fn describe(link: LinkKind, statistics: &ConnectionStatistics, budget: &SendBudget) -> String {
+    // A stream cuts as it likes.
+    let size = match link {
+        LinkKind::Udp => format!("datagrams of {} B, ", statistics.datagram_bytes),
+        LinkKind::Tcp => String::new(),
+    };
     format!(
-        "rtt {} (min {}, jitter {}), lost {} out, {} in, {} out {} in, packets {} out {} in, resent {}, queued {} B, \
-         datagrams of {} B, room for {} B at {}",
+        "{link}, rtt {} (min {}, jitter {}), lost {} out, {} in, {} out {} in, packets {} out {} in, resent {}, queued {} B, \
+         {size}room for {} B at {}",
         format::time(statistics.rtt_smoothed),
         format::time(statistics.rtt_minimum),
         format::time(statistics.jitter),
@@ -49,7 +54,6 @@ pub(crate) fn describe(statistics: &ConnectionStatistics, budget: &SendBudget) -
         format::count(statistics.packets_received),
         format::count(statistics.retransmitted),
         format::count(statistics.queued_bytes as u64),
-        statistics.datagram_bytes,
         format::count(budget.bytes_now),
         format::byte_rate(budget.bytes_per_second as f64),
     )

@@ -6,7 +6,9 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tme::token::ServerName;
-use tme::{Connected, Direction, Event, PeerId, Server, ServerBuilder};
+use tme::{
+    Connected, Direction, Event, LinkKind, PeerId, Server, ServerBuilder, StreamFailure, StreamStatistics,
+};
 
 use super::{APPLICATION, CHAT, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, channel, cut, describe, printable};
 use crate::arguments::ServeOptions;
@@ -47,13 +49,22 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         .listen(options.listen_address())
         .max_peers(options.max_peers as usize)
         .key(key);
+    let server = match &options.tcp_listen {
+        Some(address) => server.listen_tcp_on(address),
+        None if options.tcp => server.listen_tcp(),
+        None => server,
+    };
     let mut server = with_tokens(server, options)?.start()?;
     let address = server.local_addr();
     let public = server.public_key();
     OUT.line(&format!("listening on {address}"));
+    if let Some(address) = server.tcp_addr() {
+        OUT.line(&format!("TCP at {address}"));
+    }
     OUT.line(&format!("public key {public}{key_note}"));
     if options.net.is_some() {
-        OUT.line(&format!("network {}", network::describe(options.net)));
+        let note = if server.tcp_addr().is_some() { ", for clients over UDP" } else { "" };
+        OUT.line(&format!("network {}{note}", network::describe(options.net)));
     }
     OUT.line(&format!("to join, run: tme connect {} --key {public}", reachable(address)));
     OUT.line("type to chat, /help for commands");
@@ -153,6 +164,9 @@ impl Room {
             Event::Interrupted { peer } => self.note(peer, "is not heard at the moment"),
             Event::Resumed { peer } => self.note(peer, "is heard again"),
             Event::AddressChanged { peer, remote } => self.note(peer, &format!("goes on from {remote}")),
+            Event::LinkChanged { peer, link, remote } => {
+                self.note(peer, &format!("goes on over {link} from {remote}"));
+            }
             _ => {}
         }
     }
@@ -178,7 +192,11 @@ impl Room {
             }
         }
         let user = info.token.as_ref().map(|token| format!(" as user {}", token.user)).unwrap_or_default();
-        OUT.line(&format!("* {name} ({}) joined from {}{user}", info.number, info.remote));
+        let by = match server.peer(peer).map(|info| info.link) {
+            None | Some(LinkKind::Udp) => String::new(),
+            Some(link) => format!(" over {link}"),
+        };
+        OUT.line(&format!("* {name} ({}) joined from {}{by}{user}", info.number, info.remote));
         announce(server, Some(peer), &format!("* {name} joined"));
         self.guests.insert(peer, Guest { name, number: info.number });
     }
@@ -200,7 +218,9 @@ impl Room {
 
     fn list(&self, server: &Server) {
         for (peer, guest) in &self.guests {
-            let remote = server.peer(*peer).map_or_else(|| "?".to_owned(), |info| info.remote.to_string());
+            let remote = server
+                .peer(*peer)
+                .map_or_else(|| "?".to_owned(), |info| format!("{} over {}", info.remote, info.link));
             OUT.line(&format!("{:>4}  {}  {remote}", guest.number, guest.name));
         }
         OUT.line(&format!("{} of at most {} are here", self.guests.len(), self.options.max_peers));
@@ -232,14 +252,37 @@ impl Room {
             format::count(all.link.datagrams_out),
             format::count(all.link.bytes_out),
         ));
+        if server.tcp_addr().is_some() {
+            OUT.line(&describe_streams(&all.streams));
+        }
         for (peer, guest) in &self.guests {
-            let figures = (server.peer_statistics(*peer), server.send_budget(*peer));
-            if let (Some(statistics), Some(budget)) = figures {
-                let text = describe(&statistics, &budget);
+            let figures = (server.peer(*peer), server.peer_statistics(*peer), server.send_budget(*peer));
+            if let (Some(info), Some(statistics), Some(budget)) = figures {
+                let text = describe(info.link, &statistics, &budget);
                 OUT.line(&format!("{:>4}  {}: {text}", guest.number, guest.name));
             }
         }
     }
+}
+
+/// What `/stats` says about TCP, in one line.
+fn describe_streams(streams: &StreamStatistics) -> String {
+    let ends = StreamFailure::ALL.map(|failure| (failure, streams.ended.of(failure)));
+    let ends: Vec<String> = ends
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(failure, count)| format!("{} {failure}", format::count(count)))
+        .collect();
+    let ends = if ends.is_empty() { "none".to_owned() } else { ends.join(", ") };
+    format!(
+        "streams {} open, {} accepted, ended: {ends}; datagrams {} in ({} B) {} out ({} B)",
+        streams.open,
+        format::count(streams.accepted),
+        format::count(streams.datagrams_in),
+        format::count(streams.bytes_in),
+        format::count(streams.datagrams_out),
+        format::count(streams.bytes_out),
+    )
 }
 
 /// Says something to everybody (but one).

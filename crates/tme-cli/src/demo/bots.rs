@@ -135,7 +135,8 @@ impl<'a> Pool<'a> {
                 .application(super::APPLICATION)
                 .channels(channels())
                 .connect(self.setup.address.to_string())
-                .server_key(self.setup.key);
+                .server_key(self.setup.key)
+                .links(self.setup.options.link.choice());
             let client = if self.setup.options.threads { builder.start_threaded() } else { builder.start() }?;
             // Not all bots in the same tick.
             let reliable_at = self.bots.len() as u64 % u64::from(self.setup.options.hz);
@@ -203,9 +204,9 @@ impl<'a> Pool<'a> {
             if let Some(statistics) = bot.client.statistics() {
                 connections.add(&statistics);
             }
-            let link = bot.client.engine_statistics().link;
-            bytes_in += link.bytes_in;
-            bytes_out += link.bytes_out;
+            let engine = bot.client.engine_statistics();
+            bytes_in += engine.link.bytes_in + engine.streams.bytes_in;
+            bytes_out += engine.link.bytes_out + engine.streams.bytes_out;
         }
         let mut tally = self.stage.bots.lock();
         tally.connections = connections;

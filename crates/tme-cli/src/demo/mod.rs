@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tme::Server;
+use tme::{LinkKind, Server};
 
 use crate::view::{Output, REFRESH, View};
-use crate::{DemoOptions, ExitReason, Failure, interrupt, process};
+use crate::{DemoOptions, ExitReason, Failure, interrupt, network, process};
 use bots::BotsSetup;
 pub use report::DemoReport;
 use report::{Screen, Timeline};
@@ -23,6 +23,8 @@ use tally::{Phase, Stage};
 const APPLICATION: &str = "tme demo";
 /// Open files of one client: a socket, and what it takes to wait for it.
 const FILES_PER_BOT: u64 = 4;
+/// More of them over TCP: a stream at each end.
+const FILES_PER_STREAM: u64 = 2;
 /// And of everything else.
 const FILES_OTHERWISE: u64 = 64;
 /// How long all bots together may take to connect, at least.
@@ -54,7 +56,12 @@ pub fn run(options: &DemoOptions) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure`] if it could not run.
 pub fn measure(options: &DemoOptions, output: Output) -> Result<DemoReport, Failure> {
-    process::allow_open_files(u64::from(options.bots) * FILES_PER_BOT + FILES_OTHERWISE)?;
+    network::check(options.net, options.link.choice())?;
+    let files_per_bot = match options.link.kind() {
+        LinkKind::Udp => FILES_PER_BOT,
+        LinkKind::Tcp => FILES_PER_BOT + FILES_PER_STREAM,
+    };
+    process::allow_open_files(u64::from(options.bots) * files_per_bot + FILES_OTHERWISE)?;
     let server = start_server(options)?;
     let setup =
         BotsSetup { address: server.local_addr(), key: server.public_key(), options: options.clone() };
@@ -74,6 +81,10 @@ fn start_server(options: &DemoOptions) -> Result<Server, Failure> {
         .channels(traffic::channels())
         .listen(options.listen().to_string())
         .max_peers(options.bots as usize);
+    let builder = match options.link.kind() {
+        LinkKind::Udp => builder,
+        LinkKind::Tcp => builder.listen_tcp(),
+    };
     Ok(if options.threads { builder.start_threaded() } else { builder.start() }?)
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tme::Preset;
+use tme::{LinkKind, Preset};
 
 use super::tally::{Flow, Stage, Tally};
 use crate::latency::Latency;
@@ -20,7 +20,11 @@ const GRAPH_COLUMNS: usize = 60;
 pub(super) fn headline(options: &DemoOptions) -> String {
     let drive = if options.threads { " · network threads" } else { "" };
     let net = network::describe(options.net);
-    format!("TME demo · {} bots · {} Hz · {net} · encrypted{drive}", options.bots, options.hz)
+    let link = match options.link.kind() {
+        LinkKind::Udp => String::new(),
+        link => format!(" over {link}"),
+    };
+    format!("TME demo · {} bots · {} Hz · {net} · encrypted{link}{drive}", options.bots, options.hz)
 }
 
 /// Looks at the tallies from time to time and tells what has changed.
@@ -315,6 +319,7 @@ impl DemoReport {
                 "hz": options.hz,
                 "seconds": options.seconds,
                 "net": options.net.map(Preset::name),
+                "link": options.link.kind().to_string().to_lowercase(),
                 "drive": if options.threads { "threads" } else { "inline" },
             },
             "encrypted": true,
@@ -369,7 +374,7 @@ fn flow_json(sender: &Flow, receiver: &Flow) -> Value {
 
 impl fmt::Display for DemoReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeline, server, bots, .. } = self;
+        let Self { options, timeline, server, bots } = self;
         let length = timeline.elapsed();
         let (connected, drained) = (ms(timeline.connected_after), ms(timeline.drained_after));
         writeln!(
@@ -395,9 +400,10 @@ impl fmt::Display for DemoReport {
         let seconds = length.as_secs_f64().max(1e-3);
         writeln!(
             f,
-            "server: in {}, out {} (UDP payload); rtt {}, {} of packets lost, {} of reliable messages resent",
+            "server: in {}, out {} ({} payload); rtt {}, {} of packets lost, {} of reliable messages resent",
             format::byte_rate(server.bytes_in as f64 / seconds),
             format::byte_rate(server.bytes_out as f64 / seconds),
+            options.link.kind(),
             ms(totals.rtt),
             format::percent(totals.loss),
             format::percent(totals.resent),

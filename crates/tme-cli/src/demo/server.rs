@@ -156,13 +156,14 @@ impl Game<'_> {
                 connections.add(&statistics);
             }
         }
-        let link = server.statistics().link;
+        let engine = server.statistics();
         let mut tally = self.stage.server.lock();
         // Once everybody has left there is nothing to sum up, and the last figures stand.
         if connections.count > 0 {
             tally.connections = connections;
         }
-        (tally.bytes_in, tally.bytes_out) = (link.bytes_in, link.bytes_out);
+        tally.bytes_in = engine.link.bytes_in + engine.streams.bytes_in;
+        tally.bytes_out = engine.link.bytes_out + engine.streams.bytes_out;
         tally.cpu = cpu_time(CpuOf::Thread);
     }
 }

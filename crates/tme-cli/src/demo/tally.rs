@@ -62,7 +62,7 @@ pub(super) struct Tally {
     pub lost_connections: u64,
     pub last_end: Option<String>,
     pub connections: Connections,
-    /// UDP payload through this side's sockets.
+    /// Payload of UDP and TCP through this side's sockets.
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Ticks left out because this side could not keep up.

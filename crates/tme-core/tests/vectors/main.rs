@@ -9,6 +9,7 @@ mod encodings;
 mod frames;
 mod handshake;
 mod packets;
+mod streams;
 
 use std::fmt;
 use std::path::Path;

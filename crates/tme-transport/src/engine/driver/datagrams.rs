@@ -47,6 +47,8 @@ impl Driver {
     /// Sends what the endpoint has to send.
     pub(super) fn flush(&mut self, now: Instant) -> Result<(), EngineError> {
         loop {
+            // A stream that is claimed takes more than one that is not.
+            self.handle_claims(now);
             self.flush_datagrams(now)?;
             // What a stream has room for again is sent in the same turn.
             if !self.flush_streams(now) {

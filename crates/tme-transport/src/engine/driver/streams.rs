@@ -33,7 +33,7 @@ impl Driver {
     }
 
     /// Tells the streams which of them are needed.
-    fn handle_claims(&mut self, now: Instant) {
+    pub(super) fn handle_claims(&mut self, now: Instant) {
         while let Some(stream) = self.endpoint.poll_claimed_stream() {
             self.streams.claim(stream);
         }

@@ -43,6 +43,8 @@ const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long no stream is accepted after the system was out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes that wait for a stream which nobody has claimed: answers of a handshake. One that takes none of them ends.
+const WAITING_UNCLAIMED_MAX: usize = 16 << 10;
 /// Bytes read from one stream before the others get their turn.
 const READ_BYTES_PER_TURN: usize = 256 << 10;
 const SCRATCH_BYTES: usize = 64 << 10;
@@ -98,6 +100,10 @@ pub struct StreamStatistics {
     pub datagrams_in: u64,
     /// Datagrams that went out.
     pub datagrams_out: u64,
+    /// Bytes that came in, with all that streams put around datagrams.
+    pub bytes_in: u64,
+    /// Bytes that went out, likewise.
+    pub bytes_out: u64,
     /// Streams that ended, by cause.
     pub ended: FailureCounts,
 }
@@ -115,6 +121,10 @@ struct Stream {
     remote: SocketAddr,
     /// Accepted here, and nobody has claimed it yet: since when.
     unclaimed_since: Option<Instant>,
+    /// It carries a connection: it lives as long as that, and its deadline tells of one that takes nothing.
+    is_claimed: bool,
+    /// Opened here.
+    is_ours: bool,
     /// Opened here, and the other side has not answered.
     is_connecting: bool,
     is_releasing: bool,
@@ -141,6 +151,8 @@ pub struct Streams {
     dirty: Vec<u32>,
     events: VecDeque<StreamEvent>,
     accept_again_at: Option<Instant>,
+    /// What was told of the last failure to accept; nothing since one succeeded.
+    accept_trouble: Option<io::ErrorKind>,
     scratch: Vec<u8>,
     statistics: StreamStatistics,
 }
@@ -160,6 +172,7 @@ impl Streams {
             dirty: Vec::new(),
             events: VecDeque::new(),
             accept_again_at: None,
+            accept_trouble: None,
             scratch: Vec::new(),
             statistics: StreamStatistics::default(),
         }
@@ -197,7 +210,7 @@ impl Streams {
         poller.registry().register(&mut socket, token_of(number), interests())?;
         let mut pipe = Pipe::new(socket);
         pipe.begin();
-        let stream = Stream { is_connecting: true, ..Stream::new(pipe, remote) };
+        let stream = Stream { is_ours: true, is_connecting: true, ..Stream::new(pipe, remote) };
         self.streams.insert(number, stream);
         self.set_deadline(number, Some(now + self.config.claim_time));
         Ok(id_of(number))
@@ -222,12 +235,17 @@ impl Streams {
         if let Some(since) = stream.unclaimed_since.take() {
             self.unclaimed.remove(&(since, number));
         }
-        if !stream.is_releasing && !stream.is_full {
+        stream.is_claimed = true;
+        if !stream.is_releasing {
             self.set_deadline(number, None);
+            // What waits gets its deadline there.
+            self.mark_dirty(number);
         }
     }
 
-    /// A stream carries nothing any more: it is closed when what it was given has left.
+    /// A stream carries nothing any more: it is closed when what it was given has left. One that was opened here and has
+    /// carried a connection is left for the other side to close, within 5 s: a server goes on using it until it has followed its
+    /// client to another way.
     pub fn release(&mut self, now: Instant, id: StreamId) {
         let number = id.number.get();
         let Some(stream) = self.streams.get_mut(&number) else { return };
@@ -298,16 +316,19 @@ impl Streams {
         let Some(stream) = streams.get_mut(&number) else { return };
         scratch.resize(SCRATCH_BYTES, 0);
         let path = Path::through(id_of(number), stream.remote);
+        let before = stream.pipe.read_bytes();
         let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram| {
             statistics.datagrams_in += 1;
             handle(datagram, path);
         });
+        statistics.bytes_in += stream.pipe.read_bytes() - before;
         match result {
             Ok(true) => {
                 stream.is_readable = true;
                 readable.push_back(number);
             }
             Ok(false) => {}
+            Err(StreamFailure::Closed) if stream.is_releasing => self.end(number, StreamFailure::Released),
             Err(failure) => self.end(number, failure),
         }
     }
@@ -324,18 +345,30 @@ impl Streams {
                 match listener.socket.accept() {
                     Ok((socket, remote)) => {
                         left -= 1;
+                        self.accept_trouble = None;
                         self.admit(now, socket, address::canonical(remote), poller);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.is_ready = false,
                     // Whoever knocked is gone again (accept(2) lists what a network can leave behind).
-                    Err(error) if socket::concerns_one(&error) => {}
+                    Err(error) if socket::concerns_one(&error) => left -= 1,
                     Err(error) => {
-                        log::warn!("{}: cannot accept a stream for now: {error}", listener.address);
+                        // Once, and not at every attempt.
+                        if self.accept_trouble.replace(error.kind()) != Some(error.kind()) {
+                            log::warn!("{}: cannot accept a stream for now: {error}", listener.address);
+                        }
+                        self.make_room();
                         self.accept_again_at = Some(now + ACCEPT_PAUSE);
                         return;
                     }
                 }
             }
+        }
+    }
+
+    /// Whoever has said nothing of use for longest gives way to those who knock.
+    fn make_room(&mut self) {
+        if let Some((_, oldest)) = self.unclaimed.first().copied() {
+            self.end(oldest, StreamFailure::TooMany);
         }
     }
 
@@ -355,10 +388,8 @@ impl Streams {
         self.streams.insert(number, stream);
         self.unclaimed.insert((now, number));
         self.set_deadline(number, Some(now + FIRST_BYTES_TIME_MAX.min(self.config.claim_time)));
-        if self.unclaimed.len() > UNCLAIMED_MAX
-            && let Some((_, oldest)) = self.unclaimed.first().copied()
-        {
-            self.end(oldest, StreamFailure::TooMany);
+        if self.unclaimed.len() > UNCLAIMED_MAX {
+            self.make_room();
         }
     }
 
@@ -366,6 +397,11 @@ impl Streams {
     pub fn send(&mut self, id: StreamId, datagram: &[u8]) -> Queued {
         let number = id.number.get();
         let Some(stream) = self.streams.get_mut(&number) else { return Queued::Lost };
+        if !stream.is_claimed && stream.pipe.waiting_bytes() > WAITING_UNCLAIMED_MAX {
+            // A stranger who asks and asks and reads no answer.
+            self.end(number, StreamFailure::TooSlow);
+            return Queued::Lost;
+        }
         if !stream.pipe.push(datagram) {
             return Queued::Lost;
         }
@@ -393,12 +429,16 @@ impl Streams {
             return;
         }
         let written = match stream.pipe.write() {
-            Ok(written) => written,
+            Ok(written) => {
+                self.statistics.bytes_out += written as u64;
+                written
+            }
             Err(failure) => return self.end(number, failure),
         };
         let waits = stream.pipe.waiting_bytes() > 0;
         if stream.is_releasing {
-            if !waits {
+            let is_others_to_close = stream.is_ours && stream.is_claimed;
+            if !waits && !is_others_to_close {
                 self.end(number, StreamFailure::Released);
             }
             return;
@@ -407,10 +447,9 @@ impl Streams {
             stream.is_full = false;
             self.events.push_back(StreamEvent::Room(id_of(number)));
         }
-        if stream.unclaimed_since.is_none() && (written > 0 || !waits) {
+        // One that nobody has claimed keeps the deadline for that, whoever has opened it.
+        if stream.is_claimed && (written > 0 || !waits || stream.deadline.is_none()) {
             self.set_deadline(number, waits.then(|| now + STALL_TIME_MAX));
-        } else if stream.unclaimed_since.is_none() && waits && stream.deadline.is_none() {
-            self.set_deadline(number, Some(now + STALL_TIME_MAX));
         }
     }
 
@@ -494,6 +533,8 @@ impl Stream {
             pipe,
             remote,
             unclaimed_since: None,
+            is_claimed: false,
+            is_ours: false,
             is_connecting: false,
             is_releasing: false,
             is_full: false,

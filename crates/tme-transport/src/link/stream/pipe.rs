@@ -58,6 +58,11 @@ impl Pipe {
         }
     }
 
+    /// Bytes that have come.
+    pub const fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
     /// Whether enough has come to know that it is TME.
     pub const fn has_begun(&self) -> bool {
         self.read_bytes >= STREAM_MAGIC.len() as u64

@@ -262,3 +262,75 @@ fn a_port_in_use_is_told() {
     let error = Streams::new(StreamsConfig::default()).listen(rig.address, &poller).unwrap_err();
     assert!(matches!(error, BindError::InUse { .. }), "{error}");
 }
+
+#[test]
+fn a_stream_opened_here_that_carries_nobody_is_closed_in_time() {
+    // Whatever listens there takes what we say and answers nothing, for ever.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut rig = Rig::new(StreamsConfig::default());
+    let id = rig.streams.open(rig.now, silent.local_addr().unwrap(), &rig.poller).unwrap();
+    rig.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
+    assert_eq!(rig.streams.send(id, b"is anybody there?"), Queued::Yes);
+    rig.turn(Duration::ZERO);
+    rig.now += Duration::from_millis(10_100);
+    rig.turn(Duration::ZERO);
+    assert_eq!((rig.ended(StreamFailure::Unclaimed), rig.streams.statistics().open), (1, 0));
+}
+
+#[test]
+fn a_stranger_who_reads_no_answer_costs_little_memory() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let _stranger = rig.knock(&stream_of(&[b"hello"]));
+    rig.until("hello", |rig| rig.datagrams.len() == 1);
+    let id = rig.datagrams[0].0;
+    let answers = (0..100).filter(|_| rig.streams.send(id, &[1; 1_200]) != Queued::Lost).count();
+    assert!((10..=15).contains(&answers), "{answers} answers wait for a stranger");
+    assert_eq!((rig.ended(StreamFailure::TooSlow), rig.streams.statistics().open), (1, 0));
+}
+
+#[test]
+fn bytes_are_counted_with_what_is_around_them() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(&stream_of(&[b"hello"]));
+    rig.until("hello", |rig| rig.datagrams.len() == 1);
+    assert_eq!(rig.streams.send(rig.datagrams[0].0, b"answer"), Queued::Yes);
+    rig.turn(Duration::ZERO);
+    client.read_exact(&mut [0; 14]).unwrap();
+    let statistics = rig.streams.statistics();
+    assert_eq!((statistics.bytes_in, statistics.bytes_out), (13, 14));
+}
+
+#[test]
+fn a_client_leaves_its_former_stream_for_the_server_to_close() {
+    let mut server = Rig::new(StreamsConfig::default());
+    let mut client = Rig::new(StreamsConfig::default());
+    let id = client.streams.open(client.now, server.address, &client.poller).unwrap();
+    assert_eq!(client.streams.send(id, b"hello"), Queued::Yes);
+    client.streams.claim(id);
+    client.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
+    server.until("hello", |rig| rig.datagrams.len() == 1);
+    let at_server = server.datagrams[0].0;
+    server.streams.claim(at_server);
+
+    client.streams.release(client.now, id);
+    client.turn(Duration::ZERO);
+    // The server has not heard of the other way, and goes on.
+    assert_eq!(server.streams.send(at_server, b"still this way"), Queued::Yes);
+    server.turn(Duration::ZERO);
+    client.until("the datagram", |rig| rig.datagrams.len() == 1);
+    server.streams.release(server.now, at_server);
+    server.until("its end", |rig| rig.ended(StreamFailure::Released) == 1);
+    client.until("its end", |rig| rig.ended(StreamFailure::Released) == 1);
+
+    // One that does not close it does not keep it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let id = client.streams.open(client.now, silent.local_addr().unwrap(), &client.poller).unwrap();
+    client.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
+    client.streams.claim(id);
+    client.streams.release(client.now, id);
+    client.turn(Duration::ZERO);
+    assert_eq!(client.streams.statistics().open, 1);
+    client.now += Duration::from_millis(5_100);
+    client.turn(Duration::ZERO);
+    assert_eq!((client.ended(StreamFailure::Released), client.streams.statistics().open), (2, 0));
+}
