@@ -311,6 +311,10 @@ TME_C_API TmeResult tme_message_writable(TmeMessage *message, void **data, size_
 #define TME_REASON_UNRESOLVED 112u
 /** Only a server answered whose key is not trusted. */
 #define TME_REASON_UNTRUSTED_KEY 113u
+/** The other side took nothing off its TCP stream for 30 s although something waited. */
+#define TME_REASON_TOO_SLOW 114u
+/** The TCP stream ended that carried the connection, which cannot go on another way. */
+#define TME_REASON_LINK_LOST 115u
 
 /**
  * A constant text for a reason; it says what the reader can do.
@@ -361,6 +365,13 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_CLOCK 13u
 /** At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address. */
 #define TME_EVENT_ADDRESS_CHANGED 10u
+
+/**
+ * The session goes on by another link, or another stream; `token` is TME_LINK_UDP or TME_LINK_TCP. tme_server_peer_info and
+ * tme_client_server_info have the other side's address from now on.
+ */
+#define TME_EVENT_LINK_CHANGED 11u
+
 /** CONNECTED, ADMISSION: the other side has a key, which the peer's info tells. */
 #define TME_EVENT_FLAG_HAS_KEY 1u
 /** CONNECTED at a client with known hosts: this server was not known before. */
@@ -413,7 +424,7 @@ typedef struct TmeEvent {
      * MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
      * TME_REASON_TOKEN a TME_TOKEN_PROBLEM_... ADMISSION: the peer that is connected with the same identity, or 0.
      * SERVER_INFO: the query.
-     * CLOCK: by how many microseconds it was set, as an int64_t.
+     * CLOCK: by how many microseconds it was set, as an int64_t. LINK_CHANGED: TME_LINK_...
      * DELIVERED and EXPIRED: the receipt of the send.
      */
     uint64_t token;
@@ -722,6 +733,15 @@ typedef struct TmeChannelConfig {
     uint32_t reserved[7];
 } TmeChannelConfig;
 
+/* ---- Links: by what a client and its server reach each other --------------------------------- */
+
+/** For a client's `links`: UDP, and TCP where that does not get through. The default. */
+#define TME_LINK_ANY 0u
+/** Datagrams by themselves. What is lost holds up nothing but itself. */
+#define TME_LINK_UDP 1u
+/** A TCP stream. What is lost holds up all that is behind it. */
+#define TME_LINK_TCP 2u
+
 /* ---- Settings: what servers and clients have in common --------------------------------------- */
 
 /** A network thread does the input and output: connections survive a game that is busy for long. */
@@ -745,6 +765,12 @@ typedef struct TmeChannelConfig {
  */
 #define TME_CONFIG_NOTE_ARRIVALS 128u
 
+/**
+ * Server: listens for TCP, too, at the address and port of `listen`: for players whose network lets no UDP through. Their
+ * clients find it by themselves.
+ */
+#define TME_CONFIG_LISTEN_TCP 256u
+
 /** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
 #define TME_CONGESTION_DELIVERY_RATE 1u
 /** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
@@ -767,6 +793,10 @@ typedef struct TmePeerInfo {
      * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
      */
     char key[72];
+    /** What carries the session at the moment: TME_LINK_UDP or TME_LINK_TCP. */
+    uint32_t link;
+    /** 0. */
+    uint32_t reserved;
 } TmePeerInfo;
 
 /* ---- Settings: what a client is told --------------------------------------------------------- */
@@ -837,8 +867,12 @@ typedef struct TmeClientConfig {
     uint64_t rate_cap;
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * By what the server may be reached: TME_LINK_... Default TME_LINK_ANY: UDP; after a second without an answer TCP is tried
+     * at the same address, too. Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it
+     * answers; when UDP falls silent for 3 s, TCP takes over. TME_EVENT_LINK_CHANGED tells.
+     */
+    uint32_t links;
 } TmeClientConfig;
 
 /**
@@ -957,6 +991,16 @@ TME_C_API TmeResult tme_client_close(TmeClient *client, uint32_t patience_ms);
 TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
 
 /**
+ * Tells what carries the session at the moment.
+ *
+ * Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+ * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_client_link(const TmeClient *client, uint32_t *link);
+
+/**
  * Tells who the server is: its id, address and key; the number is the client's own.
  *
  * Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
@@ -1025,7 +1069,7 @@ TME_C_API TmeResult tme_client_rebind(TmeClient *client, const char *address);
 TME_C_API TmeResult tme_client_set_rate_cap(TmeClient *client, uint64_t bytes_per_second);
 
 /**
- * The address the client sends from.
+ * The address the client sends datagrams from, also while TCP carries the session.
  *
  * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
  * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
@@ -1039,7 +1083,7 @@ TME_C_API TmeResult tme_client_local_address(
     size_t *needed);
 
 /**
- * The port the client sends from.
+ * The port the client sends datagrams from, also while TCP carries the session.
  *
  * Returns: the port; 0 if `client` is not a client, or poisoned.
  * Threads: any.
@@ -1461,6 +1505,34 @@ typedef struct TmeEngineStatistics {
     uint64_t unconfirmed_evicted;
     /** Queries for what this server is, within the limit. */
     uint64_t queries;
+    /** Streams (TCP connections) accepted. */
+    uint64_t streams_accepted;
+    /** Streams opened from here that reached the other side. */
+    uint64_t streams_opened;
+    /** Streams that are open, or being opened. */
+    uint64_t streams_open;
+    /** Datagrams received in streams; `datagrams_received` counts them, too. */
+    uint64_t stream_datagrams_received;
+    /** Datagrams sent in streams; `datagrams_sent` counts them, too. */
+    uint64_t stream_datagrams_sent;
+    /** Streams that ended because the other side has closed them. */
+    uint64_t streams_closed;
+    /** Because the network or the system has cut them off. */
+    uint64_t streams_broken;
+    /** Because they could not be opened. */
+    uint64_t streams_unreachable;
+    /** Because the other side does not speak TME. */
+    uint64_t streams_not_tme;
+    /** Because a record was empty or too long. */
+    uint64_t streams_bad_length;
+    /** Because they carried no connection in time. */
+    uint64_t streams_unclaimed;
+    /** Because they took nothing for 30 s although something waited. */
+    uint64_t streams_too_slow;
+    /** Because there were too many. */
+    uint64_t streams_too_many;
+    /** Because their connection is over, or goes on another way. */
+    uint64_t streams_released;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */
@@ -2054,6 +2126,12 @@ typedef struct TmeServerConfig {
     uint32_t datagram_bytes_max;
     /** 0. */
     uint32_t reserved;
+    /**
+     * Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
+     * port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
+     * told it. Default: none.
+     */
+    const char *listen_tcp;
 } TmeServerConfig;
 
 /**
@@ -2169,6 +2247,29 @@ TME_C_API TmeResult tme_server_local_address(
  * Since: 0.1
  */
 TME_C_API uint16_t tme_server_port(const TmeServer *server);
+
+/**
+ * The address the server listens on for TCP, with the real port. Empty if it does not.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_tcp_address(
+    const TmeServer *server,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
+/**
+ * The port the server listens on for TCP.
+ *
+ * Returns: the port; 0 if it does not, or if `server` is not a server, or poisoned.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint16_t tme_server_tcp_port(const TmeServer *server);
 
 /**
  * The key that clients pin, 64 hexadecimal digits.

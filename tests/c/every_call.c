@@ -63,6 +63,8 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_local_address(server, text, sizeof text, &needed), expected);
     CHECK_RESULT(tme_server_public_key(server, text, sizeof text, &needed), expected);
     CHECK_UINT(tme_server_port(server), 0);
+    CHECK_RESULT(tme_server_tcp_address(server, text, sizeof text, &needed), expected);
+    CHECK_UINT(tme_server_tcp_port(server), 0);
 
     CHECK_OK(tme_message_release(message));
 }
@@ -81,6 +83,8 @@ void every_client_call_gives(TmeClient *client, TmeResult expected)
     CHECK_RESULT(tme_client_send(client, 0, "abc", 3, 0), expected);
     CHECK_RESULT(tme_client_send_with(client, 0, "abc", 3, NULL), expected);
     CHECK_RESULT(tme_client_send_message(client, 0, message, NULL), expected);
+    CHECK_RESULT(tme_client_link(client, &channel), expected);
+    CHECK_UINT(channel, 0);
     CHECK_RESULT(tme_client_server_info(client, &info, sizeof info), expected);
     CHECK_RESULT(tme_client_channel_by_name(client, "name", &channel), expected);
     CHECK_RESULT(tme_client_disconnect(client, 1, "abc", 3), expected);

@@ -39,13 +39,14 @@ int main(void)
     CHECK_TEXT(tme_version_string(), VERSION_TEXT);
 
     /* Texts are for people and never missing, whatever the number. */
-    static const int32_t numbers[] = {INT32_MIN, -999, -501, -1, 0, 1, 2, 6, 7, 109, 113, 999, INT32_MAX};
+    static const int32_t numbers[] = {INT32_MIN, -999, -501, -1, 0, 1, 2, 6, 7, 109, 113, 114, 115, 999, INT32_MAX};
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         CHECK(*tme_result_string(numbers[i]) != 0);
         CHECK(*tme_reason_string((uint32_t)numbers[i]) != 0);
         CHECK(*tme_event_string((uint32_t)numbers[i]) != 0);
     }
     CHECK_TEXT(tme_event_string(TME_EVENT_CONNECTED), "connected");
+    CHECK_TEXT(tme_event_string(TME_EVENT_LINK_CHANGED), "link changed");
     CHECK_TEXT(tme_event_string(999), "unknown");
     CHECK_CONTAINS(tme_result_string(999), "not a result");
     return 0;

@@ -113,16 +113,19 @@ void each_setting_reaches_its_place() {
     server.information = "24";
     server.queries_per_second = 25;
     server.rate_cap = 26;
+    server.listens_for_tcp = true;
+    server.listen_tcp = "listen_tcp";
     must(tme::detail::with_c(server, [&](const TmeServerConfig& c) {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
         CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY |
-                          TME_CONFIG_REQUIRE_TOKEN | TME_CONFIG_ASK | TME_CONFIG_NO_QUERIES | TME_CONFIG_NOTE_ARRIVALS));
+                          TME_CONFIG_REQUIRE_TOKEN | TME_CONFIG_ASK | TME_CONFIG_NO_QUERIES | TME_CONFIG_NOTE_ARRIVALS |
+                          TME_CONFIG_LISTEN_TCP));
         CHECK(equal_text(c.token_keys, "one,two") && equal_text(c.server_name, "server_name"));
         CHECK(c.token_clock_tolerance_ms == 20'000 && c.tokens_issued_before_start_s == 21);
         CHECK(c.decision_time_ms == 22'000 && c.applicants_max == 23 && c.newcomers == TME_NEWCOMERS_ALLOW);
         CHECK(tme::Bytes(c.information, c.information_bytes) == "24" && c.queries_per_second == 25);
-        CHECK(c.rate_cap == 26);
+        CHECK(c.rate_cap == 26 && equal_text(c.listen_tcp, "listen_tcp"));
         CHECK(c.max_peers == 9 && c.idle_timeout_ms == 10'000 && c.keep_alive_ms == 11'000);
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
@@ -179,11 +182,12 @@ void each_setting_reaches_its_place() {
     client.congestion = tme::Congestion::new_reno;
     client.token = "token";
     client.rate_cap = 12;
+    client.links = tme::Link::tcp;
     must(tme::detail::with_c(client, [&](const TmeClientConfig& c) {
         CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         CHECK(equal_text(c.address, "address") && equal_text(c.application, "application"));
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));
-        CHECK(equal_text(c.token, "token") && c.rate_cap == 12);
+        CHECK(equal_text(c.token, "token") && c.rate_cap == 12 && c.links == TME_LINK_TCP);
         CHECK(equal_text(c.identity, "identity") && equal_text(c.bind, "bind"));
         CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_CLOCK) && c.channel_count == 2);
         CHECK(tme::Bytes(c.user_data, c.user_data_bytes) == "user");

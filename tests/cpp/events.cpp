@@ -74,6 +74,11 @@ void each_kind_has_its_type() {
     CHECK(to_string(event) == std::string("clock"));
     read_event(raw(TME_EVENT_ADDRESS_CHANGED), event);
     CHECK(std::get<tme::AddressChanged>(event).peer == peer);
+    TmeEvent other = raw(TME_EVENT_LINK_CHANGED);
+    other.token = TME_LINK_TCP;
+    read_event(other, event);
+    CHECK(std::get<tme::LinkChanged>(event).peer == peer && std::get<tme::LinkChanged>(event).link == tme::Link::tcp);
+    CHECK(to_string(event) == std::string("link changed"));
 
     read_event(raw(TME_EVENT_DISCONNECTED), event);
     const auto& disconnected = std::get<tme::Disconnected>(event);

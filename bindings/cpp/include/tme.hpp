@@ -143,6 +143,8 @@ enum class Reason : std::uint32_t {
     aborted = TME_REASON_ABORTED,
     unresolved = TME_REASON_UNRESOLVED,
     untrusted_key = TME_REASON_UNTRUSTED_KEY,
+    too_slow = TME_REASON_TOO_SLOW,
+    link_lost = TME_REASON_LINK_LOST,
 };
 
 /// Who ended a connection.
@@ -216,6 +218,16 @@ enum class Congestion : std::uint32_t {
     delivery_rate = TME_CONGESTION_DELIVERY_RATE,
     /// By losses, as in NewReno; queues on the way are filled.
     new_reno = TME_CONGESTION_NEW_RENO,
+};
+
+/// What carries a session between a client and its server.
+enum class Link : std::uint32_t {
+    /// For a client's `links`: UDP, and TCP where that does not get through.
+    any = TME_LINK_ANY,
+    /// Datagrams by themselves. What is lost holds up nothing but itself.
+    udp = TME_LINK_UDP,
+    /// A TCP stream. What is lost holds up all that is behind it.
+    tcp = TME_LINK_TCP,
 };
 
 /// How much goes to a sink of the log.
@@ -357,6 +369,16 @@ inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
     switch (congestion) {
     case Congestion::delivery_rate: return "delivery rate";
     case Congestion::new_reno: return "NewReno";
+    default: return "unknown";
+    }
+}
+
+/// A constant name for a link.
+[[nodiscard]] constexpr const char* to_string(Link link) {
+    switch (link) {
+    case Link::any: return "any";
+    case Link::udp: return "UDP";
+    case Link::tcp: return "TCP";
     default: return "unknown";
     }
 }
@@ -1114,6 +1136,18 @@ struct AddressChanged {
     PeerId peer;
 };
 
+/// The session goes on by another link, or another stream. `server.peer_info(peer)` and `client.server_info()` have the other
+/// side's address from now on.
+struct LinkChanged {
+    explicit LinkChanged(const TmeEvent& raw) noexcept
+        : peer(static_cast<PeerId>(raw.peer)), link(static_cast<Link>(raw.token)) {}
+
+    /// With whom.
+    PeerId peer;
+    /// What carries it from now on.
+    Link link;
+};
+
 /// News of a kind that this header does not know: the library is newer. To be skipped.
 struct Unknown : detail::Borrowed {
     Unknown() = default;
@@ -1127,7 +1161,7 @@ struct Unknown : detail::Borrowed {
 ///
 /// End a visitor with `[](const auto&) {}`: newer versions of this header have more kinds.
 using Event = std::variant<Unknown, Connected, Message, Writable, Interrupted, Resumed, Disconnected, Delivered, Expired,
-                           Admission, AddressChanged, Clock>;
+                           Admission, AddressChanged, Clock, LinkChanged>;
 
 /// Reads an event that `tme.h` gave into `event`. What `server.events()` does for each.
 inline void read_event(const TmeEvent& raw, Event& event) noexcept {
@@ -1143,6 +1177,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
     case TME_EVENT_ADMISSION: event.emplace<Admission>(raw); break;
     case TME_EVENT_CLOCK: event.emplace<Clock>(raw); break;
     case TME_EVENT_ADDRESS_CHANGED: event.emplace<AddressChanged>(raw); break;
+    case TME_EVENT_LINK_CHANGED: event.emplace<LinkChanged>(raw); break;
     default: event.emplace<Unknown>(raw); break;
     }
 }
@@ -1163,6 +1198,7 @@ inline void read_event(const TmeEvent& raw, Event& event) noexcept {
             [](const Admission&) { return TME_EVENT_ADMISSION; },
             [](const Clock&) { return TME_EVENT_CLOCK; },
             [](const AddressChanged&) { return TME_EVENT_ADDRESS_CHANGED; },
+            [](const LinkChanged&) { return TME_EVENT_LINK_CHANGED; },
         },
         event);
     return tme_event_string(type);
@@ -1505,6 +1541,12 @@ struct ServerConfig {
     std::uint32_t queries_per_second = 1'000;
     /// Bytes of UDP payload that may leave in a second on each connection, at least 1,200. 0: what the path carries.
     std::uint64_t rate_cap = 0;
+    /// Listens for TCP, too, at the address and port of `listen`: for players whose network lets no UDP through. Their clients
+    /// find it by themselves.
+    bool listens_for_tcp = false;
+    /// Another address and port to listen on for TCP, which needs no `listens_for_tcp`; port 0 is the port of `listen`. Clients
+    /// look for TCP at the port they are given, so those that are to come here must be told it. Default: none.
+    std::string listen_tcp = {};
 };
 
 /// What a client is told.
@@ -1565,6 +1607,10 @@ struct ClientConfig {
     std::string token = {};
     /// Bytes of UDP payload that may leave in a second, at least 1,200. 0: what the path carries.
     std::uint64_t rate_cap = 0;
+    /// By what the server may be reached. `any`: UDP; after a second without an answer TCP is tried at the same address, too.
+    /// Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it answers; when UDP falls silent
+    /// for 3 s, TCP takes over. `LinkChanged` tells.
+    Link links = Link::any;
 };
 
 /// What a backend says of a player in a connect token.
@@ -1651,6 +1697,8 @@ struct PeerInfo {
     /// Its public key, 64 hexadecimal digits: at a server the client's identity, at a client the server's key. Empty if
     /// it has none.
     std::string key = {};
+    /// What carries the session at the moment.
+    Link link = Link::udp;
 };
 
 /// Who asks to be let in.
@@ -1955,6 +2003,8 @@ template <class With>
     to.information_bytes = count_of(from.information.size());
     to.flags |= from.answers_queries ? 0u : TME_CONFIG_NO_QUERIES;
     to.queries_per_second = from.queries_per_second;
+    to.flags |= from.listens_for_tcp ? TME_CONFIG_LISTEN_TCP : 0u;
+    to.listen_tcp = settings.text("listen_tcp", from.listen_tcp);
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }
@@ -1976,6 +2026,7 @@ template <class With>
     to.user_data_bytes = count_of(from.user_data.size());
     to.connect_timeout_ms = settings.ms("connect_timeout", from.connect_timeout);
     to.token = settings.text("token", from.token);
+    to.links = static_cast<std::uint32_t>(from.links);
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }
@@ -2065,6 +2116,7 @@ template <class With>
     to.number = from.number;
     to.address = from.address;
     to.key = from.key;
+    to.link = static_cast<Link>(from.link);
     return to;
 }
 
@@ -2466,6 +2518,16 @@ public:
     /// The port the server listens on; 0 if it was moved from.
     [[nodiscard]] std::uint16_t port() const { return tme_server_port(engine_.get()); }
 
+    /// The address the server listens on for TCP, with the real port. Empty if it does not.
+    [[nodiscard]] Result<std::string> tcp_address() const {
+        return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+            return tme_server_tcp_address(engine_.get(), buffer, capacity, needed);
+        });
+    }
+
+    /// The port the server listens on for TCP; 0 if it does not, or was moved from.
+    [[nodiscard]] std::uint16_t tcp_port() const { return tme_server_tcp_port(engine_.get()); }
+
     /// The key that clients pin, 64 hexadecimal digits.
     [[nodiscard]] Result<std::string> public_key() const {
         return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
@@ -2558,6 +2620,13 @@ public:
 
     /// Whether the server is connected.
     [[nodiscard]] bool is_connected() const { return tme_client_is_connected(engine_.get()) > 0; }
+
+    /// What carries the session at the moment. Errors: `not_connected`.
+    [[nodiscard]] Result<Link> link() const {
+        std::uint32_t link = 0;
+        const TmeResult result = tme_client_link(engine_.get(), &link);
+        return result < 0 ? Result<Link>(Error::last(result)) : static_cast<Link>(link);
+    }
 
     /// Who the server is; the number is the client's own. Errors: `not_connected`.
     [[nodiscard]] Result<PeerInfo> server_info() const {
@@ -2668,14 +2737,14 @@ public:
         return detail::done(tme_client_rebind(engine_.get(), address.c_str()));
     }
 
-    /// The address the client sends from.
+    /// The address the client sends datagrams from, also while TCP carries the session.
     [[nodiscard]] Result<std::string> local_address() const {
         return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
             return tme_client_local_address(engine_.get(), buffer, capacity, needed);
         });
     }
 
-    /// The port the client sends from; 0 if it was moved from.
+    /// The port the client sends datagrams from, also while TCP carries the session; 0 if it was moved from.
     [[nodiscard]] std::uint16_t port() const { return tme_client_port(engine_.get()); }
 
     /// For calls of `tme.h`; NULL if moved from. It stays this object's. Whoever polls it misses what `events()` has

@@ -6,6 +6,7 @@ use std::ptr::null;
 
 use tme::{ClockChange, Event, Origin, Payload, PeerId, Reason};
 
+use crate::link::link_number;
 use crate::message::TmeMessageId;
 use crate::token::problem_number;
 
@@ -40,6 +41,9 @@ pub const TME_EVENT_SERVER_INFO: u32 = 12;
 pub const TME_EVENT_CLOCK: u32 = 13;
 /// At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address.
 pub const TME_EVENT_ADDRESS_CHANGED: u32 = 10;
+/// The session goes on by another link, or another stream; `token` is TME_LINK_UDP or TME_LINK_TCP. tme_server_peer_info and
+/// tme_client_server_info have the other side's address from now on.
+pub const TME_EVENT_LINK_CHANGED: u32 = 11;
 
 /// CONNECTED, ADMISSION: the other side has a key, which the peer's info tells.
 pub const TME_EVENT_FLAG_HAS_KEY: u32 = 1;
@@ -88,7 +92,7 @@ pub struct TmeEvent {
     /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
     /// TME_REASON_TOKEN a TME_TOKEN_PROBLEM_…. ADMISSION: the peer that is connected with the same identity, or 0.
     /// SERVER_INFO: the query.
-    /// CLOCK: by how many microseconds it was set, as an int64_t.
+    /// CLOCK: by how many microseconds it was set, as an int64_t. LINK_CHANGED: TME_LINK_….
     /// DELIVERED and EXPIRED: the receipt of the send.
     pub token: u64,
     /// The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
@@ -134,6 +138,7 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_SERVER_INFO => c"server info",
         TME_EVENT_CLOCK => c"clock",
         TME_EVENT_ADDRESS_CHANGED => c"address changed",
+        TME_EVENT_LINK_CHANGED => c"link changed",
         TME_EVENT_DELIVERED => c"delivered",
         TME_EVENT_EXPIRED => c"expired",
         _ => c"unknown",
@@ -214,6 +219,11 @@ pub(crate) fn translate(event: Event) -> Option<(TmeEvent, Option<Payload>)> {
         }
         Event::AddressChanged { .. } => {
             news.r#type = TME_EVENT_ADDRESS_CHANGED;
+            None
+        }
+        Event::LinkChanged { link, .. } => {
+            news.r#type = TME_EVENT_LINK_CHANGED;
+            news.token = u64::from(link_number(link));
             None
         }
         Event::Disconnected { reason, .. } => {

@@ -22,6 +22,7 @@ mod clock;
 mod conditions;
 mod event;
 mod key;
+mod link;
 mod log_sink;
 mod message;
 #[cfg(feature = "panic-injection")]
@@ -43,6 +44,7 @@ pub use clock::*;
 pub use conditions::*;
 pub use event::*;
 pub use key::*;
+pub use link::*;
 pub use log_sink::*;
 pub use message::*;
 #[cfg(feature = "panic-injection")]

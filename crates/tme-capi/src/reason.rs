@@ -58,6 +58,10 @@ pub const TME_REASON_ABORTED: u32 = 111;
 pub const TME_REASON_UNRESOLVED: u32 = 112;
 /// Only a server answered whose key is not trusted.
 pub const TME_REASON_UNTRUSTED_KEY: u32 = 113;
+/// The other side took nothing off its TCP stream for 30 s although something waited.
+pub const TME_REASON_TOO_SLOW: u32 = 114;
+/// The TCP stream ended that carried the connection, which cannot go on another way.
+pub const TME_REASON_LINK_LOST: u32 = 115;
 
 /// A constant text for a reason; it says what the reader can do.
 ///
@@ -106,6 +110,8 @@ mod tests {
             (TME_REASON_ABORTED, Reason::Aborted),
             (TME_REASON_UNRESOLVED, Reason::Unresolved),
             (TME_REASON_UNTRUSTED_KEY, Reason::UntrustedKey),
+            (TME_REASON_TOO_SLOW, Reason::TooSlow),
+            (TME_REASON_LINK_LOST, Reason::LinkLost),
         ];
         for (number, reason) in table {
             assert_eq!(number, u32::from(reason.code()), "{reason:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tme::{
     Broadcast, ChannelId, ChannelStatistics, ConnectionStatistics, EngineStatistics, LinkStatistics,
-    PacketDrop, SendBudget,
+    PacketDrop, SendBudget, StreamFailure,
 };
 
 use tme::token::TokenProblem;
@@ -209,6 +209,34 @@ pub struct TmeEngineStatistics {
     pub unconfirmed_evicted: u64,
     /// Queries for what this server is, within the limit.
     pub queries: u64,
+    /// Streams (TCP connections) accepted.
+    pub streams_accepted: u64,
+    /// Streams opened from here that reached the other side.
+    pub streams_opened: u64,
+    /// Streams that are open, or being opened.
+    pub streams_open: u64,
+    /// Datagrams received in streams; `datagrams_received` counts them, too.
+    pub stream_datagrams_received: u64,
+    /// Datagrams sent in streams; `datagrams_sent` counts them, too.
+    pub stream_datagrams_sent: u64,
+    /// Streams that ended because the other side has closed them.
+    pub streams_closed: u64,
+    /// Because the network or the system has cut them off.
+    pub streams_broken: u64,
+    /// Because they could not be opened.
+    pub streams_unreachable: u64,
+    /// Because the other side does not speak TME.
+    pub streams_not_tme: u64,
+    /// Because a record was empty or too long.
+    pub streams_bad_length: u64,
+    /// Because they carried no connection in time.
+    pub streams_unclaimed: u64,
+    /// Because they took nothing for 30 s although something waited.
+    pub streams_too_slow: u64,
+    /// Because there were too many.
+    pub streams_too_many: u64,
+    /// Because their connection is over, or goes on another way.
+    pub streams_released: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -263,7 +291,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 184);
+    assert!(size_of::<TmeEngineStatistics>() == 296);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -417,7 +445,7 @@ impl From<&ChannelStatistics> for TmeChannelStatistics {
 
 impl From<&EngineStatistics> for TmeEngineStatistics {
     fn from(of: &EngineStatistics) -> Self {
-        let handshake = &of.endpoint.handshake;
+        let (handshake, ended) = (&of.endpoint.handshake, &of.streams.ended);
         Self {
             struct_size: 0,
             peers: u32::try_from(of.endpoint.peers).unwrap_or(u32::MAX),
@@ -443,6 +471,20 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             peers_replaced: of.endpoint.peers_replaced,
             unconfirmed_evicted: of.endpoint.unconfirmed_evicted,
             queries: of.endpoint.info_queries,
+            streams_accepted: of.streams.accepted,
+            streams_opened: of.streams.opened,
+            streams_open: of.streams.open as u64,
+            stream_datagrams_received: of.streams.datagrams_in,
+            stream_datagrams_sent: of.streams.datagrams_out,
+            streams_closed: ended.of(StreamFailure::Closed),
+            streams_broken: ended.of(StreamFailure::Broken),
+            streams_unreachable: ended.of(StreamFailure::Unreachable),
+            streams_not_tme: ended.of(StreamFailure::NotTme),
+            streams_bad_length: ended.of(StreamFailure::RecordLength),
+            streams_unclaimed: ended.of(StreamFailure::Unclaimed),
+            streams_too_slow: ended.of(StreamFailure::TooSlow),
+            streams_too_many: ended.of(StreamFailure::TooMany),
+            streams_released: ended.of(StreamFailure::Released),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Servers and clients over TCP, and from UDP to TCP and back, on real sockets.
 #![allow(missing_docs)]
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tme::{
-    Channel, Client, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId, Reason, Server,
-    ServerBuilder,
+    Channel, Client, ClientBuilder, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId,
+    Reason, Server, ServerBuilder,
 };
 use tme_transport::relay::{Relay, RelayConfig};
 
@@ -79,7 +79,7 @@ impl Drop for Firewall {
 fn behind_firewall() -> (Server, Firewall) {
     for _ in 0..16 {
         // A port for TCP that UDP can have, too.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         if let Ok(server) = builder().listen_tcp_on(port.to_string()).start()
             && std::net::UdpSocket::bind(port).is_ok()
         {
@@ -88,6 +88,59 @@ fn behind_firewall() -> (Server, Firewall) {
         }
     }
     panic!("no port is free for both");
+}
+
+/// A relay for TCP that cuts off what goes through it.
+struct Wire {
+    address: SocketAddr,
+    ends: Arc<Mutex<Vec<TcpStream>>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Wire {
+    fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ends, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (all, over) = (Arc::clone(&ends), Arc::clone(&is_over));
+        let thread = std::thread::spawn(move || {
+            let mut pumps = Vec::new();
+            for near in listener.incoming().map(Result::unwrap) {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let far = TcpStream::connect(server).unwrap();
+                let again = |end: &TcpStream| end.try_clone().unwrap();
+                all.lock().unwrap().extend([again(&near), again(&far)]);
+                for (mut from, mut to) in [(again(&near), again(&far)), (far, near)] {
+                    pumps.push(std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    }));
+                }
+            }
+            for pump in pumps {
+                pump.join().unwrap();
+            }
+        });
+        Self { address, ends, is_over, thread: Some(thread) }
+    }
+
+    fn cut(&self) {
+        for end in self.ends.lock().unwrap().drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        self.cut();
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 struct World {
@@ -245,7 +298,7 @@ fn where_udp_is_blocked_the_client_comes_by_tcp_and_changes_when_it_is_not() {
 
 #[test]
 fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = builder().listen_tcp_on(&address).start().unwrap_err();
     assert!(error.to_string().contains(&format!("{address} is in use")), "{error}");
@@ -257,87 +310,90 @@ fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
     assert_eq!(world.ends, [Reason::ConnectTimedOut]);
 }
 
-/// Lets TCP through until it is told to cut what there is; then further streams pass again.
-struct Cutter {
-    address: SocketAddr,
-    cut: std::sync::mpsc::Sender<()>,
-}
-
-impl Cutter {
-    fn start(server: SocketAddr) -> Self {
-        use std::net::{Shutdown, TcpListener, TcpStream};
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (cut, cuts) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let server = TcpStream::connect(server).unwrap();
-                let ends = [(&client, &server), (&server, &client)];
-                for [mut from, mut to] in
-                    ends.map(|(from, to)| [from, to].map(|end| end.try_clone().unwrap()))
-                {
-                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
-                }
-                if cuts.recv().is_err() {
-                    return;
-                }
-                // One that has gone already needs no cutting.
-                let _ = [client, server].map(|end| end.shutdown(Shutdown::Both));
-            }
-        });
-        Self { address, cut }
-    }
-}
-
 #[test]
-fn a_client_that_wants_tcp_alone_replaces_a_stream_that_breaks() {
+fn a_client_that_wants_tcp_comes_back_by_tcp_when_its_stream_is_cut_off() {
     let server = builder().listen_tcp().start().unwrap();
-    let cutter = Cutter::start(server.local_addr());
+    let wire = Wire::start(server.tcp_addr().unwrap());
     let client = Client::builder()
-        .connect(cutter.address.to_string())
+        .connect(wire.address.to_string())
         .server_key(server.public_key())
         .links(LinkChoice::Tcp)
         .start()
         .unwrap();
     let mut world = World::new(server, client);
     world.connect();
-    for _ in 0..100 {
-        world.talk();
+    for cuts in 1..=2 {
+        for _ in 0..20 {
+            world.talk();
+        }
+        wire.cut();
+        world.until("another stream", World::talk, |world| {
+            world.links.iter().all(|links| links.len() == cuts)
+        });
     }
-    cutter.cut.send(()).unwrap();
-    world.until("another stream", World::talk, |world| world.links.iter().all(|links| links.len() == 1));
-    for _ in 0..100 {
+    for _ in 0..20 {
         world.talk();
     }
     world.check();
-    assert_eq!(world.links, [vec![LinkKind::Tcp], vec![LinkKind::Tcp]]);
+    assert_eq!(world.links, [vec![LinkKind::Tcp; 2], vec![LinkKind::Tcp; 2]]);
 }
 
-#[test]
-fn a_refusal_over_udp_is_told_where_nobody_listens_for_tcp() {
-    let mut server = builder().max_peers(1).start().unwrap();
-    let connect = |server: &Server| {
-        let builder = Client::builder().connect(server.local_addr().to_string());
-        builder.server_key(server.public_key()).start().unwrap()
-    };
-    let mut clients = [connect(&server), connect(&server)];
-    let (mut is_connected, mut end, start) = (false, None, Instant::now());
-    while end.is_none() || !is_connected {
-        assert!(start.elapsed() < PATIENCE, "{end:?}");
-        server.update(Duration::from_millis(2)).unwrap();
-        server.events().for_each(drop);
-        for client in &mut clients {
-            let _ = client.update(Duration::from_millis(2));
-            for event in client.events() {
-                match event {
-                    Event::Connected { .. } => is_connected = true,
-                    Event::Disconnected { reason, .. } => end = Some(reason.reason),
-                    _ => {}
-                }
+/// How a client's attempt ends.
+fn end_of(server: &mut Server, client: &mut Client) -> Reason {
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "the attempt goes on");
+        server.update(Duration::from_millis(1)).unwrap();
+        client.update(Duration::from_millis(1)).unwrap();
+        for event in client.events() {
+            match event {
+                Event::Disconnected { reason, .. } => return reason.reason,
+                Event::Connected { .. } => panic!("it was let in"),
+                _ => {}
             }
         }
     }
-    assert_eq!(end, Some(Reason::Full));
+}
+
+#[test]
+fn what_a_server_says_is_told_whatever_the_other_link_does() {
+    // Over UDP, where nobody listens for TCP.
+    let mut server = builder().application("a game").start().unwrap();
+    let other_game = |address: SocketAddr, server: &Server| {
+        Client::builder()
+            .connect(address.to_string())
+            .application("another game")
+            .server_key(server.public_key())
+            .start()
+            .unwrap()
+    };
+    let mut client = other_game(server.local_addr(), &server);
+    assert_eq!(end_of(&mut server, &mut client), Reason::Application);
+    let streams = client.handle().engine_statistics().streams;
+    assert_eq!(streams.ended.of(tme::StreamFailure::Unreachable), 0, "who has answered is not asked again");
+
+    // Over TCP, where UDP is blocked.
+    let (mut server, firewall) = behind_firewall();
+    firewall.close(true);
+    let mut client = other_game(firewall.address, &server);
+    assert_eq!(end_of(&mut server, &mut client), Reason::Application);
+    assert_eq!(client.handle().engine_statistics().streams.opened, 1);
+}
+
+#[test]
+fn the_time_to_connect_is_that_of_all_links() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut server = builder().start().unwrap();
+    let mut client = Client::builder()
+        .connect(listener.local_addr().unwrap().to_string())
+        .server_key(server.public_key())
+        .connect_timeout(Duration::from_millis(300))
+        .start()
+        .unwrap();
+    assert_eq!(end_of(&mut server, &mut client), Reason::ConnectTimedOut);
+    let knock = listener.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(knock, Err(std::io::ErrorKind::WouldBlock), "nobody came after the time was over");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::boundary::{
 };
 use crate::event::TmeEvent;
 use crate::failure::Failure;
+use crate::link::link_number;
 use crate::peer_info::TmePeerInfo;
 use crate::pump::Pump;
 use crate::result::{
@@ -212,6 +213,22 @@ pub unsafe extern "C" fn tme_client_is_connected(client: *const TmeClient) -> i3
     }
 }
 
+/// Tells what carries the session at the moment.
+///
+/// Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+/// Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_client_link(client: *const TmeClient, link: *mut u32) -> TmeResult {
+    put(link, 0);
+    enter(client, |client: &ClientInner| {
+        must_not_be_null(link, "there is no place for the link")?;
+        put(link, link_number(client.handle.link().ok_or_else(not_connected)?));
+        Ok(TME_OK)
+    })
+}
+
 /// Tells who the server is: its id, address and key; the number is the client's own.
 ///
 /// Parameters: `info` of `struct_size` bytes, which must be `sizeof *info`.
@@ -313,7 +330,7 @@ pub unsafe extern "C" fn tme_client_set_rate_cap(client: *mut TmeClient, bytes_p
     })
 }
 
-/// The address the client sends from.
+/// The address the client sends datagrams from, also while TCP carries the session.
 ///
 /// Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
 /// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
@@ -332,7 +349,7 @@ pub unsafe extern "C" fn tme_client_local_address(
     })
 }
 
-/// The port the client sends from.
+/// The port the client sends datagrams from, also while TCP carries the session.
 ///
 /// Returns: the port; 0 if `client` is not a client, or poisoned.
 /// Threads: any.

@@ -36,6 +36,9 @@ pub(crate) struct ServerInner {
     pump: Pump<Server>,
     port: u16,
     address: String,
+    /// 0 and empty: it does not listen for TCP.
+    tcp_port: u16,
+    tcp_address: String,
     public_key: String,
 }
 
@@ -72,10 +75,13 @@ pub unsafe extern "C" fn tme_server_create(
             false => read_server(config)?,
         };
         let started = if plan.is_threaded { plan.builder.start_threaded() } else { plan.builder.start() }?;
+        let tcp = started.tcp_addr();
         let inner = ServerInner {
             handle: started.handle(),
             port: started.local_addr().port(),
             address: started.local_addr().to_string(),
+            tcp_port: tcp.map_or(0, |address| address.port()),
+            tcp_address: tcp.map(|address| address.to_string()).unwrap_or_default(),
             public_key: started.public_key().to_string(),
             pump: Pump::new(started, plan.retained_max)?,
         };
@@ -190,6 +196,38 @@ pub unsafe extern "C" fn tme_server_port(server: *const TmeServer) -> u16 {
     let mut port = 0;
     enter(server, |server: &ServerInner| {
         port = server.port;
+        Ok(TME_OK)
+    });
+    port
+}
+
+/// The address the server listens on for TCP, with the real port. Empty if it does not.
+///
+/// Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets the bytes it takes with its NUL.
+/// Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_tcp_address(
+    server: *const TmeServer,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+) -> TmeResult {
+    put(needed, 0);
+    enter(server, |server: &ServerInner| output_text(&server.tcp_address, buffer, capacity, needed))
+}
+
+/// The port the server listens on for TCP.
+///
+/// Returns: the port; 0 if it does not, or if `server` is not a server, or poisoned.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_tcp_port(server: *const TmeServer) -> u16 {
+    let mut port = 0;
+    enter(server, |server: &ServerInner| {
+        port = server.tcp_port;
         Ok(TME_OK)
     });
     port

@@ -12,9 +12,10 @@ use super::common::{
     with_common,
 };
 use crate::added::added_bytes;
-use crate::boundary::{Versioned, check_flags, check_reserved, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::failure::Failure;
+use crate::link::{TME_LINK_ANY, link_choice};
 use crate::result::{TME_ERROR_ADDRESS, TME_ERROR_CONFIG, TmeResult};
 use crate::token::read_sealed;
 
@@ -80,8 +81,10 @@ pub struct TmeClientConfig {
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
-    /// 0.
-    pub reserved: u32,
+    /// By what the server may be reached: TME_LINK_…. Default TME_LINK_ANY: UDP; after a second without an answer TCP is tried
+    /// at the same address, too. Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it
+    /// answers; when UDP falls silent for 3 s, TCP takes over. TME_EVENT_LINK_CHANGED tells.
+    pub links: u32,
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -121,7 +124,7 @@ unsafe impl Versioned for TmeClientConfig {
             token: null(),
             rate_cap: 0,
             datagram_bytes_max: 1_452,
-            reserved: 0,
+            links: TME_LINK_ANY,
         }
     }
 }
@@ -144,9 +147,8 @@ pub unsafe extern "C" fn tme_client_config_init(
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_CLOCK)?;
-    check_reserved(config.reserved)?;
     let common = common!(config);
-    let mut builder = with_common!(Client::builder(), common);
+    let mut builder = with_common!(Client::builder(), common).links(link_choice(config.links)?);
     if let Some(address) = input_text(config.address)? {
         builder = builder.connect(address);
     }

@@ -24,6 +24,9 @@ pub const TME_CONFIG_CLOCK: u32 = 64;
 /// The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame; it does not merge
 /// datagrams on their way in then.
 pub const TME_CONFIG_NOTE_ARRIVALS: u32 = 128;
+/// Server: listens for TCP, too, at the address and port of `listen`: for players whose network lets no UDP through. Their
+/// clients find it by themselves.
+pub const TME_CONFIG_LISTEN_TCP: u32 = 256;
 
 /// The rate of sending follows how fast packets are delivered; queues on the way stay short.
 pub const TME_CONGESTION_DELIVERY_RATE: u32 = 1;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tme::{Limits, Newcomers, SecretKey, Server, ServerBuilder};
 
 use super::common::{
-    COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_NO_QUERIES,
+    COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_LISTEN_TCP, TME_CONFIG_NO_QUERIES,
     TME_CONFIG_REQUIRE_IDENTITY, TME_CONFIG_REQUIRE_TOKEN, TME_CONGESTION_DELIVERY_RATE, common, ms,
     with_common,
 };
@@ -108,10 +108,14 @@ pub struct TmeServerConfig {
     pub datagram_bytes_max: u32,
     /// 0.
     pub reserved: u32,
+    /// Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
+    /// port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
+    /// told it. Default: none.
+    pub listen_tcp: *const c_char,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4);
+const _: () = assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 8);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
@@ -153,6 +157,7 @@ unsafe impl Versioned for TmeServerConfig {
             rate_cap: 0,
             datagram_bytes_max: 1_452,
             reserved: 0,
+            listen_tcp: null(),
         }
     }
 }
@@ -175,7 +180,8 @@ const SERVER_FLAGS: u32 = COMMON_FLAGS
     | TME_CONFIG_REQUIRE_IDENTITY
     | TME_CONFIG_REQUIRE_TOKEN
     | TME_CONFIG_ASK
-    | TME_CONFIG_NO_QUERIES;
+    | TME_CONFIG_NO_QUERIES
+    | TME_CONFIG_LISTEN_TCP;
 
 /// Reads what a server is told.
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
@@ -186,6 +192,11 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
         builder = builder.listen(listen);
+    }
+    if let Some(listen) = input_text(config.listen_tcp)? {
+        builder = builder.listen_tcp_on(listen);
+    } else if config.flags & TME_CONFIG_LISTEN_TCP != 0 {
+        builder = builder.listen_tcp();
     }
     if let Some(application) = input_text(config.application)? {
         builder = builder.application(application);

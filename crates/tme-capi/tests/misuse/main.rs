@@ -91,7 +91,8 @@ fn misuse_is_answered_as_documented() {
 }
 
 /// What has to be met: without an applicant who can be let in, misuse of admissions misuses nothing.
-const ENCOUNTERS: [(&str, &str); 8] = [
+const ENCOUNTERS: [(&str, &str); 9] = [
+    ("tme_client_link", "over TCP"),
     ("tme_server_accept", "an applicant"),
     ("tme_server_refuse", "an applicant"),
     ("tme_server_applicant_info", "an applicant"),

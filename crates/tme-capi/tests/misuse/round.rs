@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tme_capi::{
-    TME_CONFIG_CLOCK, TME_CONFIG_THREADED, TME_ERROR_CONFIG, TME_ERROR_ENUM, TME_ERROR_FILE, TME_ERROR_NULL,
-    TME_ERROR_STRUCT_SIZE, TME_EVENT_CONNECTED, TME_LOG_DEBUG, TME_LOG_INFO, TME_OK, TmeClient,
-    TmeClientConfig, TmeEvent, TmeLogConfig, TmeServer, TmeServerConfig,
+    TME_CONFIG_CLOCK, TME_CONFIG_LISTEN_TCP, TME_CONFIG_THREADED, TME_ERROR_CONFIG, TME_ERROR_ENUM,
+    TME_ERROR_FILE, TME_ERROR_NULL, TME_ERROR_STRUCT_SIZE, TME_EVENT_CONNECTED, TME_LINK_ANY, TME_LINK_TCP,
+    TME_LINK_UDP, TME_LOG_DEBUG, TME_LOG_INFO, TME_OK, TmeClient, TmeClientConfig, TmeEvent, TmeLogConfig,
+    TmeServer, TmeServerConfig,
 };
 
 use crate::calls;
@@ -158,7 +159,7 @@ fn begin_conversations(m: &mut Misuser<'_>) {
     // SAFETY: zero is a value of every field.
     let (mut server_config, mut config): (TmeServerConfig, TmeClientConfig) = unsafe { std::mem::zeroed() };
     server_config.struct_size = size_of_val(&server_config) as u32;
-    server_config.flags = if m.chance.one_in(2) { TME_CONFIG_THREADED } else { 0 };
+    server_config.flags = TME_CONFIG_LISTEN_TCP | if m.chance.one_in(2) { TME_CONFIG_THREADED } else { 0 };
     server_config.listen = c"127.0.0.1:0".as_ptr();
     (server_config.channels, server_config.channel_count) = (channels.as_ptr(), channels.len() as u32);
     server_config.idle_timeout_ms = 3_600_000;
@@ -173,6 +174,7 @@ fn begin_conversations(m: &mut Misuser<'_>) {
     config.address = address.as_ptr();
     config.idle_timeout_ms = 3_600_000;
     config.connect_timeout_ms = 60_000;
+    config.links = m.chance.pick(&[TME_LINK_ANY, TME_LINK_UDP, TME_LINK_TCP, TME_LINK_TCP]);
     for index in [WITNESS_CLIENT, WITNESS_ECHO] {
         config.flags = if m.chance.one_in(2) { TME_CONFIG_THREADED | TME_CONFIG_CLOCK } else { 0 };
         let mut client: *mut TmeClient = null_mut();

@@ -139,7 +139,7 @@ impl Misuser<'_> {
             // SAFETY: zero is a value of every field.
             let zeroed: TmeServerConfig = unsafe { std::mem::zeroed() };
             TmeServerConfig {
-                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8, 16, 17, 32, 64]),
+                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8, 16, 17, 32, 64, 256, 257, 257]),
                 max_peers: self.setting(&[1, 2, 100, 524_287]),
                 retained_messages_max: self.setting(&[1, 3]),
                 datagram_bytes_max: self.setting(&[1_200, 1_452, 65_507]),
@@ -183,6 +183,9 @@ impl Misuser<'_> {
         let listen =
             ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "192.0.2.1:0", "127.0.0.1"];
         config.listen = if self.chance.one_in(30) { null() } else { self.text(kept, &listen) };
+        // Port 1 is nobody's to listen on, or nobody's at all.
+        let listen_tcp = ["127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "192.0.2.1:0", "127.0.0.1:1", "127.0.0.1"];
+        config.listen_tcp = if self.chance.one_in(6) { self.text(kept, &listen_tcp) } else { null() };
         config.application = self.text_or_null(kept, &["", "", "", "game"]);
         config.key = if self.chance.one_in(4) {
             self.text(kept, &[KEYS[0], KEYS[0], KEYS[0], KEYS[1], KEYS[2], KEYS[3]])
@@ -228,6 +231,10 @@ impl Misuser<'_> {
                 ..zeroed
             }
         };
+        // Over TCP alone where a server listens for it by chance, or the witness.
+        if self.chance.one_in(8) {
+            config.links = self.chance.pick(&[1, 2, 2, 2, 3]);
+        }
         config.channels = channels;
         config.channel_count =
             if is_random && !channels.is_null() { self.chance.edgy() } else { channel_count };

@@ -32,7 +32,7 @@ pub enum LinkChoice {
     Any,
     /// UDP only.
     Udp,
-    /// TCP only. A stream that breaks is replaced by another.
+    /// TCP only.
     Tcp,
 }
 
@@ -68,17 +68,28 @@ struct Trying {
     addresses: Vec<SocketAddr>,
     datagrams: Turn,
     streams: Turn,
-    attempts: Vec<PeerId>,
+    /// No stream is opened from then on, or waited for.
+    give_up_at: Instant,
+    attempts: Vec<Attempt>,
     /// Streams that have not reached the other side.
     opening: Vec<(StreamId, SocketAddr)>,
-    /// Attempts that go through streams.
-    streamed: Vec<(StreamId, PeerId)>,
     /// Why the last stream could not be had.
     failure: Option<String>,
-    /// Of the attempts that have failed, the end that says most.
-    end: Option<Event>,
-    /// No stream is waited for beyond this: the game has said how long it may take.
-    streams_until: Instant,
+    /// Addresses at which a server said no: it says so by every link.
+    refused: Vec<SocketAddr>,
+    /// What a server said that did not become ours. Silence elsewhere must not hide it.
+    answer: Option<Event>,
+    /// How an attempt ended without an answer.
+    silence: Option<Event>,
+}
+
+/// One attempt.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    peer: PeerId,
+    remote: SocketAddr,
+    /// Through which it goes, if not by datagrams.
+    stream: Option<StreamId>,
 }
 
 /// Which address is tried next, and when.
@@ -116,12 +127,13 @@ impl Connector {
                     addresses,
                     datagrams,
                     streams,
+                    give_up_at: now + self.config.give_up_after,
                     attempts: Vec::new(),
                     opening: Vec::new(),
-                    streamed: Vec::new(),
                     failure: None,
-                    end: None,
-                    streams_until: now + self.config.give_up_after,
+                    refused: Vec::new(),
+                    answer: None,
+                    silence: None,
                 });
                 None
             }
@@ -146,10 +158,11 @@ impl Connector {
             self.state = State::Done;
             return Some(failed(Reason::Aborted, &text));
         }
-        if trying.streams_until <= now {
-            trying.stop_streams();
+        if now < trying.give_up_at {
+            trying.begin_streams(now, ways);
+        } else {
+            trying.give_up_streams();
         }
-        trying.begin_streams(now, ways);
         self.give_up_if_hopeless()
     }
 
@@ -158,7 +171,8 @@ impl Connector {
         if trying.has_more() || !trying.attempts.is_empty() {
             return None;
         }
-        if let Some(end) = trying.end.take() {
+        let silence = trying.silence.take().filter(|_| trying.failure.is_none());
+        if let Some(end) = trying.answer.take().or(silence) {
             self.state = State::Done;
             return Some(end);
         }
@@ -219,21 +233,32 @@ impl Connector {
 
     /// Looks at an event of the endpoint before the game sees it, and gives what the game is to see. `None`: it concerns an
     /// attempt that others may still make good. Of attempts that were overtaken the endpoint says nothing.
-    pub fn filter(&mut self, now: Instant, event: Event, endpoint: &Endpoint) -> Option<Event> {
+    pub fn filter(&mut self, now: Instant, event: Event, endpoint: &mut Endpoint) -> Option<Event> {
         match &mut self.state {
             State::Trying(trying) => match &event {
                 Event::Connected { peer, .. } => {
-                    debug_assert!(trying.attempts.contains(peer), "nobody else connects this endpoint");
-                    let choice = self.choice;
-                    let connection = endpoint.connection(*peer).filter(|_| choice != LinkChoice::Udp);
+                    debug_assert!(
+                        trying.attempts.iter().any(|attempt| attempt.peer == *peer),
+                        "nobody else connects this endpoint"
+                    );
+                    let connection = endpoint.connection(*peer).filter(|_| self.choice != LinkChoice::Udp);
                     self.state = connection.map_or(State::Done, |connection| {
-                        State::Connected(Roaming::new(now, *peer, connection.path(), choice))
+                        State::Connected(Roaming::new(now, *peer, connection.path(), self.choice))
                     });
                     Some(event)
                 }
                 Event::Disconnected { .. } => {
-                    trying.handle_failed(now, event);
-                    self.give_up_if_hopeless()
+                    trying.handle_end(now, &event, endpoint);
+                    let has_more = trying.has_more();
+                    if has_more {
+                        trying.hurry(now);
+                    }
+                    if has_more || !trying.attempts.is_empty() {
+                        return None;
+                    }
+                    let answer = trying.answer.take();
+                    self.state = State::Done;
+                    Some(answer.unwrap_or(event))
                 }
                 _ => Some(event),
             },
@@ -250,46 +275,41 @@ impl Connector {
     }
 }
 
-const WEIGHT_OF_ANSWER: u8 = 3;
-
-/// How much an end says about the server: an answer more than silence, and silence more than a stream that went away.
-fn weight(end: &Event) -> u8 {
-    match end {
-        Event::Disconnected { reason, .. } => match reason.reason {
-            Reason::Aborted => 1,
-            Reason::ConnectTimedOut => 2,
-            _ => WEIGHT_OF_ANSWER,
-        },
-        _ => 0,
-    }
-}
-
 impl Trying {
     /// Whether there are ways that were not tried, or of which nothing is known.
     fn has_more(&self) -> bool {
-        let count = self.addresses.len();
-        self.datagrams.next < count || self.streams.next < count || !self.opening.is_empty()
+        let left = |turn: Turn| self.addresses.get(turn.next..).unwrap_or_default();
+        let has_stream = left(self.streams).iter().any(|address| !self.refused.contains(address));
+        !left(self.datagrams).is_empty() || has_stream || !self.opening.is_empty()
     }
 
-    /// An attempt has failed. The end that says most is told if all do.
-    fn handle_failed(&mut self, now: Instant, end: Event) {
-        let peer = end.peer();
-        self.attempts.retain(|attempt| *attempt != peer);
-        let was_streamed = self.streamed.extract_if(.., |(_, attempt)| *attempt == peer).next().is_some();
-        if weight(&end) >= WEIGHT_OF_ANSWER && !was_streamed {
-            // Datagrams get through, and streams to the same server would hear the same.
-            self.stop_streams();
+    /// An attempt has ended. Where a server has answered, other links lead to the same one.
+    fn handle_end(&mut self, now: Instant, event: &Event, endpoint: &mut Endpoint) {
+        let Event::Disconnected { peer, reason } = event else { return };
+        let Some(index) = self.attempts.iter().position(|attempt| attempt.peer == *peer) else { return };
+        let Attempt { remote, .. } = self.attempts.swap_remove(index);
+        let is_refusal = reason.origin != Origin::Local;
+        let is_answer = is_refusal || reason.reason == Reason::UntrustedKey;
+        let end = if is_answer { &mut self.answer } else { &mut self.silence };
+        end.get_or_insert_with(|| event.clone());
+        if !is_refusal {
+            return;
         }
-        if self.end.as_ref().is_none_or(|former| weight(former) < weight(&end)) {
-            self.end = Some(end);
-        }
-        if self.has_more() {
-            self.hurry(now);
+        self.refused.push(remote);
+        self.opening.retain(|(_, address)| *address != remote);
+        for attempt in self.attempts.iter().filter(|attempt| attempt.remote == remote) {
+            let detail = Payload::from("refused by another link");
+            let farewell = Farewell { reason: Reason::Aborted, code: 0, detail };
+            // The event of its end comes by the filter.
+            endpoint.disconnect(now, attempt.peer, CloseMode::Now, farewell);
         }
     }
 
-    /// No stream is opened or waited for any more. Those under way are closed as soon as they are open.
-    fn stop_streams(&mut self) {
+    /// The time to connect is over.
+    fn give_up_streams(&mut self) {
+        if let Some((_, address)) = self.opening.first() {
+            self.failure.get_or_insert_with(|| format!("{address} over TCP: no answer in time"));
+        }
         self.streams.next = self.addresses.len();
         self.opening.clear();
     }
@@ -308,8 +328,9 @@ impl Trying {
         let turns = [self.datagrams, self.streams];
         let next =
             turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min();
-        let until = (!self.opening.is_empty()).then_some(self.streams_until);
-        [next, until].into_iter().flatten().min()
+        let waits = self.streams.next < self.addresses.len() || !self.opening.is_empty();
+        let end = waits.then_some(self.give_up_at);
+        next.into_iter().chain(end).min()
     }
 
     fn begin_datagrams(
@@ -323,13 +344,16 @@ impl Trying {
                 continue;
             }
             self.datagrams.next_at = now + ATTEMPT_DELAY;
-            self.begin(now, Path::to(address), ways.endpoint, ways.random, config)?;
+            self.begin(now, Path::to(address), ways.endpoint, ways.random, config.clone())?;
         }
         Ok(())
     }
 
     fn begin_streams(&mut self, now: Instant, ways: &mut Ways<'_>) {
         while let Some(address) = self.streams.take(now, &self.addresses) {
+            if self.refused.contains(&address) {
+                continue;
+            }
             match ways.streams.open(now, address, ways.poller) {
                 Ok(stream) => {
                     self.streams.next_at = now + ATTEMPT_DELAY;
@@ -347,13 +371,13 @@ impl Trying {
         path: Path,
         endpoint: &mut Endpoint,
         random: &mut dyn Random,
-        config: &ClientHandshakeConfig,
-    ) -> Result<PeerId, String> {
-        let rival = self.attempts.first().copied();
-        let attempt = endpoint.connect_racing(now, path, config.clone(), random, rival);
-        let attempt = attempt.map_err(|error| error.to_string())?;
-        self.attempts.push(attempt);
-        Ok(attempt)
+        config: ClientHandshakeConfig,
+    ) -> Result<(), String> {
+        let rival = self.attempts.first().map(|attempt| attempt.peer);
+        let peer = endpoint.connect_racing(now, path, config, random, rival);
+        let peer = peer.map_err(|error| error.to_string())?;
+        self.attempts.push(Attempt { peer, remote: path.remote, stream: path.stream });
+        Ok(())
     }
 
     fn handle_opened(
@@ -368,14 +392,16 @@ impl Trying {
             return false;
         };
         let (_, remote) = self.opening.swap_remove(index);
-        // Opening it has taken some of the time.
-        let give_up_after = self.streams_until.saturating_since(now);
+        // What opening the stream took is gone.
+        let give_up_after = self.give_up_at.saturating_since(now);
         let config = ClientHandshakeConfig { give_up_after, ..config.clone() };
-        match self.begin(now, Path::through(stream, remote), endpoint, random, &config) {
-            Ok(attempt) => self.streamed.push((stream, attempt)),
-            Err(text) => self.failure = Some(text),
+        match self.begin(now, Path::through(stream, remote), endpoint, random, config) {
+            Ok(()) => true,
+            Err(text) => {
+                self.failure = Some(text);
+                false
+            }
         }
-        true
     }
 
     fn handle_ended(
@@ -390,12 +416,11 @@ impl Trying {
             self.failure = Some(format!("{address} over TCP: {failure}"));
             self.hurry_streams(now);
         }
-        if let Some(index) = self.streamed.iter().position(|(streamed, _)| *streamed == stream) {
-            let (_, attempt) = self.streamed.swap_remove(index);
+        if let Some(attempt) = self.attempts.iter().find(|attempt| attempt.stream == Some(stream)) {
             let detail = Payload::from(format!("the TCP connection was {failure}"));
             let farewell = Farewell { reason: Reason::Aborted, code: 0, detail };
             // The event of its end comes by the filter.
-            endpoint.disconnect(now, attempt, CloseMode::Now, farewell);
+            endpoint.disconnect(now, attempt.peer, CloseMode::Now, farewell);
         }
     }
 
@@ -419,73 +444,4 @@ impl Turn {
 pub(super) fn failed(reason: Reason, detail: &str) -> Event {
     let reason = Disconnected { reason, origin: Origin::Local, code: 0, detail: Payload::from(detail) };
     Event::Disconnected { peer: PeerId::from_u64(0), reason: Box::new(reason) }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use tme_core::datagram::LinkKind;
-
-    use super::*;
-
-    fn trying(now: Instant) -> Trying {
-        let address = SocketAddr::from(([127, 0, 0, 1], 7));
-        let stream = StreamId { number: NonZeroU32::MIN, kind: LinkKind::Tcp };
-        Trying {
-            addresses: vec![address],
-            datagrams: Turn { next: 1, next_at: now },
-            streams: Turn { next: 1, next_at: now },
-            attempts: vec![PeerId::from_u64(7)],
-            opening: vec![(stream, address)],
-            streamed: Vec::new(),
-            failure: None,
-            end: None,
-            streams_until: now + Duration::from_secs(5),
-        }
-    }
-
-    fn end(reason: Reason) -> Event {
-        let reason = Disconnected { reason, origin: Origin::Remote, code: 0, detail: Payload::default() };
-        Event::Disconnected { peer: PeerId::from_u64(7), reason: Box::new(reason) }
-    }
-
-    fn told(trying: &Trying) -> Option<Reason> {
-        match trying.end.as_ref()? {
-            Event::Disconnected { reason, .. } => Some(reason.reason),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn what_a_server_answers_to_datagrams_it_would_answer_to_streams() {
-        let now = Instant::from_micros(5);
-        for (reason, goes_on) in
-            [(Reason::Full, false), (Reason::UntrustedKey, false), (Reason::ConnectTimedOut, true)]
-        {
-            let mut trying = trying(now);
-            trying.handle_failed(now, end(reason));
-            assert_eq!(trying.has_more(), goes_on, "{reason}");
-            assert_eq!(told(&trying), Some(reason));
-        }
-    }
-
-    #[test]
-    fn of_several_ends_the_one_that_says_most_is_told() {
-        let now = Instant::from_micros(5);
-        let mut trying = trying(now);
-        for reason in [Reason::Aborted, Reason::ConnectTimedOut, Reason::Full, Reason::ConnectTimedOut] {
-            trying.handle_failed(now, end(reason));
-        }
-        assert_eq!(told(&trying), Some(Reason::Full));
-    }
-
-    #[test]
-    fn streams_are_waited_for_no_longer_than_the_game_said() {
-        let now = Instant::from_micros(5);
-        let mut trying = trying(now);
-        assert_eq!(trying.poll_timeout(), Some(now + Duration::from_secs(5)));
-        trying.stop_streams();
-        assert_eq!((trying.poll_timeout(), trying.has_more()), (None, false));
-    }
 }

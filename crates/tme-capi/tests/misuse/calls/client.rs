@@ -4,9 +4,9 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 use tme_capi::{
-    TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_OK, TME_PARTIAL, TmeChannelStatistics, TmeClient,
-    TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo, TmePeerStatistics, TmeSendBudget,
-    TmeServerTime,
+    TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_LINK_TCP, TME_LINK_UDP, TME_OK, TME_PARTIAL,
+    TmeChannelStatistics, TmeClient, TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo,
+    TmePeerStatistics, TmeSendBudget, TmeServerTime,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -28,6 +28,7 @@ pub const CALLS: &[Call] = &[
     (8, send_with),
     (8, send_message),
     (3, is_connected),
+    (3, link),
     (3, server_info),
     (3, channel_by_name),
     (1, disconnect),
@@ -200,6 +201,23 @@ fn is_connected(m: &mut Misuser<'_>) {
     m.must(!given.is_witness() || result == 1, format_args!("a conversation's client gave {result}"));
 }
 
+fn link(m: &mut Misuser<'_>) {
+    let given = m.client(Intent::Harmless);
+    let out = m.out::<u32>();
+    let result = call!(m, tme_client_link(handle(&given), at(out.as_ref())));
+    m.judge(&given, result);
+    let Some(out) = out else {
+        return m.must(result != TME_OK, format_args!("a link was told to nobody"));
+    };
+    let link: u32 = out.read();
+    let is_known = matches!(link, TME_LINK_UDP | TME_LINK_TCP);
+    let is_so = out.is_intact_after(4) && if result == TME_OK { is_known } else { link == 0 };
+    m.must(is_so, format_args!("link {link} with {result}"));
+    if link == TME_LINK_TCP {
+        m.meet("tme_client_link", "over TCP", result);
+    }
+}
+
 fn server_info(m: &mut Misuser<'_>) {
     let given = m.client(Intent::Harmless);
     let info = m.struct_out::<TmePeerInfo>(|m, info, size| {
@@ -210,6 +228,7 @@ fn server_info(m: &mut Misuser<'_>) {
     let Some(info) = info else { return };
     let is_so =
         info.peer != 0 && (2..1 << 31).contains(&info.number) && info.address[63] == 0 && info.key[71] == 0;
+    let is_so = is_so && (1..=2).contains(&info.link) && info.reserved == 0;
     m.must(is_so, format_args!("{info:?}"));
 }
 

@@ -54,6 +54,8 @@ pub const CALLS: &[Call] = &[
     (3, condition_statistics),
     (2, local_address),
     (2, port),
+    (2, tcp_address),
+    (2, tcp_port),
     (2, public_key),
 ];
 
@@ -446,7 +448,9 @@ fn peer_info(m: &mut Misuser<'_>) {
     let is_so = info.peer == peer
         && (2..1 << 31).contains(&info.number)
         && info.address[63] == 0
-        && info.key[71] == 0;
+        && info.key[71] == 0
+        && (1..=2).contains(&info.link)
+        && info.reserved == 0;
     m.must(is_so, format_args!("{info:?}"));
     let place = Place::careless(&mut m.chance, 8);
     let result = call!(m, tme_server_peer_by_number(handle(&given), info.number, place.at()));
@@ -553,6 +557,22 @@ fn port(m: &mut Misuser<'_>) {
     let given = m.server(Intent::Harmless);
     let port = ask!(m, tme_server_port(handle(&given)));
     m.must((port != 0) == (given.guise == Guise::Right), format_args!("{:?} has port {port}", given.guise));
+}
+
+fn tcp_address(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    m.text_out(64, |m, buffer, capacity, needed| {
+        let result = call!(m, tme_server_tcp_address(handle(&given), buffer, capacity, needed));
+        m.judge(&given, result);
+        result
+    });
+}
+
+fn tcp_port(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let port = ask!(m, tme_server_tcp_port(handle(&given)));
+    m.must(given.guise == Guise::Right || port == 0, format_args!("what is no server has TCP port {port}"));
+    m.must(!given.is_witness() || port != 0, format_args!("the conversations' server has lost its TCP port"));
 }
 
 fn public_key(m: &mut Misuser<'_>) {

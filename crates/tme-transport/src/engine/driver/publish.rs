@@ -22,11 +22,11 @@ impl Driver {
     pub(super) fn collect_events(&mut self, now: Instant) {
         let outbox: &Mutex<_> = &self.shared.outbox;
         while let Some(event) = self.endpoint.poll_event() {
-            let seen = match &mut self.connector {
-                Some(connector) => connector.filter(now, event, &self.endpoint),
+            let event = match &mut self.connector {
+                Some(connector) => connector.filter(now, event, &mut self.endpoint),
                 None => Some(event),
             };
-            let Some(event) = seen else { continue };
+            let Some(event) = event else { continue };
             match &event {
                 Event::Admission { peer, info } => outbox.lock().insert_applicant(*peer, info),
                 Event::Connected { peer, info } => {
