@@ -396,6 +396,89 @@ fn the_time_to_connect_is_that_of_all_links() {
     assert_eq!(knock, Err(std::io::ErrorKind::WouldBlock), "nobody came after the time was over");
 }
 
+/// Lets TCP through until it is told to cut what there is; then further streams pass again.
+struct Cutter {
+    address: SocketAddr,
+    cut: std::sync::mpsc::Sender<()>,
+}
+
+impl Cutter {
+    fn start(server: SocketAddr) -> Self {
+        use std::net::{Shutdown, TcpListener, TcpStream};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cut, cuts) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let server = TcpStream::connect(server).unwrap();
+                let ends = [(&client, &server), (&server, &client)];
+                for [mut from, mut to] in
+                    ends.map(|(from, to)| [from, to].map(|end| end.try_clone().unwrap()))
+                {
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                if cuts.recv().is_err() {
+                    return;
+                }
+                // One that has gone already needs no cutting.
+                let _ = [client, server].map(|end| end.shutdown(Shutdown::Both));
+            }
+        });
+        Self { address, cut }
+    }
+}
+
+#[test]
+fn a_client_that_wants_tcp_alone_replaces_a_stream_that_breaks() {
+    let server = builder().listen_tcp().start().unwrap();
+    let cutter = Cutter::start(server.local_addr());
+    let client = Client::builder()
+        .connect(cutter.address.to_string())
+        .server_key(server.public_key())
+        .links(LinkChoice::Tcp)
+        .start()
+        .unwrap();
+    let mut world = World::new(server, client);
+    world.connect();
+    for _ in 0..100 {
+        world.talk();
+    }
+    cutter.cut.send(()).unwrap();
+    world.until("another stream", World::talk, |world| world.links.iter().all(|links| links.len() == 1));
+    for _ in 0..100 {
+        world.talk();
+    }
+    world.check();
+    assert_eq!(world.links, [vec![LinkKind::Tcp], vec![LinkKind::Tcp]]);
+}
+
+#[test]
+fn a_refusal_over_udp_is_told_where_nobody_listens_for_tcp() {
+    let mut server = builder().max_peers(1).start().unwrap();
+    let connect = |server: &Server| {
+        let builder = Client::builder().connect(server.local_addr().to_string());
+        builder.server_key(server.public_key()).start().unwrap()
+    };
+    let mut clients = [connect(&server), connect(&server)];
+    let (mut is_connected, mut end, start) = (false, None, Instant::now());
+    while end.is_none() || !is_connected {
+        assert!(start.elapsed() < PATIENCE, "{end:?}");
+        server.update(Duration::from_millis(2)).unwrap();
+        server.events().for_each(drop);
+        for client in &mut clients {
+            let _ = client.update(Duration::from_millis(2));
+            for event in client.events() {
+                match event {
+                    Event::Connected { .. } => is_connected = true,
+                    Event::Disconnected { reason, .. } => end = Some(reason.reason),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert_eq!(end, Some(Reason::Full));
+}
+
 #[test]
 fn every_client_over_tcp_hears_that_the_server_shuts_down_though_it_talks() {
     let mut server = builder().listen_tcp().start_threaded().unwrap();

@@ -25,15 +25,23 @@ const RESCUE_EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Roaming {
     peer: PeerId,
     remote: SocketAddr,
-    choice: LinkChoice,
     link: LinkKind,
     is_interrupted: bool,
     try_at: Option<Instant>,
     tries: u32,
-    /// A stream that may take over.
-    opening: Option<StreamId>,
+    /// Whether datagrams may be used at all.
+    may_use_datagrams: bool,
     /// No other way is tried before: a server that takes streams and closes them again must not be run against.
     rescue_at: Instant,
+    rescue: Option<Rescue>,
+}
+
+/// A stream that may take over.
+#[derive(Clone, Copy, Debug)]
+struct Rescue {
+    stream: StreamId,
+    /// It has reached the other side, and the server is asked whether it knows us there.
+    is_open: bool,
 }
 
 impl Roaming {
@@ -42,13 +50,13 @@ impl Roaming {
         let mut roaming = Self {
             peer,
             remote: path.remote,
-            choice,
             link,
             is_interrupted: false,
             try_at: None,
             tries: 0,
-            opening: None,
+            may_use_datagrams: choice != LinkChoice::Tcp,
             rescue_at: now,
+            rescue: None,
         };
         roaming.settle(now);
         roaming
@@ -57,11 +65,8 @@ impl Roaming {
     /// A way works: on a stream, ask for datagrams now and then.
     fn settle(&mut self, now: Instant) {
         self.tries = 0;
-        self.try_at = self.wants_datagrams().then(|| now + DATAGRAMS_EVERY);
-    }
-
-    fn wants_datagrams(&self) -> bool {
-        self.link != LinkKind::Udp && self.choice != LinkChoice::Tcp
+        let wants_datagrams = self.may_use_datagrams && self.link != LinkKind::Udp;
+        self.try_at = wants_datagrams.then(|| now + DATAGRAMS_EVERY);
     }
 
     pub const fn poll_timeout(&self) -> Option<Instant> {
@@ -80,15 +85,19 @@ impl Roaming {
             _ => DATAGRAMS_EVERY_LATER,
         };
         self.try_at = Some(now + pause);
-        if self.wants_datagrams() && ways.links.can_reach(self.remote) {
+        let rescue = self.rescue.filter(|rescue| self.is_interrupted && rescue.is_open);
+        // One way can be asked for at a time. A stream loses no question, but the answer to an old one does not count.
+        let is_streams_turn =
+            self.tries.is_multiple_of(2) || !self.may_use_datagrams || self.link == LinkKind::Udp;
+        if let Some(Rescue { stream, .. }) = rescue.filter(|_| is_streams_turn) {
+            ways.endpoint.try_path(now, self.peer, Path::through(stream, self.remote), ways.random);
+        } else if self.may_use_datagrams && self.link != LinkKind::Udp && ways.links.can_reach(self.remote) {
             ways.endpoint.try_path(now, self.peer, Path::to(self.remote), ways.random);
         }
-        if self.is_interrupted && self.choice != LinkChoice::Udp && self.opening.is_none() {
+        if self.is_interrupted && self.rescue.is_none() {
+            self.rescue_at = now + RESCUE_EVERY;
             match ways.streams.open(now, self.remote, ways.poller) {
-                Ok(stream) => {
-                    self.opening = Some(stream);
-                    self.rescue_at = now + RESCUE_EVERY;
-                }
+                Ok(stream) => self.rescue = Some(Rescue { stream, is_open: false }),
                 Err(error) => log::debug!("{}: no stream: {error}", self.remote),
             }
         }
@@ -102,13 +111,16 @@ impl Roaming {
         endpoint: &mut Endpoint,
         random: &mut dyn Random,
     ) -> bool {
-        let is_wanted = self.opening == Some(stream) && self.is_interrupted;
-        is_wanted && endpoint.try_path(now, self.peer, Path::through(stream, self.remote), random)
+        let Some(rescue) = self.rescue.as_mut().filter(|rescue| rescue.stream == stream) else {
+            return false;
+        };
+        rescue.is_open = true;
+        self.is_interrupted && endpoint.try_path(now, self.peer, Path::through(stream, self.remote), random)
     }
 
     /// A stream is gone.
     pub fn handle_ended(&mut self, stream: StreamId) {
-        self.opening.take_if(|opening| *opening == stream);
+        self.rescue.take_if(|rescue| rescue.stream == stream);
     }
 
     /// Takes note of what the endpoint reports.
@@ -125,7 +137,7 @@ impl Roaming {
             Event::LinkChanged { link, remote, .. } => {
                 self.link = *link;
                 self.remote = *remote;
-                self.opening = None;
+                self.rescue = None;
                 self.settle(now);
             }
             _ => {}
