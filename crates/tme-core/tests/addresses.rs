@@ -317,7 +317,11 @@ fn a_packet_of_path_frames_alone_or_an_old_one_starts_no_move() {
     let probe = [&[0x09][..], &[7; 8], &[0x0A], &[7; 8], &[0; 100]].concat();
     raw.send(&mut net, &probe);
     net.advance_for(ms(500));
-    assert_eq!(take_outside(&mut net, other).len(), 0);
+    // The question is answered on the way it came (PROTOCOL §12.4); the server asks nothing and sends nothing else there.
+    let answers = take_outside(&mut net, other);
+    assert!(answers.iter().map(Vec::len).sum::<usize>() <= probe.len(), "no more than came from there");
+    let payloads: Vec<_> = answers.into_iter().filter_map(|answer| raw.open(net.now, answer)).collect();
+    assert_eq!(payloads, [response([7; 8])]);
     raw.send(&mut net, &[&[1][..], &[0; 100]].concat());
     net.advance_for(ms(10));
     assert_eq!(challenges(&mut raw, &mut net, other).len(), 1, "a PING does");

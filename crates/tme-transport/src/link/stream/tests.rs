@@ -334,3 +334,23 @@ fn a_client_leaves_its_former_stream_for_the_server_to_close() {
     client.turn(Duration::ZERO);
     assert_eq!((client.ended(StreamFailure::Released), client.streams.statistics().open), (2, 0));
 }
+
+#[test]
+fn where_there_is_no_room_the_oldest_stranger_gives_way() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut knock = |datagrams| {
+        let client = rig.knock(&stream_of(&[b"hello"]));
+        rig.until("hello", |rig| rig.datagrams.len() == datagrams);
+        rig.now += Duration::from_secs(1);
+        client
+    };
+    let _clients = [1, 2, 3].map(&mut knock);
+    let [first, second, third] = [0, 1, 2].map(|index| rig.datagrams[index].0);
+    rig.streams.claim(first);
+    rig.streams.make_room();
+    rig.streams.make_room();
+    rig.streams.make_room();
+    rig.turn(Duration::ZERO);
+    let gone = [second, third].map(|id| StreamEvent::Ended(id, StreamFailure::TooMany));
+    assert_eq!(rig.events, gone, "and whoever plays stays");
+}
