@@ -396,62 +396,6 @@ fn the_time_to_connect_is_that_of_all_links() {
     assert_eq!(knock, Err(std::io::ErrorKind::WouldBlock), "nobody came after the time was over");
 }
 
-/// Lets TCP through until it is told to cut what there is; then further streams pass again.
-struct Cutter {
-    address: SocketAddr,
-    cut: std::sync::mpsc::Sender<()>,
-}
-
-impl Cutter {
-    fn start(server: SocketAddr) -> Self {
-        use std::net::{Shutdown, TcpListener, TcpStream};
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (cut, cuts) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let server = TcpStream::connect(server).unwrap();
-                let ends = [(&client, &server), (&server, &client)];
-                for [mut from, mut to] in
-                    ends.map(|(from, to)| [from, to].map(|end| end.try_clone().unwrap()))
-                {
-                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
-                }
-                if cuts.recv().is_err() {
-                    return;
-                }
-                // One that has gone already needs no cutting.
-                let _ = [client, server].map(|end| end.shutdown(Shutdown::Both));
-            }
-        });
-        Self { address, cut }
-    }
-}
-
-#[test]
-fn a_client_that_wants_tcp_alone_replaces_a_stream_that_breaks() {
-    let server = builder().listen_tcp().start().unwrap();
-    let cutter = Cutter::start(server.local_addr());
-    let client = Client::builder()
-        .connect(cutter.address.to_string())
-        .server_key(server.public_key())
-        .links(LinkChoice::Tcp)
-        .start()
-        .unwrap();
-    let mut world = World::new(server, client);
-    world.connect();
-    for _ in 0..100 {
-        world.talk();
-    }
-    cutter.cut.send(()).unwrap();
-    world.until("another stream", World::talk, |world| world.links.iter().all(|links| links.len() == 1));
-    for _ in 0..100 {
-        world.talk();
-    }
-    world.check();
-    assert_eq!(world.links, [vec![LinkKind::Tcp], vec![LinkKind::Tcp]]);
-}
-
 #[test]
 fn a_refusal_over_udp_is_told_where_nobody_listens_for_tcp() {
     let mut server = builder().max_peers(1).start().unwrap();
