@@ -3,6 +3,7 @@
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,8 +35,8 @@ fn over_tcp(server: &Server) -> ClientBuilder {
 /// A relay for UDP at a port where somebody else may listen for TCP: a firewall that can be opened and closed.
 struct Firewall {
     address: SocketAddr,
-    is_closed: Arc<AtomicBool>,
-    is_over: Arc<AtomicBool>,
+    /// Whether it is to be closed, and whom to tell that it is so. Without a sender it ends.
+    orders: Option<Sender<(bool, Sender<()>)>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -47,30 +48,33 @@ impl Firewall {
         let mut relay =
             Relay::bind(RelayConfig { listen, server, conditions, seed: 1, rebind_every: None }).unwrap();
         let address = relay.local_address();
-        let [is_closed, is_over] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        let (closed, over) = (Arc::clone(&is_closed), Arc::clone(&is_over));
+        let (orders, received) = channel::<(bool, Sender<()>)>();
         let thread = std::thread::spawn(move || {
-            let mut was_closed = false;
-            while !over.load(Ordering::SeqCst) {
-                let is_closed = closed.load(Ordering::SeqCst);
-                if std::mem::replace(&mut was_closed, is_closed) != is_closed {
-                    relay.set_cut(is_closed);
+            loop {
+                match received.try_recv() {
+                    Ok((is_closed, done)) => {
+                        relay.set_cut(is_closed);
+                        done.send(()).unwrap();
+                    }
+                    Err(TryRecvError::Empty) => relay.run(Duration::from_millis(5)).unwrap(),
+                    Err(TryRecvError::Disconnected) => return,
                 }
-                relay.run(Duration::from_millis(5)).unwrap();
             }
         });
-        Self { address, is_closed, is_over, thread: Some(thread) }
+        Self { address, orders: Some(orders), thread: Some(thread) }
     }
 
+    /// Returns when it is so.
     fn close(&self, is_closed: bool) {
-        self.is_closed.store(is_closed, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(20));
+        let (done, is_done) = channel();
+        self.orders.as_ref().unwrap().send((is_closed, done)).unwrap();
+        is_done.recv_timeout(PATIENCE).unwrap();
     }
 }
 
 impl Drop for Firewall {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
+        drop(self.orders.take());
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
