@@ -735,12 +735,14 @@ typedef struct TmeChannelConfig {
 
 /* ---- Links: by what a client and its server reach each other --------------------------------- */
 
-/** For a client's `links`: UDP, and TCP where that does not get through. The default. */
+/** For a client's `links`: UDP, TCP where that does not get through, and a WebSocket where not even that does. The default. */
 #define TME_LINK_ANY 0u
 /** Datagrams by themselves. What is lost holds up nothing but itself. */
 #define TME_LINK_UDP 1u
 /** A TCP stream. What is lost holds up all that is behind it. */
 #define TME_LINK_TCP 2u
+/** A WebSocket over TCP, for networks that let only the web through. */
+#define TME_LINK_WEBSOCKET 3u
 
 /* ---- Settings: what servers and clients have in common --------------------------------------- */
 
@@ -1533,6 +1535,10 @@ typedef struct TmeEngineStatistics {
     uint64_t streams_too_many;
     /** Because their connection is over, or goes on another way. */
     uint64_t streams_released;
+    /** Streams that ended because their HTTP request asked for no WebSocket, or not for TME's. */
+    uint64_t streams_bad_upgrade;
+    /** WebSockets that ended because text came where datagrams were due. */
+    uint64_t streams_text;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */
