@@ -228,7 +228,7 @@ fn server_info(m: &mut Misuser<'_>) {
     let Some(info) = info else { return };
     let is_so =
         info.peer != 0 && (2..1 << 31).contains(&info.number) && info.address[63] == 0 && info.key[71] == 0;
-    let is_so = is_so && (1..=2).contains(&info.link) && info.reserved == 0;
+    let is_so = is_so && (1..=3).contains(&info.link) && info.reserved == 0;
     m.must(is_so, format_args!("{info:?}"));
 }
 
