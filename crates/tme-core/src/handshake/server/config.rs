@@ -20,6 +20,18 @@ pub enum IdentityPolicy {
     Required,
 }
 
+/// Which clients may connect without keys of their own, over a stream that protects them or needs not: browsers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CarriedClients {
+    /// None.
+    Never,
+    /// Those on this machine, a proxy that ends TLS among them.
+    #[default]
+    Loopback,
+    /// All. What they say can be read and changed by whoever is on the way.
+    Anywhere,
+}
+
 /// Most token keys of one server.
 pub const TOKEN_KEYS_MAX: usize = 16;
 
@@ -108,6 +120,8 @@ pub struct ServerHandshakeConfig {
     pub suites: SuitePreference,
     /// Whether clients must prove an identity. Default optional.
     pub identity: IdentityPolicy,
+    /// Who may connect over a WebSocket without keys. Default those on this machine.
+    pub carried: CarriedClients,
     /// Which connect tokens are taken. Default none.
     pub tokens: TokenPolicy,
     /// Message schemas to compare. Default none.
@@ -129,6 +143,7 @@ impl ServerHandshakeConfig {
             channels,
             suites: SuitePreference::default(),
             identity: IdentityPolicy::default(),
+            carried: CarriedClients::default(),
             tokens: TokenPolicy::default(),
             schema_hashes: SchemaHashes::default(),
             limits: Limits::default(),
