@@ -89,7 +89,7 @@ impl World {
         let mut reply = vec![0xA5; 10];
         let outcome = self.server.handle_datagram(
             self.now,
-            (self.remote, false),
+            (self.remote, Carrier::Datagrams),
             datagram,
             &mut self.random,
             &mut reply,

@@ -399,7 +399,13 @@ impl<'a> Story<'a> {
         let mut random = Scripted::new(&[&self.entry.bytes("server_ephemeral_private")]);
         let mut reply = Vec::new();
         let hello = self.entry.bytes("hello");
-        let outcome = server.handle_datagram(self.now, (self.remote, false), &hello, &mut random, &mut reply);
+        let outcome = server.handle_datagram(
+            self.now,
+            (self.remote, Carrier::Datagrams),
+            &hello,
+            &mut random,
+            &mut reply,
+        );
         assert!(matches!(outcome, Outcome::Reply), "{}: {outcome:?}", self.entry);
         if !self.entry.is_error() {
             assert_eq!(reply, self.entry.bytes("cookie"), "{}", self.entry);
@@ -407,7 +413,13 @@ impl<'a> Story<'a> {
         let mut request = None;
         for connect in self.entry.byte_strings("connect") {
             assert!(request.is_none());
-            match server.handle_datagram(self.now, (self.remote, false), &connect, &mut random, &mut reply) {
+            match server.handle_datagram(
+                self.now,
+                (self.remote, Carrier::Datagrams),
+                &connect,
+                &mut random,
+                &mut reply,
+            ) {
                 Outcome::Request(complete) => request = Some(complete),
                 Outcome::Incomplete => {}
                 Outcome::Drop(_) if self.entry.is_error() => {}

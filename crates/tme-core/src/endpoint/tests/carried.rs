@@ -19,7 +19,8 @@ const FAR: &str = "192.0.2.1:40000";
 const CLIENT_ID: u32 = 0x0BAD_CAFE;
 
 fn stream_from(remote: &str, number: u32) -> Path {
-    let stream = StreamId { number: NonZeroU32::new(number).unwrap(), kind: LinkKind::WebSocket };
+    let stream =
+        StreamId { number: NonZeroU32::new(number).unwrap(), kind: LinkKind::WebSocket, is_secure: false };
     Path::through(stream, remote.parse().unwrap())
 }
 
