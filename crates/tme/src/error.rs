@@ -10,6 +10,7 @@ use tme_core::crypto::keys::KeyParseError;
 use tme_core::link::ConditionsError;
 use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
+use tme_transport::link::stream::TlsError;
 use tme_transport::query::QueryError;
 
 /// Why a server or client could not start, or stopped.
@@ -71,6 +72,13 @@ impl Error {
             Self::Query(QueryError::TooMany) => 12,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
+        }
+    }
+
+    pub(crate) fn tls(error: &TlsError) -> Self {
+        match &error.path {
+            Some(path) => Self::file(path.as_ref(), &error.why),
+            None => Self::Config(format!("TLS: {error}")),
         }
     }
 

@@ -91,7 +91,7 @@ pub use tme_transport::engine::{
 pub use tme_transport::link::LinkStats;
 pub use tme_transport::link::memory::{self, MemoryLink};
 pub use tme_transport::link::stream::{
-    FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics,
+    FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics, TlsTrust,
 };
 pub use tme_transport::logging;
 

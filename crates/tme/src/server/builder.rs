@@ -16,12 +16,18 @@ use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{Drive, Engine, EngineConfig, LinkChoice};
 use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
-use tme_transport::link::stream::StreamsConfig;
+use tme_transport::link::stream::{StreamsConfig, TlsCertificate};
 use tme_transport::link::udp::UdpConfig;
 
 use super::Server;
 use crate::settings::{Settings, shared_setters};
 use crate::{Error, Security};
+
+#[derive(Clone, Debug)]
+struct TlsFiles {
+    chain: PathBuf,
+    key: PathBuf,
+}
 
 /// Collects what a server needs. Made by [`Server::builder`].
 #[derive(Clone, Debug)]
@@ -37,6 +43,7 @@ pub struct ServerBuilder {
     queries_per_second: u32,
     information: Vec<u8>,
     browsers: Browsers,
+    tls: Option<TlsFiles>,
 }
 
 /// Streams beyond two for each peer: for those of whom nobody knows yet whether they become one.
@@ -71,6 +78,7 @@ impl ServerBuilder {
             queries_per_second: 1_000,
             information: Vec::new(),
             browsers: Browsers::default(),
+            tls: None,
         }
     }
 
@@ -101,10 +109,20 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets from where browsers may connect, which needs [`listen_tcp`](Self::listen_tcp): they come in a WebSocket and have no
+    /// Sets the certificate by which the server speaks TLS on its TCP port, beside everything else there: PEM files with the
+    /// chain, the server's own certificate first, and with its private key. Browsers connect by `wss://` then, from anywhere and
+    /// with connect tokens, and networks that let only TLS through let clients through that are told
+    /// [`tls`](crate::ClientBuilder::tls). Needs [`listen_tcp`](Self::listen_tcp). The files are read once. Default: none.
+    #[must_use]
+    pub fn tls(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some(TlsFiles { chain: chain.into(), key: key.into() });
+        self
+    }
+
+    /// Sets from where browsers may connect without TLS, which needs [`listen_tcp`](Self::listen_tcp): they come in a WebSocket and have no
     /// keys of their own, so that nothing encrypts what they say but the TLS of a proxy. Default: from this machine only.
     /// Elsewhere they are refused with [`Reason::Suites`](crate::Reason::Suites). They have no identity, bring no token, and
-    /// leave with their stream.
+    /// leave with their stream. With [`Browsers::Never`] they may not come by [`tls`](Self::tls) either.
     #[must_use]
     pub const fn browsers(mut self, browsers: Browsers) -> Self {
         self.browsers = browsers;
@@ -275,6 +293,8 @@ impl ServerBuilder {
         let streams = StreamsConfig {
             streams_max: 2 * self.peers_max + SPARE_STREAMS,
             claim_time: StreamsConfig::default().claim_time + self.admission.decision_time,
+            certificate: self.load_certificate()?,
+            ..StreamsConfig::default()
         };
         let engine = Engine::start(EngineConfig {
             endpoint,
@@ -312,6 +332,16 @@ impl ServerBuilder {
         setup.queries_per_second = self.queries_per_second;
         setup.information = information(self.information.clone())?;
         Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 })
+    }
+
+    fn load_certificate(&self) -> Result<Option<TlsCertificate>, Error> {
+        let Some(TlsFiles { chain, key }) = &self.tls else { return Ok(None) };
+        if self.tcp.is_none() {
+            return Err(Error::Config(
+                "a certificate is for TCP, which the server does not listen for".to_owned(),
+            ));
+        }
+        TlsCertificate::from_files(chain, key).map(Some).map_err(|error| Error::tls(&error))
     }
 
     fn listen_address(&self) -> Result<SocketAddr, Error> {

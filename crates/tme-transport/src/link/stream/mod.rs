@@ -146,6 +146,8 @@ struct Stream {
     is_ours: bool,
     /// Opened here, and the other side has not answered.
     is_connecting: bool,
+    /// Opened here, and the TLS handshake is not over.
+    is_shaking_hands: bool,
     is_releasing: bool,
     /// The driver was told to wait for room.
     is_full: bool,
@@ -313,10 +315,7 @@ impl Streams {
             stream.is_readable = false;
             if std::mem::take(&mut stream.is_connecting) {
                 match stream.pipe.connected() {
-                    Ok(true) => {
-                        self.statistics.opened += 1;
-                        self.events.push_back(StreamEvent::Opened(stream.id(number)));
-                    }
+                    Ok(true) => stream.is_shaking_hands = true,
                     Ok(false) => {
                         stream.is_connecting = true;
                         continue;
@@ -329,7 +328,20 @@ impl Streams {
                 }
                 self.mark_dirty(number);
             }
+            self.tell_opened(number);
             self.read(number, &mut handle);
+        }
+    }
+
+    /// Tells that a stream has reached the other side, once its handshake is over, if it has one.
+    fn tell_opened(&mut self, number: u32) {
+        if let Some(stream) = self.streams.get_mut(&number)
+            && stream.is_shaking_hands
+            && !stream.pipe.is_shaking_hands()
+        {
+            stream.is_shaking_hands = false;
+            self.statistics.opened += 1;
+            self.events.push_back(StreamEvent::Opened(stream.id(number)));
         }
     }
 
@@ -354,8 +366,9 @@ impl Streams {
             }
             Ok(false) => {}
             Err(StreamFailure::Closed) if stream.is_releasing => self.end(number, StreamFailure::Released),
-            Err(failure) => self.end(number, failure),
+            Err(failure) => return self.end(number, failure),
         }
+        self.tell_opened(number);
     }
 
     fn accept(&mut self, now: Instant, poller: &Poller) {
@@ -514,6 +527,7 @@ impl Streams {
             let failure = match stream {
                 Stream { is_releasing: true, .. } => StreamFailure::Released,
                 Stream { is_connecting: true, .. } => StreamFailure::Unreachable,
+                Stream { is_shaking_hands: true, .. } => StreamFailure::TlsFailed,
                 Stream { unclaimed_since: Some(_), .. } => StreamFailure::Unclaimed,
                 _ if stream.pipe.waiting_bytes() > 0 => StreamFailure::TooSlow,
                 _ => StreamFailure::Unclaimed,
@@ -562,6 +576,7 @@ impl Stream {
             is_claimed: false,
             is_ours: false,
             is_connecting: false,
+            is_shaking_hands: false,
             is_releasing: false,
             is_full: false,
             is_readable: false,

@@ -69,6 +69,11 @@ impl Pipe {
         matches!(self.tls, Tls::Session(_))
     }
 
+    /// Whether the TLS handshake is not over.
+    pub fn is_shaking_hands(&self) -> bool {
+        matches!(&self.tls, Tls::Session(session) if session.is_shaking_hands())
+    }
+
     /// What kind of link it makes.
     pub const fn kind(&self) -> LinkKind {
         self.framing.kind()

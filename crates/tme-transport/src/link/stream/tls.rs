@@ -22,22 +22,28 @@ const PLAIN_BYTES: usize = 16 << 10;
 /// Why TLS cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError {
-    text: Box<str>,
+    /// The file that is to blame, if one is.
+    pub path: Option<Box<Path>>,
+    /// What is wrong.
+    pub why: Box<str>,
 }
 
 impl TlsError {
-    fn new(text: impl fmt::Display) -> Self {
-        Self { text: text.to_string().into() }
+    fn new(why: impl fmt::Display) -> Self {
+        Self { path: None, why: why.to_string().into() }
     }
 
-    fn of_file(path: &Path, cause: impl fmt::Display) -> Self {
-        Self::new(format_args!("{}: {cause}", path.display()))
+    fn of_file(path: &Path, why: impl fmt::Display) -> Self {
+        Self { path: Some(path.into()), why: why.to_string().into() }
     }
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", path.display(), self.why),
+            None => self.why.fmt(f),
+        }
     }
 }
 
@@ -60,9 +66,7 @@ impl TlsCertificate {
             .map_err(TlsError::new)?
             .with_no_client_auth()
             .with_single_cert(certificates, key_der)
-            .map_err(|error| {
-                TlsError::new(format_args!("{} and {}: {error}", chain.display(), key.display()))
-            })?;
+            .map_err(|error| TlsError::of_file(key, format_args!("with {}: {error}", chain.display())))?;
         Ok(Self(Arc::new(config)))
     }
 }
@@ -223,6 +227,11 @@ impl TlsSession {
     fn unlimited(mut connection: Connection) -> Self {
         connection.set_buffer_limit(None);
         Self(connection)
+    }
+
+    /// Whether the handshake is not over.
+    pub fn is_shaking_hands(&self) -> bool {
+        self.0.is_handshaking()
     }
 
     /// Takes bytes from the socket and hands over what they say. What TLS itself has to say goes to `out`.

@@ -195,7 +195,7 @@ fn what_only_begins_like_tls_is_ended_and_counted() {
     // One that begins and says no more.
     let _silent = server.knock(b"\x16\x03");
     server.until("the silent one", |rig| rig.streams.statistics().open == 1);
-    server.now = server.now + FIRST_BYTES_TIME_MAX;
+    server.now += FIRST_BYTES_TIME_MAX;
     server.until("its end", |rig| rig.ended(StreamFailure::Unclaimed) == 1);
 }
 
@@ -210,7 +210,7 @@ fn files_that_are_wrong_are_named() {
         (&chain, &missing, "missing.pem"),
         (&key, &key, "no certificate in it"),
         (&chain, &chain, "chain.pem"),
-        (&chain, &other.file("key.pem"), "chain.pem and"),
+        (&chain, &other.file("key.pem"), "key.pem: with"),
     ] {
         let error = TlsCertificate::from_files(chain, key).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
