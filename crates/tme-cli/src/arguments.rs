@@ -221,6 +221,12 @@ pub struct ServeOptions {
     /// From where browsers may connect, which needs TCP
     #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
     pub browsers: BrowserPlaces,
+    /// PEM file with a certificate chain, to speak TLS on the TCP port, too
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_chain: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_chain")]
+    pub tls_key: Option<PathBuf>,
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -298,6 +304,15 @@ pub struct ConnectOptions {
     /// By what the server may be reached
     #[arg(long, value_name = "LINK", value_enum, default_value_t = Link::Any)]
     pub link: Link,
+    /// Put TLS around TCP and WebSockets; the certificate must be of an authority that this system trusts
+    #[arg(long)]
+    pub tls: bool,
+    /// As --tls, but the certificate must be of an authority in this PEM file
+    #[arg(long, value_name = "FILE", conflicts_with = "tls")]
+    pub tls_authorities: Option<PathBuf>,
+    /// Name that the certificate must be for [default: the server's host]
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Option<String>,
     /// Network conditions to model on this side, for what goes by UDP [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,

@@ -55,6 +55,10 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         None if options.tcp => server.listen_tcp(),
         None => server,
     };
+    let server = match (&options.tls_chain, &options.tls_key) {
+        (Some(chain), Some(key)) => server.tls(chain, key),
+        _ => server,
+    };
     let mut server = with_tokens(server, options)?.start()?;
     let address = server.local_addr();
     let public = server.public_key();

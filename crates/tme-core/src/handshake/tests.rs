@@ -14,6 +14,7 @@ use super::parameters::{ConnectionId, PeerNumber, UserData};
 use super::server::{AcceptInfo, Accepted, ConnectRequest, Outcome, ServerHandshake, ServerHandshakeConfig};
 use crate::channel::ChannelTable;
 use crate::crypto::keys::KeyPair;
+use crate::datagram::Carrier;
 use crate::random::SeededRandom;
 use crate::time::{Duration, Instant};
 

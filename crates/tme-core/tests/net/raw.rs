@@ -6,6 +6,7 @@ use tme_core::channel::ChannelTable;
 use tme_core::crypto::SessionSecrets;
 use tme_core::crypto::packet::{KeyLimits, PacketProtection};
 use tme_core::crypto::suite::Suite;
+use tme_core::datagram::Carrier;
 use tme_core::handshake::client::{ClientEvent, ClientHandshake, Established};
 use tme_core::handshake::parameters::{ConnectionId, PeerNumber, UserData};
 use tme_core::handshake::server::{AcceptInfo, Outcome, ServerHandshake, ServerHandshakeConfig};

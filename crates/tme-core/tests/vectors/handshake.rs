@@ -9,6 +9,7 @@ use tme_core::crypto::cookie::CookieKey;
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference, SuiteSet};
 use tme_core::crypto::{Pattern, SessionSecrets};
+use tme_core::datagram::Carrier;
 use tme_core::handshake::client::{
     ClientEvent, ClientHandshake, ClientHandshakeConfig, ConnectError, Established, Trust,
 };
