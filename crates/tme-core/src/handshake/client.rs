@@ -161,9 +161,14 @@ impl ClientHandshake {
             Ok(HandshakeDatagram::Cookie(cookie)) => self.handle_cookie(now, &cookie, random),
             Ok(HandshakeDatagram::Accept(accept)) => self.handle_accept(&accept),
             Ok(HandshakeDatagram::Refuse(refuse)) => self.handle_refuse(&refuse),
-            Ok(HandshakeDatagram::Reset(_) | HandshakeDatagram::InfoAnswer(_)) => Err(DropReason::Unexpected),
             Ok(
-                HandshakeDatagram::Hello(_) | HandshakeDatagram::Connect(_) | HandshakeDatagram::InfoQuery(_),
+                HandshakeDatagram::Reset(_) | HandshakeDatagram::InfoAnswer(_) | HandshakeDatagram::Here(_),
+            ) => Err(DropReason::Unexpected),
+            Ok(
+                HandshakeDatagram::Hello(_)
+                | HandshakeDatagram::Connect(_)
+                | HandshakeDatagram::InfoQuery(_)
+                | HandshakeDatagram::Discover(_),
             ) => Err(DropReason::WrongDirection),
         };
         let dropped = result.err();
