@@ -73,11 +73,11 @@ trap 'kill $far $server 2>/dev/null || true' EXIT
 # Until the other namespace is another one.
 while [ "$(readlink /proc/$far/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
 ip link add near type veth peer name far netns $far
-ip addr add 10.99.0.1/24 dev near
+[ "$4" = ipv6 ] || ip addr add 10.99.0.1/24 dev near
 ip link set near up
 in_far() { nsenter -t $far -n -- "$@"; }
 in_far ip link set lo up
-in_far ip addr add 10.99.0.2/24 dev far
+[ "$4" = ipv6 ] || in_far ip addr add 10.99.0.2/24 dev far
 in_far ip link set far up
 echo ready
 "$1" serve --listen "$2" --discoverable "Over the wire" < /dev/null & server=$!
@@ -89,15 +89,26 @@ done
 exit 9
 "#;
 
-    fn between_two_machines(listen: &str, attempts: &str) -> Option<(i32, String, String)> {
+    fn between_two_machines(listen: &str, attempts: &str, family: &str) -> Option<(i32, String, String)> {
         let probe = Command::new("unshare").args(["-rn", "ip", "link", "set", "lo", "up"]).output();
         if !probe.is_ok_and(|output| output.status.success()) {
             println!("skipped: this user may make no network namespaces, or there is no `ip`");
             return None;
         }
         let program = env!("CARGO_BIN_EXE_tme");
-        let script =
-            ["-rn", "--kill-child", "--fork", "bash", "-c", SCRIPT, "script", program, listen, attempts];
+        let script = [
+            "-rn",
+            "--kill-child",
+            "--fork",
+            "bash",
+            "-c",
+            SCRIPT,
+            "script",
+            program,
+            listen,
+            attempts,
+            family,
+        ];
         let output = Command::new("unshare").args(script).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if !out.contains("ready") {
@@ -109,15 +120,26 @@ exit 9
 
     #[test]
     fn a_server_is_found_over_the_wire_by_all_its_addresses() {
-        let Some((code, out, err)) = between_two_machines("[::]:7777", "9") else { return };
+        let Some((code, out, err)) = between_two_machines("[::]:7777", "9", "both") else { return };
         assert_eq!(code, 0, "{out}\n{err}");
         let found = out.lines().find(|line| line.contains("Over the wire")).unwrap();
         assert!(found.contains("\"10.99.0.1:7777\""), "{out}\n{err}");
     }
 
     #[test]
+    fn a_server_is_found_where_there_is_ipv6_alone_and_no_router() {
+        let Some((code, out, err)) = between_two_machines("[::]:7777", "9", "ipv6") else { return };
+        if err.contains("no IPv6 here") || !std::path::Path::new("/proc/net/if_inet6").exists() {
+            return println!("skipped: no IPv6 on this machine");
+        }
+        assert_eq!(code, 0, "{out}\n{err}");
+        let found = out.lines().find(|line| line.contains("Over the wire")).unwrap();
+        assert!(found.contains("\"[fe80::"), "{out}\n{err}");
+    }
+
+    #[test]
     fn a_server_that_listens_on_this_machine_alone_is_not_found_over_the_wire() {
-        let Some((code, out, err)) = between_two_machines("127.0.0.1:7777", "1") else { return };
+        let Some((code, out, err)) = between_two_machines("127.0.0.1:7777", "1", "both") else { return };
         assert_eq!(code, 9, "{out}\n{err}");
         assert!(!out.contains("Over the wire"), "{out}");
         assert!(err.contains("no server answered"), "{err}");
