@@ -297,6 +297,8 @@ inline constexpr std::size_t token_user_data_bytes_max = TME_TOKEN_USER_DATA_BYT
 
 /// Most bytes that the game can add to what a server says of itself.
 inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
+/// Most bytes in the name under which a server is found.
+inline constexpr std::size_t display_name_bytes_max = TME_DISPLAY_NAME_BYTES_MAX;
 
 /// A constant text for a result.
 [[nodiscard]] inline const char* to_string(ErrorCode code) {
