@@ -385,7 +385,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_ADDRESS_CHANGED 10u
 
 /**
- * The session goes on by another link, or another stream; `token` is TME_LINK_UDP or TME_LINK_TCP. tme_server_peer_info and
+ * The session goes on by another link, or another stream; `token` is TME_LINK_UDP, TME_LINK_TCP or
+ * TME_LINK_WEBSOCKET. tme_server_peer_info and
  * tme_client_server_info have the other side's address from now on.
  */
 #define TME_EVENT_LINK_CHANGED 11u
@@ -755,12 +756,14 @@ typedef struct TmeChannelConfig {
 
 /* ---- Links: by what a client and its server reach each other --------------------------------- */
 
-/** For a client's `links`: UDP, and TCP where that does not get through. The default. */
+/** For a client's `links`: UDP, TCP where that does not get through, and a WebSocket where not even that does. The default. */
 #define TME_LINK_ANY 0u
 /** Datagrams by themselves. What is lost holds up nothing but itself. */
 #define TME_LINK_UDP 1u
 /** A TCP stream. What is lost holds up all that is behind it. */
 #define TME_LINK_TCP 2u
+/** A WebSocket over TCP, for networks that let only the web through. */
+#define TME_LINK_WEBSOCKET 3u
 
 /* ---- Settings: what servers and clients have in common --------------------------------------- */
 
@@ -819,7 +822,7 @@ typedef struct TmePeerInfo {
      * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
      */
     char key[72];
-    /** What carries the session at the moment: TME_LINK_UDP or TME_LINK_TCP. */
+    /** What carries the session at the moment: TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET. */
     uint32_t link;
     /** 0. */
     uint32_t reserved;
@@ -1019,7 +1022,7 @@ TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
 /**
  * Tells what carries the session at the moment.
  *
- * Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+ * Parameters: `link` gets TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET; 0 on failure.
  * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
@@ -1559,6 +1562,10 @@ typedef struct TmeEngineStatistics {
     uint64_t streams_too_many;
     /** Because their connection is over, or goes on another way. */
     uint64_t streams_released;
+    /** Streams that ended because their HTTP request asked for no WebSocket, or not for TME's. */
+    uint64_t streams_bad_upgrade;
+    /** WebSockets that ended because text came where datagrams were due. */
+    uint64_t streams_text;
     /** Questions of those who look for servers that were answered. */
     uint64_t discovery_answered;
     /** Answers to them that the system did not take. */
@@ -2238,6 +2245,12 @@ TME_C_API TmeResult tme_query_ask(
 #define TME_NEWCOMERS_ASK 3u
 /** Both stay. */
 #define TME_NEWCOMERS_ALLOW 4u
+/** Browsers may connect from this machine, where a proxy may end TLS for others. The default. */
+#define TME_BROWSERS_LOOPBACK 1u
+/** No browser may connect. */
+#define TME_BROWSERS_NEVER 2u
+/** Browsers may connect from anywhere. What they say can be read and changed on the way. */
+#define TME_BROWSERS_ANYWHERE 3u
 
 /**
  * Changes the name under which players on the same network find this server. Nothing happens if it is not found at all.
@@ -2355,10 +2368,10 @@ typedef struct TmeServerConfig {
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
     /**
-     * UDP port at which those ask who look for servers; they must have the same. All TME servers on a machine share it.
-     * Default 7776.
+     * TME_BROWSERS_...: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
+     * own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
      */
-    uint32_t discovery_port;
+    uint32_t browsers;
     /**
      * Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
      * port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
@@ -2370,6 +2383,13 @@ typedef struct TmeServerConfig {
      * tme_server_set_display_name changes it. Default: NULL, and it is not found.
      */
     const char *discoverable;
+    /**
+     * UDP port at which those ask who look for servers; they must have the same. All TME servers on a machine share it.
+     * Default 7776.
+     */
+    uint32_t discovery_port;
+    /** 0. */
+    uint32_t reserved;
 } TmeServerConfig;
 
 /**

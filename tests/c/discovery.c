@@ -178,6 +178,9 @@ static void what_cannot_be_is_refused(void)
     CHECK_RESULT(tme_discovery_create(NULL, NULL), TME_ERROR_NULL);
     CHECK_OK(tme_discovery_destroy(NULL));
 
+    TmeServerConfig nowhere = findable("nowhere");
+    nowhere.discovery_port = 65536;
+    CHECK_ERROR(tme_server_create(&nowhere, &server), TME_ERROR_CONFIG, "65536");
     TmeServerConfig two_lines = findable("two\nlines");
     CHECK_ERROR(tme_server_create(&two_lines, &server), TME_ERROR_CONFIG, "control character");
     char longest[TME_DISPLAY_NAME_BYTES_MAX + 2];

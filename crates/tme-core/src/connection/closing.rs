@@ -1,13 +1,16 @@
 //! How a connection ends: politely, at once, or because of the other side.
 
+use std::time::Duration;
+
 use super::{Connected, Connection, Event, Origin, State, Timer, Workspace};
 use crate::crypto::reset::ResetToken;
 use crate::handshake::reason::Reason;
 use crate::payload::Payload;
 use crate::time::Instant;
 
-/// How often CLOSE is sent in all.
-const CLOSE_ATTEMPTS_MAX: u32 = 5;
+/// How long CLOSE is repeated, unless that is less than [`CLOSE_TIMEOUTS_MIN`] probe time-outs.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUTS_MIN: u32 = 4;
 
 /// What CLOSE will say.
 #[derive(Clone, Debug)]
@@ -102,7 +105,7 @@ impl Connection {
 
     pub(super) fn begin_closing(&mut self, farewell: Farewell) {
         self.timers.set(Timer::Close, None);
-        self.state = State::Closing { farewell, attempts: 0, is_due: true };
+        self.state = State::Closing { farewell, is_due: true };
     }
 
     /// Whether CLOSE was sent or received: what still comes is acknowledged and has no other effect.
@@ -110,14 +113,15 @@ impl Connection {
         matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
     }
 
-    /// CLOSE was lost or is unanswered: it goes again, unless it went often enough.
-    pub(super) fn repeat_close(&mut self, workspace: &mut Workspace) {
-        if let State::Closing { attempts, is_due, .. } = &mut self.state {
-            if *attempts < CLOSE_ATTEMPTS_MAX {
-                *is_due = true;
-            } else {
-                self.finish_closing(workspace);
-            }
+    /// For how long CLOSE is repeated.
+    pub(super) fn closing_time(&self) -> Duration {
+        CLOSE_TIME_MAX.max(self.rtt.probe_timeout() * CLOSE_TIMEOUTS_MIN).min(self.idle_timeout)
+    }
+
+    /// CLOSE was lost or is unanswered: it goes again.
+    pub(super) fn repeat_close(&mut self) {
+        if let State::Closing { is_due, .. } = &mut self.state {
+            *is_due = true;
         }
     }
 

@@ -32,7 +32,7 @@ pub struct ConnectionConfig {
     pub keep_alive: Duration,
     /// Overdue answer and silence after which `Interrupted` is reported. Default 3 s.
     pub interrupted_after: Duration,
-    /// How long a graceful close waits for queued reliable messages. Default 3 s.
+    /// How long a graceful close waits for queued reliable messages. Default 5 s.
     pub linger: Duration,
     /// Largest datagram to send without having asked the path, in bytes of UDP payload. 1,200 (default) to 65,527; a link
     /// may carry less (UDP over IPv4: 65,507). Never more than the other side takes.
@@ -71,7 +71,7 @@ impl Default for ConnectionConfig {
         Self {
             keep_alive: Duration::from_secs(5),
             interrupted_after: Duration::from_secs(3),
-            linger: Duration::from_secs(3),
+            linger: Duration::from_secs(5),
             datagram_bytes: DATAGRAM_BYTES_SAFE,
             datagram_bytes_max: DATAGRAM_BYTES_MAX_DEFAULT,
             rate_max: None,

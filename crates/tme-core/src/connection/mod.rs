@@ -80,7 +80,6 @@ enum State {
     /// CLOSE goes out until acknowledged.
     Closing {
         farewell: Farewell,
-        attempts: u32,
         is_due: bool,
     },
     /// The other side has closed; its stragglers are acknowledged.

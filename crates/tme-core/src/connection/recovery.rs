@@ -17,6 +17,12 @@ const PROBES_BEFORE_SILENCE: u32 = 3;
 /// Probe time-outs in a row after which datagrams are small again: perhaps only large ones vanish.
 const PROBES_BEFORE_SMALL: u32 = 2;
 const PROBE_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// While the other side is heard, the path is not gone: what is lost in a row is lost in one direction only, and the next
+/// probe may well arrive.
+const PROBE_BACKOFF_HEARD_MAX: Duration = Duration::from_millis(100);
+/// After so long without a packet the other side is not heard any more: one that hears nothing sends its probes up to
+/// [`PROBE_BACKOFF_MAX`] apart.
+const HEARD_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 impl Connection {
     pub(super) fn handle_ack(
@@ -141,7 +147,7 @@ impl Connection {
         }
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            self.handle_lost_frame(frame, workspace);
+            self.handle_lost_frame(frame);
         }
         self.restart_answer_timers();
     }
@@ -152,26 +158,26 @@ impl Connection {
         self.sent.leave_behind(now, &mut workspace.lost);
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            self.handle_lost_frame(frame, workspace);
+            self.handle_lost_frame(frame);
         }
         self.timers.set(Timer::Loss, None);
         self.restart_answer_timers();
         self.report_receipts(workspace);
     }
 
-    fn handle_lost_frame(&mut self, frame: SentFrame, workspace: &mut Workspace) {
-        if !self.send_control_again(frame, workspace) {
+    fn handle_lost_frame(&mut self, frame: SentFrame) {
+        if !self.send_control_again(frame) {
             self.channels.handle_lost(frame);
         }
     }
 
     /// `false`: the frame belongs to a channel.
-    fn send_control_again(&mut self, frame: SentFrame, workspace: &mut Workspace) -> bool {
+    fn send_control_again(&mut self, frame: SentFrame) -> bool {
         match frame {
             SentFrame::ConnectionCredit => self.is_credit_due = true,
             SentFrame::ChannelCredit { position } => self.channel_credit_due |= 1 << position,
             SentFrame::ResetToken => self.paths.is_token_due = true,
-            SentFrame::Close => self.repeat_close(workspace),
+            SentFrame::Close => self.repeat_close(),
             _ => return false,
         }
         true
@@ -182,14 +188,20 @@ impl Connection {
         // A path whose round trip alone takes longer than the cap is given that time. Its variation is not: one sample
         // taken over a pause of the host would make every loss wait as long as the pause.
         let round_trip = self.rtt.smoothed() * 9 / 8 + ACK_DELAY_MAX;
-        let backoff = |timeout: Duration| {
+        let backoff = |timeout: Duration, sent_at: Instant| {
+            let is_heard = sent_at.saturating_since(self.last_received_at) < HEARD_TIME_MAX;
+            let longest = if is_heard {
+                timeout.clamp(PROBE_BACKOFF_HEARD_MAX, PROBE_BACKOFF_MAX)
+            } else {
+                PROBE_BACKOFF_MAX
+            };
             let timeout = timeout * 2u32.saturating_pow(self.probe_count.min(16));
-            timeout.min(PROBE_BACKOFF_MAX.max(round_trip))
+            sent_at + timeout.min(longest.max(round_trip))
         };
         let timeout = self.rtt.probe_timeout();
         let at = match (self.sent.last_prompt_sent_at(), self.sent.last_lazy_sent_at()) {
-            (Some(sent_at), _) => Some(sent_at + backoff(timeout)),
-            (None, Some(sent_at)) => Some(sent_at + backoff(timeout + LAZY_DELAY_MAX)),
+            (Some(sent_at), _) => Some(backoff(timeout, sent_at)),
+            (None, Some(sent_at)) => Some(backoff(timeout + LAZY_DELAY_MAX, sent_at)),
             (None, None) => None,
         };
         self.timers.set(Timer::Probe, at.filter(|_| !self.path.is_stream()));
@@ -203,10 +215,7 @@ impl Connection {
     }
 
     pub(super) fn handle_probe_timeout(&mut self, now: Instant, workspace: &mut Workspace) {
-        self.repeat_close(workspace);
-        if self.is_closed() {
-            return;
-        }
+        self.repeat_close();
         self.counters.probe_timeouts += 1;
         self.probe_count += 1;
         self.probes_due = 1;
@@ -220,7 +229,7 @@ impl Connection {
         self.sent.unanswered(1, &mut workspace.lost);
         for index in 0..workspace.lost.len() {
             let Some(&frame) = workspace.lost.get(index) else { break };
-            if !self.send_control_again(frame, workspace) {
+            if !self.send_control_again(frame) {
                 self.channels.send_again(frame);
             }
         }

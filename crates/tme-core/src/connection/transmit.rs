@@ -281,15 +281,14 @@ impl Connection {
     }
 
     fn fill_packet(&mut self, now: Instant, permission: Permission, room: &mut PacketRoom<'_>) {
-        if let State::Closing { farewell, attempts, is_due } = &mut self.state {
+        if let State::Closing { farewell, is_due } = &mut self.state {
             let detail = farewell.detail.get(..CLOSE_DETAIL_BYTES_MAX).unwrap_or(&farewell.detail);
             let frame = Frame::Close { reason: farewell.reason.code(), code: farewell.code, detail };
             if *is_due && room.write_control(&frame, Some(SentFrame::Close)).is_some() {
-                if *attempts == 0 {
-                    self.timers.set(Timer::Close, Some(now + self.idle_timeout));
-                }
                 *is_due = false;
-                *attempts += 1;
+                if self.timers.get(Timer::Close).is_none() {
+                    self.timers.set(Timer::Close, Some(now + self.closing_time()));
+                }
             }
             return;
         }

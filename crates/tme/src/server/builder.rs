@@ -10,7 +10,9 @@ use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::discovery::DISCOVERY_PORT;
 use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
 use tme_core::handshake::datagram::{DisplayName, Information};
-use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement};
+use tme_core::handshake::server::{
+    Browsers, IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement,
+};
 use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{DiscoverySetup, Drive, Engine, EngineConfig, LinkChoice, WhenUnavailable};
 use tme_transport::link::LinkSetup;
@@ -35,6 +37,7 @@ pub struct ServerBuilder {
     admission: AdmissionPolicy,
     queries_per_second: u32,
     information: Vec<u8>,
+    browsers: Browsers,
     discoverable: Option<String>,
     discovery_port: u16,
     when_undiscoverable: WhenUnavailable,
@@ -71,6 +74,7 @@ impl ServerBuilder {
             admission: AdmissionPolicy::default(),
             queries_per_second: 1_000,
             information: Vec::new(),
+            browsers: Browsers::default(),
             discoverable: None,
             discovery_port: DISCOVERY_PORT,
             when_undiscoverable: WhenUnavailable::Fail,
@@ -101,6 +105,16 @@ impl ServerBuilder {
     #[must_use]
     pub fn listen_tcp_on(mut self, address: impl Into<String>) -> Self {
         self.tcp = Some(Tcp::At(address.into()));
+        self
+    }
+
+    /// Sets from where browsers may connect, which needs [`listen_tcp`](Self::listen_tcp): they come in a WebSocket and have no
+    /// keys of their own, so that nothing encrypts what they say but the TLS of a proxy. Default: from this machine only.
+    /// Elsewhere they are refused with [`Reason::Suites`](crate::Reason::Suites). They have no identity, bring no token, and
+    /// leave with their stream.
+    #[must_use]
+    pub const fn browsers(mut self, browsers: Browsers) -> Self {
+        self.browsers = browsers;
         self
     }
 
@@ -322,6 +336,7 @@ impl ServerBuilder {
         handshake.limits = self.settings.limits;
         handshake.identity = self.identity;
         handshake.tokens = self.tokens.clone();
+        handshake.browsers = self.browsers;
         if self.settings.security == Security::Plaintext {
             handshake.suites = SuitePreference::new(&[Suite::Plaintext]).unwrap_or_default();
         }
