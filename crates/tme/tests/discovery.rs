@@ -202,6 +202,8 @@ fn a_flood_is_limited_and_players_do_not_notice() {
     // What leaves at once, and one every 200 ms since.
     let elapsed = start.elapsed();
     assert!(u128::from(answered) <= 10 + elapsed.as_millis() / 200 + 1, "{answered} in {elapsed:?}");
+    // When it is over, the server is found again.
+    assert_eq!(find(&mut Discovery::start(config(&server)).unwrap(), 1).len(), 1);
 }
 
 #[test]

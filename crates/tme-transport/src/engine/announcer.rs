@@ -1,5 +1,6 @@
 //! A server that wants to be found: the sockets at the discovery port, and when to look at them.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -23,8 +24,8 @@ use crate::poller::Poller;
 const TOKENS_FROM: usize = 1 << 30;
 /// Questions looked at in a turn.
 const BATCH: usize = 32;
-/// Pause after a full batch. Some 3,000 datagrams a second are looked at, more than are ever answered, and who floods the port takes
-/// nothing from those who play: the rest falls out of the socket's buffer.
+/// Pause after a full batch, in which the port is not even watched. Some 3,000 datagrams a second are looked at, more than are ever
+/// answered, and who floods the port takes nothing from those who play: the rest falls out of the socket's buffer.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often the machine's networks are looked at: one that it has joined hears of the server after so long.
 const REFRESH: Duration = Duration::from_secs(15);
@@ -77,6 +78,26 @@ struct Hearing {
     family: Family,
     memberships: Memberships,
     is_receivable: bool,
+    /// The poller tells when something comes.
+    is_watched: bool,
+}
+
+impl Hearing {
+    fn watch(&mut self, poller: &Poller, number: usize) -> io::Result<()> {
+        let token = Token(TOKENS_FROM + number);
+        poller.registry().register(&mut self.socket, token, Interest::READABLE)?;
+        self.is_watched = true;
+        // What came in the meantime may not be told.
+        self.is_receivable = true;
+        Ok(())
+    }
+
+    fn ignore(&mut self, poller: &Poller) {
+        match poller.registry().deregister(&mut self.socket) {
+            Ok(()) => self.is_watched = false,
+            Err(error) => log::debug!("discovery: cannot look away: {error}"),
+        }
+    }
 }
 
 impl Announcer {
@@ -92,13 +113,14 @@ impl Announcer {
         let mut port = setup.port;
         for family in families(link) {
             match bind_shared(family, port) {
-                Ok(mut socket) => {
+                Ok(socket) => {
                     let other = |cause| BindError::Other { address: listen, cause };
                     port = socket.local_addr().map_err(other)?.port();
-                    let token = Token(TOKENS_FROM + sockets.len());
-                    poller.registry().register(&mut socket, token, Interest::READABLE).map_err(other)?;
                     let memberships = Memberships::default();
-                    sockets.push(Hearing { socket, family, memberships, is_receivable: true });
+                    let (is_receivable, is_watched) = (false, false);
+                    let mut hearing = Hearing { socket, family, memberships, is_receivable, is_watched };
+                    hearing.watch(poller, sockets.len()).map_err(other)?;
+                    sockets.push(hearing);
                 }
                 // A system with one family is found by that one.
                 Err(BindError::FamilyUnavailable { .. }) if !sockets.is_empty() => {}
@@ -148,7 +170,7 @@ impl Announcer {
     }
 
     /// Answers a batch of questions, if there may be any.
-    pub fn answer(&mut self, now: Instant, endpoint: &Endpoint) {
+    pub fn answer(&mut self, now: Instant, endpoint: &Endpoint, poller: &Poller) {
         if self.refresh_at <= now {
             self.refresh_at = now + REFRESH;
             self.look_around();
@@ -160,7 +182,17 @@ impl Announcer {
         let Self { sockets, responder, answer, .. } = self;
         // One more than a question has, so that a longer one is seen to be longer.
         let mut buffer = [0; DISCOVER_BYTES + 1];
-        for hearing in sockets.iter_mut().filter(|hearing| hearing.is_receivable) {
+        for (number, hearing) in sockets.iter_mut().enumerate() {
+            if !hearing.is_watched
+                && let Err(error) = hearing.watch(poller, number)
+            {
+                log::debug!("discovery: {error}");
+                self.paused_until = Some(now + PAUSE);
+                continue;
+            }
+            if !hearing.is_receivable {
+                continue;
+            }
             let socket = &hearing.socket;
             hearing.is_receivable = drain(socket, &mut buffer, BATCH, |remote, datagram| {
                 let Some(described) = endpoint.description() else { return };
@@ -171,6 +203,7 @@ impl Announcer {
                 }
             });
             if hearing.is_receivable {
+                hearing.ignore(poller);
                 self.paused_until = Some(now + PAUSE);
             }
         }

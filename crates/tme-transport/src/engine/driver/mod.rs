@@ -167,7 +167,7 @@ impl Driver {
         self.receive_streams(now);
         self.take_commands(now);
         if let Some(announcer) = &mut self.announcer {
-            announcer.answer(now, &self.endpoint);
+            announcer.answer(now, &self.endpoint, &self.poller);
         }
         self.handle_due(now)?;
         self.flush(now)?;
