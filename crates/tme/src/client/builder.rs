@@ -262,6 +262,7 @@ impl ClientBuilder {
             gathering: self.settings.gathering,
             listen_streams: None,
             streams: StreamsConfig { tls: self.load_tls()?, ..StreamsConfig::default() },
+            discovery: None,
             choice: if is_in_memory { LinkChoice::Udp } else { self.links },
             connect: Some((self.target.clone(), handshake)),
         })?;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use tme_core::connection::PeerId;
 use tme_core::crypto::keys::{KeyPair, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
+use tme_core::discovery::DISCOVERY_PORT;
 use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
-use tme_core::handshake::datagram::Information;
+use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::server::{
     Browsers, IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement,
 };
 use tme_core::token::{ServerName, TokenKey};
-use tme_transport::engine::{Drive, Engine, EngineConfig, LinkChoice};
+use tme_transport::engine::{DiscoverySetup, Drive, Engine, EngineConfig, LinkChoice, WhenUnavailable};
 use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
 use tme_transport::link::stream::{StreamsConfig, TlsCertificate};
@@ -44,6 +45,9 @@ pub struct ServerBuilder {
     information: Vec<u8>,
     browsers: Browsers,
     tls: Option<TlsFiles>,
+    discoverable: Option<String>,
+    discovery_port: u16,
+    when_undiscoverable: WhenUnavailable,
 }
 
 /// Streams beyond two for each peer: for those of whom nobody knows yet whether they become one.
@@ -79,6 +83,9 @@ impl ServerBuilder {
             information: Vec::new(),
             browsers: Browsers::default(),
             tls: None,
+            discoverable: None,
+            discovery_port: DISCOVERY_PORT,
+            when_undiscoverable: WhenUnavailable::Fail,
         }
     }
 
@@ -250,6 +257,32 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets players on the same network find this server, under this name: at most 64 bytes without control characters. They look
+    /// for it by [`discovery`](crate::discovery) and are told name, port, peers, and the [`information`](Self::information) that
+    /// queries are answered with. Only neighbours are answered, and only where [`listen`](Self::listen) lets them in: who listens on
+    /// 127.0.0.1 is found on this machine alone. [`Server::set_display_name`] changes the name. Default: nobody is answered.
+    #[must_use]
+    pub fn discoverable(mut self, name: impl Into<String>) -> Self {
+        self.discoverable = Some(name.into());
+        self
+    }
+
+    /// Sets the UDP port at which those who look for servers ask; both sides must have the same. All TME servers on a machine
+    /// share it. 0 lets the system choose ([`Server::discovery_port`] tells), which is of use in tests. Default 7776.
+    #[must_use]
+    pub fn discovery_port(mut self, port: u16) -> Self {
+        self.discovery_port = port;
+        self
+    }
+
+    /// Starts the server also if the discovery port cannot be had, because a foreign program keeps it for itself: with a warning in
+    /// the log, and then it is not found. By default that is an error.
+    #[must_use]
+    pub fn discoverable_if_possible(mut self) -> Self {
+        self.when_undiscoverable = WhenUnavailable::Warn;
+        self
+    }
+
     /// Starts a server whose input and output happen in [`Server::update`].
     ///
     /// # Errors
@@ -303,6 +336,7 @@ impl ServerBuilder {
             gathering,
             listen_streams,
             streams,
+            discovery: self.discovery()?,
             choice: LinkChoice::default(),
             connect: None,
         })?;
@@ -344,6 +378,12 @@ impl ServerBuilder {
         TlsCertificate::from_files(chain, key).map(Some).map_err(|error| Error::tls(&error))
     }
 
+    fn discovery(&self) -> Result<Option<DiscoverySetup>, Error> {
+        let Some(name) = &self.discoverable else { return Ok(None) };
+        let (port, when_unavailable) = (self.discovery_port, self.when_undiscoverable);
+        Ok(Some(DiscoverySetup { name: display_name(name.clone())?, port, when_unavailable }))
+    }
+
     fn listen_address(&self) -> Result<SocketAddr, Error> {
         parse_address(&self.listen)
     }
@@ -369,6 +409,11 @@ impl ServerBuilder {
 /// What a server says of itself, if it is not too much.
 pub(super) fn information(bytes: Vec<u8>) -> Result<Information, Error> {
     Information::new(bytes).map_err(|error| Error::Config(format!("information: {error}")))
+}
+
+/// A name under which a server is found, if it can be one.
+pub(super) fn display_name(name: String) -> Result<DisplayName, Error> {
+    DisplayName::new(name).map_err(|error| Error::Config(format!("discovery: {error}")))
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, Error> {
