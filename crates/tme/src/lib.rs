@@ -39,6 +39,7 @@
 //!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
 //! - [`token`]: a backend's word for a player, which servers can require; [`ServerBuilder::ask_before_admitting`] lets the
 //!   game decide about each client.
+//! - [`workers`]: who does what takes long, such as looking names up: a pool of threads, or a host's own job system.
 //! - [`query`]: what servers say of themselves to those who only ask, many at a time.
 //! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
 //! - [`SendOptions`] give a message a deadline, after which it is neither sent nor sent again, and ask for a receipt:
@@ -92,7 +93,7 @@ pub use tme_transport::link::memory::{self, MemoryLink};
 pub use tme_transport::link::stream::{
     FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics,
 };
-pub use tme_transport::logging;
+pub use tme_transport::{logging, workers};
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///

@@ -50,6 +50,7 @@ impl Echo {
             streams: StreamsConfig::default(),
             choice: LinkChoice::Udp,
             connect: None,
+            executor: None,
         })?;
         let (handle, local_address, public_key) =
             (engine.handle().clone(), engine.local_address(), engine.public_key());

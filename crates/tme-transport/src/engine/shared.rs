@@ -1,10 +1,10 @@
 //! What the engine's thread and the game's threads have in common, and how they wake each other.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
 use tme_core::endpoint::EndpointStatistics;
@@ -16,7 +16,9 @@ use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
 use crate::link::stream::StreamStatistics;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex};
 use crate::wake::WakeHandle;
+use crate::workers::{JobStatistics, Tally};
 
 /// No command waits.
 const NEVER: u64 = u64::MAX;
@@ -32,6 +34,8 @@ pub struct EngineStatistics {
     pub streams: StreamStatistics,
     /// Messages accepted by a send whose peer was gone before they reached its connection.
     pub sends_dropped: u64,
+    /// What was given to worker threads, or to the host's executor: look-ups of names.
+    pub jobs: JobStatistics,
 }
 
 /// How the engine is to stop.
@@ -120,6 +124,7 @@ pub(super) struct Shared {
     inbox_count: AtomicUsize,
     statistics: Mutex<EngineStatistics>,
     sends_dropped: AtomicU64,
+    jobs: Arc<Tally>,
     stop: Mutex<Option<StopRequest>>,
     is_stopping: AtomicBool,
     /// The engine is asleep or about to be: a command must wake it.
@@ -129,7 +134,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(clock: Clock, wake: WakeHandle, rebinding: Rebinding) -> Self {
+    pub fn new(clock: Clock, wake: WakeHandle, rebinding: Rebinding, jobs: Arc<Tally>) -> Self {
         Self {
             rebinding,
             outbox: Mutex::new(Outbox::default()),
@@ -142,6 +147,7 @@ impl Shared {
             inbox_count: AtomicUsize::new(0),
             statistics: Mutex::new(EngineStatistics::default()),
             sends_dropped: AtomicU64::new(0),
+            jobs,
             stop: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
             is_asleep: AtomicBool::new(false),
@@ -269,6 +275,7 @@ impl Shared {
     pub fn statistics(&self) -> EngineStatistics {
         let mut statistics = *self.statistics.lock();
         statistics.sends_dropped = self.sends_dropped.load(Ordering::Relaxed);
+        statistics.jobs = self.jobs.statistics();
         statistics
     }
 
@@ -376,6 +383,7 @@ mod tests {
             Clock::start(),
             WakeHandle::from_fn(|| {}),
             Rebinding::new(([127, 0, 0, 1], 1).into(), Err("")),
+            Arc::default(),
         );
         let mut events = VecDeque::from(vec![Event::Resumed { peer: PeerId::from_u64(1) }; 3]);
         shared.deliver(&mut events);

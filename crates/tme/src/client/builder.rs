@@ -16,6 +16,7 @@ use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
 use tme_transport::link::stream::StreamsConfig;
 use tme_transport::link::udp::{UdpConfig, UdpLink};
+use tme_transport::workers::{Executor, SharedExecutor};
 
 use super::{Client, KnownHosts};
 use crate::settings::{Settings, shared_setters};
@@ -44,6 +45,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     bind: Option<SocketAddr>,
     links: LinkChoice,
+    executor: Option<SharedExecutor>,
 }
 
 impl ClientBuilder {
@@ -58,6 +60,7 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(10),
             bind: None,
             links: LinkChoice::Any,
+            executor: None,
         }
     }
 
@@ -77,6 +80,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn links(mut self, choice: LinkChoice) -> Self {
         self.links = choice;
+        self
+    }
+
+    /// Sets who looks the server's name up, which may take half a minute: the game's own job system, or a
+    /// [`WorkerPool`](crate::workers::WorkerPool) that it shares among clients. Default: a pool of this client's own, whose threads
+    /// start when there is a name to look up, and end after 10 s without. With an executor the client starts no such threads.
+    #[must_use]
+    pub fn executor(mut self, executor: impl Executor + 'static) -> Self {
+        self.executor = Some(SharedExecutor::new(executor));
         self
     }
 
@@ -243,6 +255,7 @@ impl ClientBuilder {
             streams: StreamsConfig::default(),
             choice: if is_in_memory { LinkChoice::Udp } else { self.links },
             connect: Some((self.target.clone(), handshake)),
+            executor: self.executor.clone(),
         })?;
         Ok(Client { engine, known_hosts, echo: None })
     }

@@ -271,6 +271,8 @@ impl ServerBuilder {
             streams,
             choice: LinkChoice::default(),
             connect: None,
+            // It has no long work to give.
+            executor: None,
         })?;
         Ok(Server { engine })
     }
