@@ -59,7 +59,7 @@ pub mod token;
 
 pub use client::{Client, ClientBuilder, ClientHandle, Trust};
 pub use error::Error;
-pub use server::{RefuseAs, Server, ServerBuilder, ServerHandle};
+pub use server::{RefuseAs, Server, ServerBuilder, ServerHandle, ShutdownReport};
 pub use settings::Security;
 
 pub use tme_core::channel::{

@@ -2,6 +2,7 @@
 
 mod admission;
 mod information;
+mod parting;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
-use tme_core::endpoint::EndpointStatistics;
+use tme_core::endpoint::{EndpointStatistics, PartingStatistics};
 use tme_core::time::Instant;
 
 use super::EngineError;
@@ -36,6 +36,15 @@ pub struct EngineStatistics {
     pub sends_dropped: u64,
     /// What was given to worker threads, or to the host's executor: look-ups of names.
     pub jobs: JobStatistics,
+}
+
+/// What the end of an engine has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClosingReport {
+    /// So far; as far as it went if it is over.
+    pub statistics: PartingStatistics,
+    /// Nothing more comes of it.
+    pub is_over: bool,
 }
 
 /// How the engine is to stop.
@@ -126,6 +135,7 @@ pub(super) struct Shared {
     sends_dropped: AtomicU64,
     jobs: Arc<Tally>,
     stop: Mutex<Option<StopRequest>>,
+    closing: Mutex<Option<ClosingReport>>,
     is_stopping: AtomicBool,
     /// The engine is asleep or about to be: a command must wake it.
     is_asleep: AtomicBool,
@@ -149,6 +159,7 @@ impl Shared {
             sends_dropped: AtomicU64::new(0),
             jobs,
             stop: Mutex::new(None),
+            closing: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
             is_asleep: AtomicBool::new(false),
             wake,
@@ -248,6 +259,10 @@ impl Shared {
         }
     }
 
+    pub fn has_ended(&self) -> bool {
+        self.inbox.lock().has_ended
+    }
+
     /// Makes a waiting `update` return.
     pub fn interrupt(&self) {
         self.inbox.lock().is_interrupted = true;
@@ -261,11 +276,31 @@ impl Shared {
     }
 
     pub fn request_stop(&self, request: StopRequest) {
+        self.stop_sending();
+        self.closing.lock().get_or_insert_default();
         let mut stop = self.stop.lock();
-        stop.get_or_insert(request);
+        match &mut *stop {
+            // The first words count, and the greatest hurry.
+            Some(first) => {
+                first.deadline = first.deadline.min(request.deadline);
+                if request.mode == CloseMode::Now {
+                    first.mode = CloseMode::Now;
+                }
+            }
+            None => *stop = Some(request),
+        }
         drop(stop);
         self.is_stopping.store(true, Ordering::SeqCst);
         self.wake.wake();
+    }
+
+    /// What is sent from now on is refused: it would not go through.
+    pub fn stop_sending(&self) {
+        self.outbox.lock().dismiss_peers();
+    }
+
+    pub fn closing_report(&self) -> Option<ClosingReport> {
+        *self.closing.lock()
     }
 
     pub fn now(&self) -> Instant {
@@ -344,11 +379,15 @@ impl Shared {
         self.sends_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn stop_request(&self) -> Option<StopRequest> {
-        if !self.is_stopping.load(Ordering::SeqCst) {
+    pub fn take_stop_request(&self) -> Option<StopRequest> {
+        if !self.is_stopping.swap(false, Ordering::SeqCst) {
             return None;
         }
-        self.stop.lock().clone()
+        self.stop.lock().take()
+    }
+
+    pub fn report_closing(&self, report: ClosingReport) {
+        *self.closing.lock() = Some(report);
     }
 
     /// The engine has ended; `error` says why if it was not asked to.
@@ -357,6 +396,9 @@ impl Shared {
         inbox.has_ended = true;
         inbox.end = error;
         drop(inbox);
+        if let Some(report) = &mut *self.closing.lock() {
+            report.is_over = true;
+        }
         self.outbox.lock().clear_peers();
         self.arrived.notify_all();
     }
