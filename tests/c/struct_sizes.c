@@ -23,6 +23,7 @@ static World asking;
 static TmePeer applicant;
 static const char token_key[] = "0101010101010101010101010101010101010101010101010101010101010101";
 static char token[TME_TOKEN_TEXT_BYTES];
+static TmeServer *ended;
 static TmeQuerier *querier;
 static uint64_t query;
 /* Room for a struct of any size that is accepted, and a canary behind it. */
@@ -143,6 +144,11 @@ static TmeResult server_statistics(void *statistics, size_t size)
 static TmeResult client_engine_statistics(void *statistics, size_t size)
 {
     return tme_client_engine_statistics(world.clients[0], statistics, size);
+}
+
+static TmeResult server_shutdown_report(void *report, size_t size)
+{
+    return tme_server_shutdown_report(ended, report, size);
 }
 
 static TmeResult server_time(void *time, size_t size)
@@ -380,6 +386,9 @@ int main(void)
     open_server(&asking, &asker);
     add_client(&asking, NULL);
     applicant = expect_server_event(&asking, TME_EVENT_ADMISSION).peer;
+    TmeServerConfig plain = server_config();
+    CHECK_OK(tme_server_create(&plain, &ended));
+    CHECK_OK(tme_server_shutdown(ended, 0));
     CHECK_OK(tme_querier_create(20000, &querier));
     CHECK_OK(tme_querier_ask(querier, asking.address, &query));
     TmeEvent answer;
@@ -415,6 +424,7 @@ int main(void)
         {client_send_budget, sizeof(TmeSendBudget), 0},
         {server_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
         {server_time, sizeof(TmeServerTime), 0},
+        {server_shutdown_report, sizeof(TmeShutdownReport), 0},
         {tick_at, sizeof(TmeTick), 0},
         {client_engine_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
         {server_condition_statistics, sizeof(TmeConditionStatistics), 0},
@@ -456,6 +466,7 @@ int main(void)
     a_zeroed_struct_takes_all_defaults();
     reserved_fields_must_be_zero();
     CHECK_OK(tme_querier_destroy(querier));
+    CHECK_OK(tme_server_destroy(ended));
     close_world(&asking);
     close_world(&world);
     return 0;

@@ -237,6 +237,16 @@ pub struct TmeEngineStatistics {
     pub streams_too_many: u64,
     /// Because their connection is over, or goes on another way.
     pub streams_released: u64,
+    /// Clients refused because the server shuts down.
+    pub clients_refused_shutdown: u64,
+    /// Look-ups of names that were done, by threads of the library or by the host's executor.
+    pub jobs_done: u64,
+    /// That failed by a bug; the log says so.
+    pub jobs_panicked: u64,
+    /// That were not done, because nobody waited for them any more or the executor discarded them.
+    pub jobs_dropped: u64,
+    /// That found no thread.
+    pub jobs_refused: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -291,7 +301,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 296);
+    assert!(size_of::<TmeEngineStatistics>() == 336);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -485,6 +495,11 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             streams_too_slow: ended.of(StreamFailure::TooSlow),
             streams_too_many: ended.of(StreamFailure::TooMany),
             streams_released: ended.of(StreamFailure::Released),
+            clients_refused_shutdown: of.endpoint.refused_parting,
+            jobs_done: of.jobs.done,
+            jobs_panicked: of.jobs.panicked,
+            jobs_dropped: of.jobs.dropped,
+            jobs_refused: of.jobs.refused,
         }
     }
 }
