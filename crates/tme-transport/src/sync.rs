@@ -10,6 +10,11 @@ mod real {
 
     pub use parking_lot::{Condvar, Mutex};
 
+    /// Stands between a store and a load of another place that must not change their order. The accesses are `SeqCst`, which
+    /// says so already; `loom` knows that order of fences only.
+    #[inline]
+    pub fn store_before_load() {}
+
     /// Starts a thread with a name.
     pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name(name).spawn(work)
@@ -105,6 +110,10 @@ mod modelled {
             self.0.notify_all();
             0
         }
+    }
+
+    pub fn store_before_load() {
+        loom::sync::atomic::fence(loom::sync::atomic::Ordering::SeqCst);
     }
 
     pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

@@ -16,7 +16,7 @@ use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
 use crate::link::stream::StreamStatistics;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, store_before_load};
 use crate::wake::WakeHandle;
 use crate::workers::{JobStatistics, Tally};
 
@@ -237,6 +237,7 @@ impl Shared {
     /// The flag is raised before the engine looks whether there is something to do and lowered after it slept, and
     /// commands are announced before the flag is read: one of the two sides always sees the other.
     fn wake_engine(&self) {
+        store_before_load();
         if self.is_asleep.load(Ordering::SeqCst) {
             self.wake.wake();
         }
@@ -318,6 +319,7 @@ impl Shared {
 
     pub fn fall_asleep(&self) {
         self.is_asleep.store(true, Ordering::SeqCst);
+        store_before_load();
     }
 
     pub fn wake_up(&self) {
@@ -345,7 +347,9 @@ impl Shared {
     }
 
     pub fn take_consumed(&self, consumed: &mut Vec<Consumed>) {
-        if self.has_consumed.swap(false, Ordering::SeqCst) {
+        // Lowered before the queue is emptied, raised after it was filled: whoever comes in between is taken now or later.
+        if self.has_consumed.load(Ordering::SeqCst) {
+            self.has_consumed.store(false, Ordering::SeqCst);
             std::mem::swap(consumed, &mut self.ready.lock().consumed);
         }
     }
@@ -380,9 +384,11 @@ impl Shared {
     }
 
     pub fn take_stop_request(&self) -> Option<StopRequest> {
-        if !self.is_stopping.swap(false, Ordering::SeqCst) {
+        if !self.is_stopping.load(Ordering::SeqCst) {
             return None;
         }
+        // As with what was consumed.
+        self.is_stopping.store(false, Ordering::SeqCst);
         self.stop.lock().take()
     }
 
@@ -413,7 +419,10 @@ fn move_behind(from: &mut VecDeque<Event>, to: &mut VecDeque<Event>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(loom, test))]
+mod model;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use tme_core::connection::PeerId;
 

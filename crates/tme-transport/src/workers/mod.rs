@@ -269,5 +269,7 @@ impl Drop for Wanted {
     }
 }
 
+#[cfg(all(loom, test))]
+mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;
