@@ -373,7 +373,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_ADDRESS_CHANGED 10u
 
 /**
- * The session goes on by another link, or another stream; `token` is TME_LINK_UDP or TME_LINK_TCP. tme_server_peer_info and
+ * The session goes on by another link, or another stream; `token` is TME_LINK_UDP, TME_LINK_TCP or
+ * TME_LINK_WEBSOCKET. tme_server_peer_info and
  * tme_client_server_info have the other side's address from now on.
  */
 #define TME_EVENT_LINK_CHANGED 11u
@@ -741,12 +742,14 @@ typedef struct TmeChannelConfig {
 
 /* ---- Links: by what a client and its server reach each other --------------------------------- */
 
-/** For a client's `links`: UDP, and TCP where that does not get through. The default. */
+/** For a client's `links`: UDP, TCP where that does not get through, and a WebSocket where not even that does. The default. */
 #define TME_LINK_ANY 0u
 /** Datagrams by themselves. What is lost holds up nothing but itself. */
 #define TME_LINK_UDP 1u
 /** A TCP stream. What is lost holds up all that is behind it. */
 #define TME_LINK_TCP 2u
+/** A WebSocket over TCP, for networks that let only the web through. */
+#define TME_LINK_WEBSOCKET 3u
 
 /* ---- Settings: what servers and clients have in common --------------------------------------- */
 
@@ -799,7 +802,7 @@ typedef struct TmePeerInfo {
      * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
      */
     char key[72];
-    /** What carries the session at the moment: TME_LINK_UDP or TME_LINK_TCP. */
+    /** What carries the session at the moment: TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET. */
     uint32_t link;
     /** 0. */
     uint32_t reserved;
@@ -1041,7 +1044,7 @@ TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
 /**
  * Tells what carries the session at the moment.
  *
- * Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+ * Parameters: `link` gets TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET; 0 on failure.
  * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
@@ -1581,6 +1584,10 @@ typedef struct TmeEngineStatistics {
     uint64_t streams_too_many;
     /** Because their connection is over, or goes on another way. */
     uint64_t streams_released;
+    /** Streams that ended because their HTTP request asked for no WebSocket, or not for TME's. */
+    uint64_t streams_bad_upgrade;
+    /** WebSockets that ended because text came where datagrams were due. */
+    uint64_t streams_text;
     /** Clients refused because the server shuts down. */
     uint64_t clients_refused_shutdown;
     /** Look-ups of names that were done, by threads of the library or by the host's executor. */
@@ -2093,6 +2100,12 @@ TME_C_API TmeResult tme_query_ask(
 #define TME_NEWCOMERS_ASK 3u
 /** Both stay. */
 #define TME_NEWCOMERS_ALLOW 4u
+/** Browsers may connect from this machine, where a proxy may end TLS for others. The default. */
+#define TME_BROWSERS_LOOPBACK 1u
+/** No browser may connect. */
+#define TME_BROWSERS_NEVER 2u
+/** Browsers may connect from anywhere. What they say can be read and changed on the way. */
+#define TME_BROWSERS_ANYWHERE 3u
 
 /**
  * Changes what the game tells those who only ask what this server is.
@@ -2198,8 +2211,11 @@ typedef struct TmeServerConfig {
     uint64_t rate_cap;
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * TME_BROWSERS_...: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
+     * own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
+     */
+    uint32_t browsers;
     /**
      * Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
      * port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be

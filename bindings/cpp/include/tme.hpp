@@ -187,6 +187,16 @@ enum class Newcomers : std::uint32_t {
     allow = TME_NEWCOMERS_ALLOW,
 };
 
+/// From where browsers may connect: they come in a WebSocket, without keys of their own.
+enum class Browsers : std::uint32_t {
+    /// From this machine, where a proxy may end TLS for others.
+    loopback = TME_BROWSERS_LOOPBACK,
+    /// From nowhere.
+    never = TME_BROWSERS_NEVER,
+    /// From anywhere. What they say can be read and changed on the way.
+    anywhere = TME_BROWSERS_ANYWHERE,
+};
+
 /// How the messages of a channel are treated.
 enum class Mode : std::uint32_t {
     /// May be lost or reordered, never delivered twice.
@@ -222,12 +232,14 @@ enum class Congestion : std::uint32_t {
 
 /// What carries a session between a client and its server.
 enum class Link : std::uint32_t {
-    /// For a client's `links`: UDP, and TCP where that does not get through.
+    /// For a client's `links`: UDP, TCP where that does not get through, and a WebSocket where not even that does.
     any = TME_LINK_ANY,
     /// Datagrams by themselves. What is lost holds up nothing but itself.
     udp = TME_LINK_UDP,
     /// A TCP stream. What is lost holds up all that is behind it.
     tcp = TME_LINK_TCP,
+    /// A WebSocket over TCP, for networks that let only the web through.
+    websocket = TME_LINK_WEBSOCKET,
 };
 
 /// How much goes to a sink of the log.
@@ -330,6 +342,15 @@ inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
 }
 
 /// A constant name for a policy.
+[[nodiscard]] constexpr const char* to_string(Browsers browsers) {
+    switch (browsers) {
+    case Browsers::loopback: return "loopback";
+    case Browsers::never: return "never";
+    case Browsers::anywhere: return "anywhere";
+    }
+    return "unknown";
+}
+
 [[nodiscard]] constexpr const char* to_string(Newcomers newcomers) {
     switch (newcomers) {
     case Newcomers::replace: return "replace";
@@ -379,6 +400,7 @@ inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
     case Link::any: return "any";
     case Link::udp: return "UDP";
     case Link::tcp: return "TCP";
+    case Link::websocket: return "WebSocket";
     default: return "unknown";
     }
 }
@@ -1552,6 +1574,8 @@ struct ServerConfig {
     /// Another address and port to listen on for TCP, which needs no `listens_for_tcp`; port 0 is the port of `listen`. Clients
     /// look for TCP at the port they are given, so those that are to come here must be told it. Default: none.
     std::string listen_tcp = {};
+    /// From where browsers may connect, which needs TCP. Elsewhere they are refused as `suites`.
+    Browsers browsers = Browsers::loopback;
 };
 
 /// Work that may take long, such as looking a name up, for whoever runs it in its own way. Destroyed without having been run, it is
@@ -2047,6 +2071,7 @@ template <class With>
     to.queries_per_second = from.queries_per_second;
     to.flags |= from.listens_for_tcp ? TME_CONFIG_LISTEN_TCP : 0u;
     to.listen_tcp = settings.text("listen_tcp", from.listen_tcp);
+    to.browsers = static_cast<std::uint32_t>(from.browsers);
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }

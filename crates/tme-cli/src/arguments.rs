@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tme::{LinkChoice, LinkKind, Preset};
+use tme::{Browsers, LinkChoice, LinkKind, Preset};
 
 use crate::logs::LogOptions;
 use crate::relay::RelayOptions;
@@ -116,6 +116,8 @@ pub enum DemoLink {
     Udp,
     /// Streams
     Tcp,
+    /// Streams as the web uses them
+    Websocket,
 }
 
 impl DemoLink {
@@ -125,6 +127,7 @@ impl DemoLink {
         match self {
             Self::Udp => LinkChoice::Udp,
             Self::Tcp => LinkChoice::Tcp,
+            Self::Websocket => LinkChoice::WebSocket,
         }
     }
 
@@ -134,6 +137,7 @@ impl DemoLink {
         match self {
             Self::Udp => LinkKind::Udp,
             Self::Tcp => LinkKind::Tcp,
+            Self::Websocket => LinkKind::WebSocket,
         }
     }
 }
@@ -141,12 +145,14 @@ impl DemoLink {
 /// By what `tme connect` may reach its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Link {
-    /// UDP; where that does not get through, TCP, until UDP does
+    /// UDP; where that does not get through, TCP or a WebSocket, until UDP does
     Any,
     /// UDP only
     Udp,
     /// TCP only
     Tcp,
+    /// WebSockets over TCP only
+    Websocket,
 }
 
 impl Link {
@@ -157,6 +163,31 @@ impl Link {
             Self::Any => LinkChoice::Any,
             Self::Udp => LinkChoice::Udp,
             Self::Tcp => LinkChoice::Tcp,
+            Self::Websocket => LinkChoice::WebSocket,
+        }
+    }
+}
+
+/// From where browsers may connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BrowserPlaces {
+    /// No browser may
+    Never,
+    /// This machine
+    #[default]
+    Loopback,
+    /// Anywhere: what they say can be read and changed on the way
+    Anywhere,
+}
+
+impl BrowserPlaces {
+    /// As the library calls it.
+    #[must_use]
+    pub const fn browsers(self) -> Browsers {
+        match self {
+            Self::Never => Browsers::Never,
+            Self::Loopback => Browsers::Loopback,
+            Self::Anywhere => Browsers::Anywhere,
         }
     }
 }
@@ -187,6 +218,9 @@ pub struct ServeOptions {
     /// Listen for TCP, too, at an address and port of its own
     #[arg(long, value_name = "ADDRESS", conflicts_with = "tcp")]
     pub tcp_listen: Option<String>,
+    /// From where browsers may connect, which needs TCP
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    pub browsers: BrowserPlaces,
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,

@@ -16,6 +16,8 @@ pub struct HandshakeStatistics {
     pub cookies: u64,
     /// Well-formed CONNECTs received, counting parts.
     pub connects: u64,
+    /// Well-formed OPENs received in streams whose clients need no keys.
+    pub opens: u64,
     /// Key exchanges begun: messages 1 that were complete and had a valid cookie.
     pub exchanges: u64,
     /// Requests handed to the owner.
