@@ -135,7 +135,7 @@ fn on_a_bad_network_everybody_hears_of_it_too() {
         let bad = LinkConditions { delay: Duration::from_millis(30), loss: 0.3, ..LinkConditions::default() };
         for info in server.peers() {
             for direction in [Direction::Incoming, Direction::Outgoing] {
-                server.set_conditions(info.peer, direction, Some(bad.clone())).unwrap();
+                server.set_conditions(info.peer, direction, Some(bad)).unwrap();
             }
         }
         for number in 0..20 {
@@ -224,7 +224,7 @@ fn a_shutdown_in_a_greater_hurry_ends_one_that_goes_on() {
         let mut server = start(server().rate_cap(1_200), is_threaded);
         let mut clients = connect(&mut server, &[LinkChoice::Udp]);
         let peer = server.peers()[0].peer;
-        server.send(peer, 0, &vec![7; 600_000]).unwrap();
+        server.send(peer, 0, vec![7; 600_000]).unwrap();
         server.begin_shutdown(Duration::from_secs(3_600), CODE, WORDS.to_vec()).unwrap();
         server.update(STEP).unwrap();
         let report = server.shutdown_with(Duration::from_millis(400), 9, "other words");
@@ -239,7 +239,7 @@ fn a_server_that_is_dropped_while_it_shuts_down_says_so_at_once() {
         let mut server = start(server().rate_cap(1_200), is_threaded);
         let mut clients = connect(&mut server, &[LinkChoice::Udp]);
         let peer = server.peers()[0].peer;
-        server.send(peer, 0, &vec![7; 600_000]).unwrap();
+        server.send(peer, 0, vec![7; 600_000]).unwrap();
         server.begin_shutdown(Duration::from_secs(3_600), CODE, WORDS.to_vec()).unwrap();
         drop(server);
         assert_told(&heard(&mut clients[0]));

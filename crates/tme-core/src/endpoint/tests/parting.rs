@@ -20,11 +20,11 @@ impl Net {
 
 impl Node {
     fn end(&self) -> &Disconnected {
-        let ends = self.events.iter().filter_map(|event| match event {
+        let mut ends = self.events.iter().filter_map(|event| match event {
             Event::Disconnected { reason, .. } => Some(&**reason),
             _ => None,
         });
-        ends.last().unwrap()
+        ends.next_back().unwrap()
     }
 }
 
