@@ -70,18 +70,14 @@ impl Connection {
         if is_of_this_path {
             self.congestion.handle_acked(sample);
         }
-        let mut is_close_acked = false;
         for index in 0..workspace.acked.len() {
             let Some(&frame) = workspace.acked.get(index) else { break };
             if frame == SentFrame::Close {
-                is_close_acked = true;
+                // The last of all: what an ACK speaks of comes oldest first.
+                self.handle_close_acked(workspace);
             } else {
                 self.channels.handle_acked(frame);
             }
-        }
-        // Last: the messages that the same ACK speaks of were delivered.
-        if is_close_acked {
-            self.handle_close_acked(workspace);
         }
         self.detect_losses(now, workspace);
         self.report_receipts(workspace);
