@@ -13,6 +13,8 @@
 //! | [`resolve`] | which addresses does `host:port` stand for? |
 //! | [`workers`] | who does what takes long? |
 //! | [`query`] | what do servers say of themselves to those who only ask? |
+//! | [`discovery`] | which servers are there on this network? |
+//! | [`interfaces`] | which networks is this machine in? |
 //! | [`relay`] | how does a bad network get between two programs? |
 //! | [`engine`] | how do the game's threads and the protocol work together? |
 //! | [`logging`] | where do log lines go? |
@@ -21,7 +23,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod discovery;
 pub mod engine;
+pub mod interfaces;
 pub mod link;
 pub mod logging;
 pub mod poller;
