@@ -47,6 +47,12 @@ typedef struct TmeClient TmeClient;
 /** Looks for servers. Made by tme_discovery_create, ended by tme_discovery_destroy. */
 typedef struct TmeDiscovery TmeDiscovery;
 
+/**
+ * Something to be done once, on a thread that may take its time. Given to a TmeExecutor, which sees to it that
+ * tme_job_run or tme_job_discard is called for it, once.
+ */
+typedef struct TmeJob TmeJob;
+
 /** The bytes of a message: retained from an event, or made to be sent. Outlives the handle it came from. */
 typedef struct TmeMessage TmeMessage;
 
@@ -828,6 +834,41 @@ typedef struct TmePeerInfo {
     uint32_t reserved;
 } TmePeerInfo;
 
+/* ---- Job: work that may take long, for a host that runs it in its own way -------------------- */
+
+/**
+ * A host's function that has a job done: the game's own job system, say.
+ *
+ * It is called on the thread that drives the client or querier (in tme_client_create, in an update, on the network thread),
+ * with no lock held. It must return soon, so it hands the job to another thread, which calls tme_job_run. It must neither
+ * throw nor call the library, except tme_job_run and tme_job_discard. Several threads may call it at once if several
+ * handles have it. It is not called any more once the handle's destroy has returned; jobs that it was given may be run later.
+ */
+typedef void (*TmeExecutor)(TmeJob *job, void *user_data);
+
+/**
+ * Does a job, however long that takes: the look-up of a name takes the system up to half a minute.
+ *
+ * A job whose client or querier is gone does nothing.
+ *
+ * Parameters: `job`, which is used up.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any; not one that must not wait.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_job_run(TmeJob *job);
+
+/**
+ * Gives a job up that will not be run. Whoever waits for it hears of that: a client whose server's name was to be looked up ends
+ * with TME_REASON_UNRESOLVED.
+ *
+ * Parameters: `job`, which is used up; NULL does nothing.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_job_discard(TmeJob *job);
+
 /* ---- Settings: what a client is told --------------------------------------------------------- */
 
 /** What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default. */
@@ -902,6 +943,13 @@ typedef struct TmeClientConfig {
      * answers; when UDP falls silent for 3 s, TCP takes over. TME_EVENT_LINK_CHANGED tells.
      */
     uint32_t links;
+    /**
+     * Who looks the server's name up, which may take half a minute: the game's own job system. Default: threads of the library,
+     * started when there is a name to look up, which end after 10 s without; with an executor there are none.
+     */
+    TmeExecutor executor;
+    /** Handed to it. */
+    void *executor_user_data;
 } TmeClientConfig;
 
 /**
@@ -1584,6 +1632,16 @@ typedef struct TmeEngineStatistics {
     uint64_t discovery_source_limited;
     /** Because there were too many from all sources. */
     uint64_t discovery_limited;
+    /** Clients refused because the server shuts down. */
+    uint64_t clients_refused_shutdown;
+    /** Look-ups of names that were done, by threads of the library or by the host's executor. */
+    uint64_t jobs_done;
+    /** That failed by a bug; the log says so. */
+    uint64_t jobs_panicked;
+    /** That were not done, because nobody waited for them any more or the executor discarded them. */
+    uint64_t jobs_dropped;
+    /** That found no thread. */
+    uint64_t jobs_refused;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */
@@ -2142,6 +2200,22 @@ typedef struct TmeServerInfo {
 TME_C_API TmeResult tme_querier_create(uint32_t patience_ms, TmeQuerier **querier);
 
 /**
+ * Makes a querier like tme_querier_create, for which the host looks names up.
+ *
+ * Parameters: `patience_ms` as there; `executor`, NULL for threads of the library's own; `user_data` is handed to it. `querier` gets
+ * the querier.
+ * Ownership: the caller's, until tme_querier_destroy.
+ * Returns: TME_OK; TME_ERROR_BIND; TME_ERROR_SYSTEM; TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_querier_create_with(
+    uint32_t patience_ms,
+    TmeExecutor executor,
+    void *user_data,
+    TmeQuerier **querier);
+
+/**
  * Ends a querier. Answers that have not come do not come.
  *
  * Parameters: `querier`; NULL does nothing.
@@ -2472,16 +2546,6 @@ TME_C_API TmeResult tme_server_flush(TmeServer *server);
  * Since: 0.1
  */
 TME_C_API TmeResult tme_server_wake(TmeServer *server);
-
-/**
- * Tells every client that the server shuts down, after what is queued reliably went through.
- *
- * Parameters: `patience_ms`, the longest that takes. Events of the last moments can still be polled.
- * Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
- * Threads: one at a time.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_server_shutdown(TmeServer *server, uint32_t patience_ms);
 
 /**
  * The address the server listens on, with the real port if port 0 was asked for.
@@ -2902,6 +2966,99 @@ TME_C_API TmeResult tme_server_multicast(
     size_t length,
     const TmeSendOptions *options,
     TmeBroadcast *outcome);
+
+/* ---- Server: its end ------------------------------------------------------------------------- */
+
+/** What the end of a server has come to. */
+typedef struct TmeShutdownReport {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** 1 once it is over, else 0. */
+    uint32_t is_over;
+    /** Peers that were connected when it began: the sum of the next four. */
+    uint32_t peers;
+    /** That have acknowledged the goodbye: they know why. */
+    uint32_t told;
+    /** That left of their own meanwhile. */
+    uint32_t left;
+    /** That have not answered until time was up, or were lost before. The goodbye was sent to them, and they may have read it. */
+    uint32_t unanswered;
+    /** That are still waited for; 0 when it is over. */
+    uint32_t waiting;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * Reliable messages that were not acknowledged, of whomever; they may have arrived. While it is going on those are among
+     * them that still may be.
+     */
+    uint64_t messages_undelivered;
+    /** Their bytes. */
+    uint64_t bytes_undelivered;
+    /** Clients that came meanwhile and were refused. */
+    uint64_t refused;
+} TmeShutdownReport;
+
+/**
+ * Tells every client that the server shuts down, after what is queued reliably went through, and waits for that.
+ *
+ * Nobody is let in any more: who comes now is refused with TME_REASON_SHUTDOWN. Events of the last moments can still be polled.
+ *
+ * Parameters: `patience_ms`, the longest that takes; a quarter of it, at most a second, is kept for the goodbye itself, which may
+ * have to be repeated. With 0 everybody is told once and nothing is waited for.
+ * Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_shutdown(TmeServer *server, uint32_t patience_ms);
+
+/**
+ * Shuts a server down like tme_server_shutdown, with a code and bytes of the game's own: where to go, when to come back.
+ *
+ * Parameters: `patience_ms` as there; `code`; `detail` of `length` bytes, at most 512. Clients find them in their
+ * TME_EVENT_DISCONNECTED; those that are refused meanwhile find the bytes alone. tme_server_shutdown_report tells what came of it.
+ * Returns: as tme_server_shutdown; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_shutdown_with(
+    TmeServer *server,
+    uint32_t patience_ms,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * Begins what tme_server_shutdown_with does and waits for nothing, for a game that goes on drawing.
+ *
+ * Go on updating (or, threaded, just polling) until that gives TME_ERROR_CLOSED. Sends are refused from now on; messages still
+ * come. Begun again, it can only be over sooner: the first words count, and the shorter time.
+ *
+ * Parameters: as tme_server_shutdown_with.
+ * Returns: TME_OK; TME_ERROR_TOO_LARGE; TME_ERROR_LENGTH; TME_ERROR_BUSY; TME_ERROR_CLOSED if the server has ended;
+ * TME_ERROR_SOCKET; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_shutdown_begin(
+    TmeServer *server,
+    uint32_t patience_ms,
+    uint32_t code,
+    const void *detail,
+    size_t length);
+
+/**
+ * What the end of a server has come to so far, at most 20 ms old.
+ *
+ * Parameters: `report` of `struct_size` bytes, which must be `sizeof *report`.
+ * Returns: TME_OK; TME_ERROR_NO_FIGURES if no shutdown has begun; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_shutdown_report(
+    const TmeServer *server,
+    TmeShutdownReport *report,
+    size_t struct_size);
 
 /* ---- Version: which library was loaded ------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ static TmeServerInfo server_info;
 static TmeFoundServer found_server;
 static char text[128];
 static size_t needed;
+static TmeShutdownReport report;
 static uint32_t count;
 static uint32_t channel;
 
@@ -33,6 +34,9 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_flush(server), expected);
     CHECK_RESULT(tme_server_wake(server), expected);
     CHECK_RESULT(tme_server_shutdown(server, 0), expected);
+    CHECK_RESULT(tme_server_shutdown_with(server, 0, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_server_shutdown_begin(server, 0, 1, "abc", 3), expected);
+    CHECK_RESULT(tme_server_shutdown_report(server, &report, sizeof report), expected);
     CHECK_RESULT(tme_server_send(server, peer, 0, "abc", 3, 0), expected);
     CHECK_RESULT(tme_server_send_with(server, peer, 0, "abc", 3, NULL), expected);
     CHECK_RESULT(tme_server_send_message(server, peer, 0, message, NULL), expected);

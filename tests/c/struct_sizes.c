@@ -25,6 +25,7 @@ static World asking;
 static TmePeer applicant;
 static const char token_key[] = "0101010101010101010101010101010101010101010101010101010101010101";
 static char token[TME_TOKEN_TEXT_BYTES];
+static TmeServer *ended;
 static TmeQuerier *querier;
 static uint64_t query;
 static TmeDiscovery *discovery;
@@ -157,6 +158,11 @@ static TmeResult server_statistics(void *statistics, size_t size)
 static TmeResult client_engine_statistics(void *statistics, size_t size)
 {
     return tme_client_engine_statistics(world.clients[0], statistics, size);
+}
+
+static TmeResult server_shutdown_report(void *report, size_t size)
+{
+    return tme_server_shutdown_report(ended, report, size);
 }
 
 static TmeResult server_time(void *time, size_t size)
@@ -407,6 +413,9 @@ int main(void)
     open_server(&asking, &asker);
     add_client(&asking, NULL);
     applicant = expect_server_event(&asking, TME_EVENT_ADMISSION).peer;
+    TmeServerConfig plain = server_config();
+    CHECK_OK(tme_server_create(&plain, &ended));
+    CHECK_OK(tme_server_shutdown(ended, 0));
     CHECK_OK(tme_querier_create(20000, &querier));
     CHECK_OK(tme_querier_ask(querier, asking.address, &query));
     TmeEvent answer;
@@ -461,6 +470,7 @@ int main(void)
         {client_send_budget, sizeof(TmeSendBudget), 0},
         {server_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
         {server_time, sizeof(TmeServerTime), 0},
+        {server_shutdown_report, sizeof(TmeShutdownReport), 0},
         {tick_at, sizeof(TmeTick), 0},
         {client_engine_statistics, sizeof(TmeEngineStatistics), FIRST_ENGINE_STATISTICS},
         {server_condition_statistics, sizeof(TmeConditionStatistics), 0},
@@ -503,6 +513,7 @@ int main(void)
     a_zeroed_struct_takes_all_defaults();
     reserved_fields_must_be_zero();
     CHECK_OK(tme_querier_destroy(querier));
+    CHECK_OK(tme_server_destroy(ended));
     CHECK_OK(tme_discovery_destroy(discovery));
     CHECK_OK(tme_server_destroy(found_server));
     close_world(&asking);

@@ -189,7 +189,9 @@ void each_setting_reaches_its_place() {
     client.token = "token";
     client.rate_cap = 12;
     client.links = tme::Link::tcp;
-    must(tme::detail::with_c(client, [&](const TmeClientConfig& c) {
+    tme::Executor executor = [](tme::Job) {};
+    must(tme::detail::with_c(client, &executor, [&](const TmeClientConfig& c) {
+        CHECK(c.executor != nullptr && c.executor_user_data == &executor);
         CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         CHECK(equal_text(c.address, "address") && equal_text(c.application, "application"));
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));

@@ -175,10 +175,12 @@ void live(const Case& one) {
             return last.find("disconnected") != nullptr;
         });
     });
-    must(server->shutdown(10s));
+    const auto report = must(server->shutdown(10s, 9, tme::Bytes("maintenance", 11)));
+    CHECK(report.is_over == 1 && report.peers == 1 && report.told == 1 && report.messages_undelivered == 0);
     listening.join();
     CHECK(last.find("message")->text == "last words");
     CHECK(last.find("disconnected")->reason == tme::Reason::shutdown);
+    CHECK(last.find("disconnected")->number == 9 && last.find("disconnected")->text == "maintenance");
     server.visit();
     CHECK(server.find("disconnected"));
     auto events = server->events();

@@ -26,6 +26,7 @@ usage: cargo xtask <chore>
   native    build and run the C and C++ tests: plain, with sanitizers, under valgrind
   policy    check licences, banned crates and crate sources against deny.toml
   msrv      check rust-version against the toolchain in use and the dependencies
+  loom      try the queues between threads in every order of their steps
   misuse    misuse the C interface at random, for longer than the tests do
               --seconds N    for so long (60)
               --seed N       make the choices of an earlier run again
@@ -58,6 +59,8 @@ pub enum Chore {
     Policy,
     /// Check the minimum supported Rust version.
     Msrv,
+    /// Test the queues between threads under `loom`.
+    Loom,
     /// Misuse the C interface.
     Misuse(MisuseOptions),
     /// Check the golden vectors.
@@ -121,6 +124,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("native") => alone(words, Chore::Native),
         Some("policy") => alone(words, Chore::Policy),
         Some("msrv") => alone(words, Chore::Msrv),
+        Some("loom") => alone(words, Chore::Loom),
         Some("misuse") => Ok(Chore::Misuse(parse_misuse(words)?)),
         Some("vectors") => alone(words, Chore::Vectors),
         Some(other) => Err(format!("no chore is called {other:?}")),

@@ -10,6 +10,7 @@ mod header;
 mod headers;
 mod library;
 mod licence;
+mod loom;
 mod metadata;
 mod misuse;
 mod msrv;
@@ -73,6 +74,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Native => native::check(&root),
         Chore::Policy => policy::check(&root),
         Chore::Msrv => msrv::check(&root),
+        Chore::Loom => loom::check(&root),
         Chore::Misuse(options) => misuse::run(&root, &options),
         Chore::Vectors => vectors::check(&root),
     }

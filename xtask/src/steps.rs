@@ -130,7 +130,7 @@ pub const STEPS: &[Step] = &[
         shows: "the documentation builds and its links resolve",
         command: &["cargo", "doc", "--workspace", "--no-deps"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
-        budget: Duration::from_secs(240),
+        budget: Duration::from_secs(200),
         needs: &["cc"],
         ..STEP
     },
@@ -139,6 +139,15 @@ pub const STEPS: &[Step] = &[
         shows: "unit, integration and documentation tests of every crate",
         command: &["cargo", "test", "--workspace", "--no-fail-fast"],
         budget: Duration::from_secs(900),
+        needs: &["cc"],
+        echo: Echo::TestResults,
+        ..STEP
+    },
+    Step {
+        name: "loom",
+        shows: "the queues between threads lose nothing and wake everybody, in whatever order their steps come",
+        command: &["xtask", "loom"],
+        budget: Duration::from_secs(140),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -178,7 +187,7 @@ pub const STEPS: &[Step] = &[
             "2",
             "--json",
         ],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(250),
         needs: &["cc"],
         ..STEP
     },
@@ -186,7 +195,7 @@ pub const STEPS: &[Step] = &[
         name: "examples",
         shows: "every example builds",
         command: &["cargo", "build", "--workspace", "--examples"],
-        budget: Duration::from_secs(200),
+        budget: Duration::from_secs(150),
         needs: &["cc"],
         ..STEP
     },

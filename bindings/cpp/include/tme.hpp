@@ -1264,12 +1264,14 @@ struct Inbox {
 template <class Handle>
 class Engine {
 public:
-    explicit Engine(Handle* handle) : inbox_(std::make_shared<Inbox<Handle>>(handle)) {}
+    explicit Engine(Handle* handle, std::shared_ptr<void> used = {})
+        : inbox_(std::make_shared<Inbox<Handle>>(handle)), used_(std::move(used)) {}
     Engine(Engine&& other) noexcept = default;
     Engine& operator=(Engine&& other) noexcept {
         if (this != &other) {
             end();
             inbox_ = std::move(other.inbox_);
+            used_ = std::move(other.used_);
         }
         return *this;
     }
@@ -1287,9 +1289,12 @@ private:
             inbox_->next = inbox_->count = 0;
             inbox_.reset();
         }
+        used_.reset();
     }
 
     std::shared_ptr<Inbox<Handle>> inbox_;
+    /// What C calls as long as the handle lives.
+    std::shared_ptr<void> used_;
 };
 
 } // namespace detail
@@ -1585,6 +1590,37 @@ struct ServerConfig {
     bool is_discoverable_if_possible = false;
 };
 
+/// Work that may take long, such as looking a name up, for whoever runs it in its own way. Destroyed without having been run, it is
+/// given up, and whoever waits for it hears of that.
+class Job {
+public:
+    /// No job.
+    Job() = default;
+    /// Takes a job that `tme.h` gave.
+    explicit Job(TmeJob* job) noexcept : job_(job) {}
+
+    /// Does it, however long that takes, on a thread that may. A job whose client is gone does nothing.
+    void run() { static_cast<void>(tme_job_run(job_.release())); }
+
+    /// Whether there is a job.
+    [[nodiscard]] explicit operator bool() const noexcept { return job_ != nullptr; }
+
+    /// Gives the job to the caller, who ends it by `tme_job_run` or `tme_job_discard`.
+    [[nodiscard]] TmeJob* release() noexcept { return job_.release(); }
+
+private:
+    struct Discard {
+        void operator()(TmeJob* job) const noexcept { tme_job_discard(job); }
+    };
+
+    std::unique_ptr<TmeJob, Discard> job_;
+};
+
+/// Has a job done: the game's own job system, say. Called on the thread that drives the client or querier, several at once if it is
+/// shared. It must return soon, so it hands the job to another thread, which calls `run`; it must neither throw nor call the library,
+/// the job apart. A copy of it lives as long as the client or querier.
+using Executor = std::function<void(Job)>;
+
 /// What a client is told.
 struct ClientConfig {
     /// The server, "host:port"; names are looked up without blocking.
@@ -1647,6 +1683,9 @@ struct ClientConfig {
     /// Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it answers; when UDP falls silent
     /// for 3 s, TCP takes over. `LinkChanged` tells.
     Link links = Link::any;
+    /// Who looks the server's name up, which may take half a minute. Default: threads of the library, started when there is a name
+    /// to look up; with an executor there are none.
+    Executor executor = {};
 };
 
 /// What a backend says of a player in a connect token.
@@ -1972,6 +2011,9 @@ struct SendBudget : TmeSendBudget {
 /// Figures of a whole server or client, its socket included. The fields are those of `TmeEngineStatistics`.
 struct EngineStatistics : TmeEngineStatistics {};
 
+/// What the end of a server has come to. The fields are those of `TmeShutdownReport`.
+struct ShutdownReport : TmeShutdownReport {};
+
 /// What modelled network conditions did in one direction. The fields are those of `TmeConditionStatistics`.
 struct ConditionStatistics : TmeConditionStatistics {};
 
@@ -2076,8 +2118,12 @@ template <class With>
     return checked ? done(with(to)) : checked;
 }
 
+/// An exception must not reach the library; `noexcept` ends the process before.
+inline void execute(TmeJob* job, void* executor) noexcept { (*static_cast<Executor*>(executor))(Job(job)); }
+
+/// `executor` is a copy of the settings' own that lives as long as the client, or NULL.
 template <class With>
-[[nodiscard]] Result<void> with_c(const ClientConfig& from, With with) {
+[[nodiscard]] Result<void> with_c(const ClientConfig& from, Executor* executor, With with) {
     Settings settings(ErrorCode::config);
     const auto channels = c_channels(from.channels, settings);
     TmeClientConfig to = {};
@@ -2094,8 +2140,15 @@ template <class With>
     to.connect_timeout_ms = settings.ms("connect_timeout", from.connect_timeout);
     to.token = settings.text("token", from.token);
     to.links = static_cast<std::uint32_t>(from.links);
+    to.executor = executor != nullptr ? execute : nullptr;
+    to.executor_user_data = executor;
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
+}
+
+template <class With>
+[[nodiscard]] Result<void> with_c(const ClientConfig& from, With with) {
+    return with_c(from, nullptr, with);
 }
 
 template <class With>
@@ -2338,10 +2391,33 @@ public:
     /// Makes a waiting `update` return.
     Result<void> wake() { return detail::done(tme_server_wake(engine_.get())); }
 
-    /// Tells every client that the server shuts down, after what is queued reliably went through, which may take until
-    /// `patience` has passed. Events of the last moments can still be visited.
-    Result<void> shutdown(std::chrono::milliseconds patience) {
-        return detail::done(tme_server_shutdown(engine_.get(), detail::wait_ms(patience)));
+    /// Tells every client that the server shuts down, after what is queued reliably went through, and waits for that, at most
+    /// `patience`. Who comes now is refused with `Reason::shutdown`. Events of the last moments can still be visited.
+    ///
+    /// Clients find `code` and `bytes`, at most 512, in their `Disconnected`: where to go, when to come back. Of the time a quarter,
+    /// at most a second, is kept for the goodbye itself; with zero everybody is told once. Gives what came of it. Errors: `busy`,
+    /// `too_large`.
+    Result<ShutdownReport> shutdown(std::chrono::milliseconds patience, std::uint32_t code = 0, Bytes bytes = {}) {
+        const std::uint32_t ms = detail::wait_ms(patience);
+        const TmeResult result = code == 0 && bytes.empty()
+                                     ? tme_server_shutdown(engine_.get(), ms)
+                                     : tme_server_shutdown_with(engine_.get(), ms, code, bytes.data(), bytes.size());
+        return result < 0 ? Result<ShutdownReport>(Error::last(result)) : last_report();
+    }
+
+    /// Begins the same and waits for nothing, for a game that goes on drawing: go on with `update` and `events` until `update`
+    /// fails with `closed`. Sends are refused from now on. Begun again, it can only be over sooner. Errors: `busy`, `too_large`,
+    /// `closed` if the server has ended.
+    Result<void> begin_shutdown(std::chrono::milliseconds patience, std::uint32_t code = 0, Bytes bytes = {}) {
+        return detail::done(
+            tme_server_shutdown_begin(engine_.get(), detail::wait_ms(patience), code, bytes.data(), bytes.size()));
+    }
+
+    /// What the end has come to so far, at most 20 ms old. Errors: `no_figures` if no shutdown has begun.
+    [[nodiscard]] Result<ShutdownReport> shutdown_report() const {
+        return detail::figures_of<ShutdownReport, TmeShutdownReport>([&](TmeShutdownReport* out, std::size_t size) {
+            return tme_server_shutdown_report(engine_.get(), out, size);
+        });
     }
 
     /// Queues a message for a peer. The bytes are copied.
@@ -2644,6 +2720,18 @@ public:
 private:
     explicit Server(TmeServer* server) : engine_(server) {}
 
+    /// Of a server that has ended by itself nothing is reported but that.
+    [[nodiscard]] Result<ShutdownReport> last_report() const {
+        auto report = shutdown_report();
+        if (!report && report.code() == ErrorCode::no_figures) {
+            ShutdownReport none = {};
+            none.struct_size = sizeof(TmeShutdownReport);
+            none.is_over = 1;
+            return none;
+        }
+        return report;
+    }
+
     detail::Engine<TmeServer> engine_;
 };
 
@@ -2854,13 +2942,15 @@ public:
     [[nodiscard]] TmeClient* native_handle() const noexcept { return engine_.get(); }
 
 private:
-    explicit Client(TmeClient* client) : engine_(client) {}
+    Client(TmeClient* client, std::shared_ptr<void> used) : engine_(client, std::move(used)) {}
 
     [[nodiscard]] static Result<Client> create(const ClientConfig& config,
                                                TmeResult (*create)(const TmeClientConfig*, TmeClient**)) {
         TmeClient* client = nullptr;
-        const auto result = detail::with_c(config, [&](const TmeClientConfig& c) { return create(&c, &client); });
-        return result ? Result<Client>(Client(client)) : Result<Client>(result.error());
+        auto executor = config.executor ? std::make_shared<Executor>(config.executor) : nullptr;
+        const auto result = detail::with_c(config, executor.get(),
+                                           [&](const TmeClientConfig& c) { return create(&c, &client); });
+        return result ? Result<Client>(Client(client, std::move(executor))) : Result<Client>(result.error());
     }
 
     detail::Engine<TmeClient> engine_;
@@ -2887,6 +2977,16 @@ public:
         TmeQuerier* querier = nullptr;
         const TmeResult result = tme_querier_create(detail::wait_ms(patience), &querier);
         return result < 0 ? Result<Querier>(Error::last(result)) : Querier(querier);
+    }
+
+    /// As `start`, with somebody else to look names up. Errors: as there.
+    [[nodiscard]] static Result<Querier> start_with(Executor executor,
+                                                    std::chrono::milliseconds patience = std::chrono::milliseconds(3'000)) {
+        auto used = std::make_unique<Executor>(std::move(executor));
+        TmeQuerier* querier = nullptr;
+        const TmeResult result = tme_querier_create_with(detail::wait_ms(patience), *used ? detail::execute : nullptr,
+                                                         used.get(), &querier);
+        return result < 0 ? Result<Querier>(Error::last(result)) : Querier(querier, std::move(used));
     }
 
     /// Begins to ask a server, "host:port"; an `Answer` follows. Errors: `address`, `too_many_queries`, `busy`.
@@ -2935,10 +3035,14 @@ public:
 
 private:
     struct Destroy {
+        /// What C calls as long as the querier lives.
+        std::unique_ptr<Executor> used = nullptr;
+
         void operator()(TmeQuerier* querier) const noexcept { tme_querier_destroy(querier); }
     };
 
-    explicit Querier(TmeQuerier* querier) noexcept : querier_(querier) {}
+    explicit Querier(TmeQuerier* querier, std::unique_ptr<Executor> used = nullptr) noexcept
+        : querier_(querier, Destroy{std::move(used)}) {}
 
     [[nodiscard]] Result<ServerInfo> info(std::uint64_t query) {
         TmeServerInfo info = {};

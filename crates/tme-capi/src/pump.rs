@@ -99,6 +99,13 @@ impl<T: Drive> Pump<T> {
         Ok(TME_OK)
     }
 
+    /// Asks something of the engine that is the business of whoever updates it.
+    pub fn with(&self, ask: impl FnOnce(&mut T) -> Result<(), Error>) -> Outcome {
+        let mut turn = self.enter()?;
+        ask(&mut turn.engine.drive)?;
+        Ok(TME_OK)
+    }
+
     /// Ends the engine by `close`. Events of its last moments can still be polled.
     pub fn close(&self, close: impl FnOnce(&mut T)) -> Outcome {
         let mut turn = self.enter()?;

@@ -1,20 +1,21 @@
 //! Queriers: ask servers what they are before connecting to one, many at a time.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::mem::{MaybeUninit, size_of};
 use std::net::SocketAddr;
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tme::Reason;
 use tme::query::{self, Answer, PATIENCE_DEFAULT, Querier, QueryError, ServerInfo};
+use tme::{EngineError, Reason};
 
 use crate::boundary::{
     Kind, Owner, Versioned, check_struct_place, copy_bytes, copy_text, destroy, enter, guard, input_text,
     must_not_be_null, put, required_text, write_struct,
 };
 use crate::event::{TME_EVENT_SERVER_INFO, TmeEvent};
+use crate::executor::{HostExecutor, TmeExecutor};
 use crate::failure::Failure;
 use crate::inbox::EVENTS_PER_POLL_MAX;
 use crate::result::{TME_ERROR_BUSY, TME_ERROR_LENGTH, TME_ERROR_UNKNOWN_QUERY, TME_OK, TmeResult};
@@ -184,13 +185,41 @@ pub unsafe extern "C" fn tme_querier_create(patience_ms: u32, querier: *mut *mut
     put(querier, null_mut());
     guard(|| {
         must_not_be_null(querier, "there is no place for the querier")?;
-        let state = State {
-            querier: Querier::start(patience(patience_ms)).map_err(tme::Error::from)?,
-            taken: Vec::new(),
-        };
-        put(querier, Owner::into_handle(QuerierInner { state: Mutex::new(state) }));
+        put(querier, into_handle(Querier::start(patience(patience_ms)))?);
         Ok(TME_OK)
     })
+}
+
+/// Makes a querier like tme_querier_create, for which the host looks names up.
+///
+/// Parameters: `patience_ms` as there; `executor`, NULL for threads of the library's own; `user_data` is handed to it. `querier` gets
+/// the querier.
+/// Ownership: the caller's, until tme_querier_destroy.
+/// Returns: TME_OK; TME_ERROR_BIND; TME_ERROR_SYSTEM; TME_ERROR_NULL.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_querier_create_with(
+    patience_ms: u32,
+    executor: TmeExecutor,
+    user_data: *mut c_void,
+    querier: *mut *mut TmeQuerier,
+) -> TmeResult {
+    put(querier, null_mut());
+    guard(|| {
+        must_not_be_null(querier, "there is no place for the querier")?;
+        let started = match HostExecutor::new(executor, user_data) {
+            Some(executor) => Querier::start_with(patience(patience_ms), executor),
+            None => Querier::start(patience(patience_ms)),
+        };
+        put(querier, into_handle(started)?);
+        Ok(TME_OK)
+    })
+}
+
+fn into_handle(started: Result<Querier, EngineError>) -> Result<*mut TmeQuerier, Failure> {
+    let state = State { querier: started.map_err(tme::Error::from)?, taken: Vec::new() };
+    Ok(Owner::into_handle(QuerierInner { state: Mutex::new(state) }))
 }
 
 /// Ends a querier. Answers that have not come do not come.

@@ -260,6 +260,16 @@ pub struct TmeEngineStatistics {
     pub discovery_source_limited: u64,
     /// Because there were too many from all sources.
     pub discovery_limited: u64,
+    /// Clients refused because the server shuts down.
+    pub clients_refused_shutdown: u64,
+    /// Look-ups of names that were done, by threads of the library or by the host's executor.
+    pub jobs_done: u64,
+    /// That failed by a bug; the log says so.
+    pub jobs_panicked: u64,
+    /// That were not done, because nobody waited for them any more or the executor discarded them.
+    pub jobs_dropped: u64,
+    /// That found no thread.
+    pub jobs_refused: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -314,7 +324,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 384);
+    assert!(size_of::<TmeEngineStatistics>() == 424);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -519,6 +529,11 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             discovery_repeated: of.discovery.drops.of(DiscoveryDrop::Repeated),
             discovery_source_limited: of.discovery.drops.of(DiscoveryDrop::SourceLimited),
             discovery_limited: of.discovery.drops.of(DiscoveryDrop::Limited),
+            clients_refused_shutdown: of.endpoint.refused_parting,
+            jobs_done: of.jobs.done,
+            jobs_panicked: of.jobs.panicked,
+            jobs_dropped: of.jobs.dropped,
+            jobs_refused: of.jobs.refused,
         }
     }
 }

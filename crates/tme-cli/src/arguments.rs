@@ -252,6 +252,9 @@ pub struct ServeOptions {
     /// How many clients there can be at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=524_287))]
     pub max_peers: u32,
+    /// How long clients may take to get what is queued, and to hear of the end, when the server stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    pub drain: u32,
     /// Network conditions to model towards every client that comes by UDP [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,

@@ -46,6 +46,43 @@ fn people_talk_and_leave() {
 }
 
 #[test]
+fn a_server_that_is_told_to_end_tells_everybody() {
+    let (mut server, address, key) = serve(&[]);
+    let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann"]);
+    server.expect("ann (2) joined");
+    ann.expect("(as expected)");
+    server.say("/quit back at noon\n");
+    let end = ann.wait();
+    assert_eq!(end.code, 6, "{end:?}");
+    let text = end.failure().1;
+    assert!(text.contains("the server shut down") && text.contains("back at noon"), "{text}");
+    server.expect("shut down: 1 of 1 clients were told");
+    assert_eq!(server.finish().code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_drain_a_server_and_a_guest_that_hangs_costs_the_limit() {
+    for signal in ["-INT", "-TERM"] {
+        let (mut server, address, key) = serve(&["--drain", "1"]);
+        let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann"]);
+        server.expect("ann (2) joined");
+        let mut bob = start(&["connect", &address, "--key", &key, "--name", "bob"]);
+        server.expect("bob (3) joined");
+        ann.expect("* bob joined");
+        bob.expect("(as expected)");
+        bob.signal("-STOP");
+        ann.say("hello\n");
+        server.expect("ann: hello");
+        server.signal(signal);
+        server.expect("shut down: 1 of 2 clients were told, 1 did not answer; 1 messages were not delivered");
+        assert_eq!(server.finish().code, 0);
+        let end = ann.wait();
+        assert!(end.code == 6 && end.failure().1.contains("the server shut down"), "{end:?}");
+    }
+}
+
+#[test]
 fn a_kicked_guest_learns_why() {
     let (mut server, address, key) = serve(&[]);
     let mut ann = start(&["connect", &address, "--key", &key, "--name", "ann"]);

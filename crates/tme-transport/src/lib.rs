@@ -11,6 +11,7 @@
 //! | [`poller`] | how does a thread sleep until something happens? |
 //! | [`wake`] | how does another thread end that sleep? |
 //! | [`resolve`] | which addresses does `host:port` stand for? |
+//! | [`workers`] | who does what takes long? |
 //! | [`query`] | what do servers say of themselves to those who only ask? |
 //! | [`discovery`] | which servers are there on this network? |
 //! | [`interfaces`] | which networks is this machine in? |
@@ -32,4 +33,6 @@ pub mod query;
 pub mod random;
 pub mod relay;
 pub mod resolve;
+mod sync;
 pub mod wake;
+pub mod workers;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tme_core::datagram::{Ecn, Path, Transmit};
@@ -16,6 +17,7 @@ use crate::link::udp::{UdpConfig, UdpLink};
 use crate::poller::{EVENTS_DEFAULT, Poller, Token};
 use crate::random::SystemRandom;
 use crate::resolve::{self, PENDING_MAX, ResolveError, ResolveId, Resolver};
+use crate::workers::{ExecuteError, Executor, SharedExecutor, Workers};
 
 /// Servers asked at a time, names not yet looked up included.
 pub const TARGETS_MAX: usize = 1_024;
@@ -123,11 +125,24 @@ impl fmt::Debug for Querier {
 }
 
 impl Querier {
-    /// Binds the sockets. Each server has `patience` to answer ([`PATIENCE_DEFAULT`] is a good one).
+    /// Binds the sockets. Each server has `patience` to answer ([`PATIENCE_DEFAULT`] is a good one). Names are looked up by
+    /// a pool of threads of its own.
     ///
     /// # Errors
     /// [`EngineError`]: there is no socket, randomness or poll handle to be had.
     pub fn start(patience: Duration) -> Result<Self, EngineError> {
+        Self::start_as(patience, None)
+    }
+
+    /// As [`start`](Self::start), with somebody else to look names up: the host's own job system, or a pool that is shared.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(patience: Duration, executor: impl Executor + 'static) -> Result<Self, EngineError> {
+        Self::start_as(patience, Some(SharedExecutor::new(executor)))
+    }
+
+    fn start_as(patience: Duration, executor: Option<SharedExecutor>) -> Result<Self, EngineError> {
         let system = |error: &dyn fmt::Display| EngineError::System(error.to_string());
         let random = SystemRandom::new().map_err(|error| system(&error))?;
         let poller = Poller::new(EVENTS_DEFAULT).map_err(|error| system(&error))?;
@@ -135,7 +150,8 @@ impl Querier {
         for (number, link) in links.iter_mut().enumerate() {
             link.register(&poller, Token(number)).map_err(|error| system(&error))?;
         }
-        let resolver = Resolver::new(patience, Some(poller.wake_handle()));
+        let workers = Arc::new(Workers::new(executor));
+        let resolver = Resolver::new(patience, Some(poller.wake_handle()), workers);
         Ok(Self {
             clock: Clock::start(),
             random,
@@ -239,7 +255,10 @@ impl Querier {
                 Ok(question) => {
                     self.by_name.insert(question, id);
                 }
-                Err(ResolveError::QueueFull { .. }) => return self.unresolved.push_front(id),
+                // A host's executor may be busy with other things: later, or not in time.
+                Err(ResolveError::QueueFull { .. } | ResolveError::Workers(ExecuteError::Full { .. })) => {
+                    return self.unresolved.push_front(id);
+                }
                 Err(error) => self.end(id, Err(QueryError::Unresolved(error.to_string()))),
             }
         }
@@ -330,6 +349,6 @@ fn bind_links() -> Result<Vec<Link>, EngineError> {
     match (bind(any_v4), v6) {
         (Ok(v4), v6) => Ok(std::iter::once(v4).chain(v6).map(Link::from).collect()),
         (Err(_), Some(v6)) => Ok(vec![Link::from(v6)]),
-        (Err(error), None) => Err(EngineError::Bind(std::sync::Arc::new(error))),
+        (Err(error), None) => Err(EngineError::Bind(Arc::new(error))),
     }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use tme_core::time::{Duration, Instant};
 
+use crate::sync::Mutex;
 use crate::wake::WakeHandle;
+use crate::workers::{ExecuteError, Wanted, Workers};
 
 mod order;
 mod target;
-mod workers;
 
 use target::Target;
-use workers::Workers;
 
 /// Checks that a text is `host:port`, without asking anybody whether the host exists.
 ///
@@ -27,10 +27,6 @@ pub fn check(host_port: &str) -> Result<(), ResolveError> {
 
 /// Names asked for and not yet reported, at most; literal addresses count until they are reported.
 pub const PENDING_MAX: usize = 32;
-
-/// Threads that look names up, at most. More than one so that a name server that does not answer for one name
-/// (each such lookup takes the system up to half a minute) does not hold up the next.
-pub const WORKERS_MAX: usize = 4;
 
 /// Addresses reported per name, at most. A client tries them 250 ms apart: the last one after 4 s.
 pub const ADDRESSES_MAX: usize = 16;
@@ -54,17 +50,17 @@ pub struct Resolution {
 
 type LookUp = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// Turns `host:port` into addresses. Literal addresses are answered without delay; names by the system's
-/// resolver, on threads that are started when the first name comes.
+/// Turns `host:port` into addresses. Literal addresses are answered without delay; names by the system's resolver, as jobs of
+/// the [workers](crate::workers).
 ///
 /// # When it is dropped
-/// Idle threads have ended when drop returns. A thread inside the system's `getaddrinfo` cannot be
-/// interrupted, on any system, and may stay there for half a minute; waiting for it would freeze the game
-/// that quits. It is left behind instead: it holds nothing but the name and the queue, and ends as soon as the
-/// system returns. A host that unloads the library at that very moment must know this; with literal addresses
-/// there is no such thread.
+/// A look-up that is under way goes on, for a thread inside the system's `getaddrinfo` cannot be interrupted, and its answer is
+/// dropped; see [`WorkerPool`](crate::workers::WorkerPool) for what that means to a host that quits. With literal addresses there
+/// are no jobs.
 pub struct Resolver {
-    workers: Workers,
+    workers: Arc<Workers>,
+    look_up: Arc<LookUp>,
+    answers: Arc<Answers>,
     timeout: Duration,
     waiting: Vec<Waiting>,
     ready: VecDeque<Resolution>,
@@ -75,18 +71,58 @@ struct Waiting {
     id: ResolveId,
     name: Box<str>,
     deadline: Instant,
+    /// A look-up that nobody has begun with need not be once this is dropped.
+    _wanted: Wanted,
+}
+
+/// What look-ups have come to.
+struct Answers {
+    /// At most one per question: questions are limited.
+    found: Mutex<VecDeque<(ResolveId, io::Result<Vec<SocketAddr>>)>>,
+    wake: Option<WakeHandle>,
+}
+
+/// The place of one answer. One comes in any case: also of a job that panics, or is dropped without being run.
+struct AnswerPlace {
+    id: ResolveId,
+    answers: Arc<Answers>,
+    is_filled: bool,
+}
+
+impl AnswerPlace {
+    fn fill(&mut self, found: io::Result<Vec<SocketAddr>>) {
+        self.is_filled = true;
+        self.answers.found.lock().push_back((self.id, found));
+        if let Some(wake) = &self.answers.wake {
+            wake.wake();
+        }
+    }
+}
+
+impl Drop for AnswerPlace {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            self.fill(Err(io::Error::other("the look-up was given up by whoever was to run it")));
+        }
+    }
 }
 
 impl Resolver {
     /// A resolver that allows each name `timeout` and uses `wake` when an answer is there to be polled.
     #[must_use]
-    pub fn new(timeout: Duration, wake: Option<WakeHandle>) -> Self {
-        Self::with_look_up(timeout, wake, Arc::new(ask_system))
+    pub fn new(timeout: Duration, wake: Option<WakeHandle>, workers: Arc<Workers>) -> Self {
+        Self::with_look_up(timeout, wake, workers, Arc::new(ask_system))
     }
 
-    fn with_look_up(timeout: Duration, wake: Option<WakeHandle>, look_up: Arc<LookUp>) -> Self {
-        let workers = Workers::new(look_up, wake);
-        Self { workers, timeout, waiting: Vec::new(), ready: VecDeque::new(), last_id: 0 }
+    fn with_look_up(
+        timeout: Duration,
+        wake: Option<WakeHandle>,
+        workers: Arc<Workers>,
+        look_up: Arc<LookUp>,
+    ) -> Self {
+        let answers = Arc::new(Answers { found: Mutex::default(), wake });
+        let (waiting, ready) = Default::default();
+        Self { workers, look_up, answers, timeout, waiting, ready, last_id: 0 }
     }
 
     /// Asks for the addresses of `host:port`: `game.example:7777`, `192.0.2.1:7777` or `[2001:db8::1]:7777`.
@@ -94,28 +130,35 @@ impl Resolver {
     /// The answer comes from [`poll`](Self::poll), for a literal address with the next call.
     ///
     /// # Errors
-    /// [`ResolveError`] at once if it does not parse or if [`PENDING_MAX`] questions are open.
+    /// [`ResolveError`] at once if it does not parse, if [`PENDING_MAX`] questions are open, or if the workers take no more.
     pub fn resolve(&mut self, host_port: &str, now: Instant) -> Result<ResolveId, ResolveError> {
         let target = Target::parse(host_port)?;
         if self.waiting.len() + self.ready.len() >= PENDING_MAX {
             return Err(ResolveError::QueueFull { pending_max: PENDING_MAX });
         }
-        let id = ResolveId(self.last_id + 1);
+        // Also if it is refused below: word of that comes under this id, too, and must not be taken for another's.
+        self.last_id += 1;
+        let id = ResolveId(self.last_id);
         match target {
             Target::Address(address) => self.ready.push_back(Resolution { id, result: Ok(vec![address]) }),
             Target::Name { host, port } => {
-                let name = Box::from(host);
-                self.workers.ask(id, host, port).map_err(ResolveError::NoThread)?;
-                self.waiting.push(Waiting { id, name, deadline: now + self.timeout });
+                let name: Box<str> = Box::from(host);
+                let mut place = AnswerPlace { id, answers: Arc::clone(&self.answers), is_filled: false };
+                let (look_up, host) = (Arc::clone(&self.look_up), name.clone());
+                let job = move || {
+                    let found = look_up(&host, port);
+                    place.fill(found);
+                };
+                let wanted = self.workers.submit(job).map_err(ResolveError::Workers)?;
+                self.waiting.push(Waiting { id, name, deadline: now + self.timeout, _wanted: wanted });
             }
         }
-        self.last_id = id.0;
         Ok(id)
     }
 
     /// The next answer, if there is one. Timeouts are noticed here.
     pub fn poll(&mut self, now: Instant) -> Option<Resolution> {
-        while let Some((id, found)) = self.workers.poll() {
+        while let Some((id, found)) = self.next_answer() {
             // Too late if nobody waits for it any more.
             if let Some(index) = self.waiting.iter().position(|waiting| waiting.id == id) {
                 let name = self.waiting.swap_remove(index).name;
@@ -125,11 +168,14 @@ impl Resolver {
         }
         while let Some(index) = self.waiting.iter().position(|waiting| waiting.deadline <= now) {
             let Waiting { id, name, .. } = self.waiting.swap_remove(index);
-            self.workers.withdraw(id);
             let result = Err(ResolveError::Timeout { name, after: self.timeout });
             self.ready.push_back(Resolution { id, result });
         }
         self.ready.pop_front()
+    }
+
+    fn next_answer(&self) -> Option<(ResolveId, io::Result<Vec<SocketAddr>>)> {
+        self.answers.found.lock().pop_front()
     }
 
     /// When [`poll`](Self::poll) has something to say even if nobody wakes: the next timeout.
@@ -144,7 +190,6 @@ impl Resolver {
 
     /// Drops a question: its answer will not be reported.
     pub fn cancel(&mut self, id: ResolveId) {
-        self.workers.withdraw(id);
         self.waiting.retain(|waiting| waiting.id != id);
         self.ready.retain(|resolution| resolution.id != id);
     }
@@ -210,8 +255,8 @@ pub enum ResolveError {
         /// Most questions at a time.
         pending_max: usize,
     },
-    /// The system starts no thread to look the name up.
-    NoThread(io::Error),
+    /// Nobody looks the name up: the workers are busy, or the system starts no thread.
+    Workers(ExecuteError),
 }
 
 impl ResolveError {
@@ -224,7 +269,7 @@ impl ResolveError {
             Self::NotFound { .. } => 3,
             Self::Timeout { .. } => 4,
             Self::QueueFull { .. } => 5,
-            Self::NoThread(_) => 6,
+            Self::Workers(_) => 6,
         }
     }
 }
@@ -250,7 +295,7 @@ impl fmt::Display for ResolveError {
             Self::QueueFull { pending_max } => {
                 write!(f, "{pending_max} names are being looked up, the limit; poll for their answers first")
             }
-            Self::NoThread(cause) => write!(f, "cannot start a thread to look names up: {cause}"),
+            Self::Workers(cause) => write!(f, "nobody looks names up: {cause}"),
         }
     }
 }
@@ -258,11 +303,12 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotFound { cause: Some(cause), .. } | Self::NoThread(cause) => Some(cause),
+            Self::NotFound { cause: Some(cause), .. } => Some(cause),
+            Self::Workers(cause) => Some(cause),
             _ => None,
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

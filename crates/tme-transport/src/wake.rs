@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::AtomicBool;
 
 /// Wakes a sleeping [`Poller`](crate::poller::Poller), or calls a host's function, from any thread.
 ///
@@ -74,7 +76,7 @@ impl fmt::Debug for WakeHandle {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::atomic::AtomicUsize;
 

@@ -39,6 +39,7 @@
 //!   and a full queue is [`SendError::WouldBlock`], followed by [`Event::Writable`] when there is room again.
 //! - [`token`]: a backend's word for a player, which servers can require; [`ServerBuilder::ask_before_admitting`] lets the
 //!   game decide about each client.
+//! - [`workers`]: who does what takes long, such as looking names up: a pool of threads, or a host's own job system.
 //! - [`query`]: what servers say of themselves to those who only ask, many at a time.
 //! - [`discovery`]: which servers there are on one's own network.
 //! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
@@ -60,7 +61,7 @@ pub mod token;
 
 pub use client::{Client, ClientBuilder, ClientHandle, Trust};
 pub use error::Error;
-pub use server::{RefuseAs, Server, ServerBuilder, ServerHandle};
+pub use server::{RefuseAs, Server, ServerBuilder, ServerHandle, ShutdownReport};
 pub use settings::Security;
 
 pub use tme_core::channel::{
@@ -95,7 +96,7 @@ pub use tme_transport::link::memory::{self, MemoryLink};
 pub use tme_transport::link::stream::{
     FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics, TlsTrust,
 };
-pub use tme_transport::logging;
+pub use tme_transport::{logging, workers};
 
 /// Makes a secret key from the system's randomness: a server's, or a player's identity.
 ///

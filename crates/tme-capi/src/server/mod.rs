@@ -2,7 +2,6 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
-use std::time::Duration;
 
 use tme::{PeerId, Server, ServerHandle};
 
@@ -21,11 +20,13 @@ mod conditions;
 mod figures;
 mod peers;
 mod send;
+mod shutdown;
 
 pub use conditions::*;
 pub use figures::*;
 pub use peers::*;
 pub use send::*;
+pub use shutdown::*;
 
 /// A server. Made by tme_server_create, ended by tme_server_destroy.
 pub struct TmeServer {
@@ -158,19 +159,6 @@ pub unsafe extern "C" fn tme_server_wake(server: *mut TmeServer) -> TmeResult {
     enter(server, |server: &ServerInner| {
         server.handle.wake();
         Ok(TME_OK)
-    })
-}
-
-/// Tells every client that the server shuts down, after what is queued reliably went through.
-///
-/// Parameters: `patience_ms`, the longest that takes. Events of the last moments can still be polled.
-/// Returns: TME_OK, also the second time; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
-/// Threads: one at a time.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tme_server_shutdown(server: *mut TmeServer, patience_ms: u32) -> TmeResult {
-    enter(server, |server: &ServerInner| {
-        server.pump.close(|server| server.shutdown(Duration::from_millis(u64::from(patience_ms))))
     })
 }
 

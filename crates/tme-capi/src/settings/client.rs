@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
 use std::net::SocketAddr;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 use tme::{Client, ClientBuilder, KeyParseError, Limits, PublicKey, SecretKey, Trust};
 
@@ -14,6 +14,7 @@ use super::common::{
 use crate::added::added_bytes;
 use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
 use crate::channel::{TmeChannelConfig, read_channels};
+use crate::executor::{HostExecutor, TmeExecutor};
 use crate::failure::Failure;
 use crate::link::{TME_LINK_ANY, link_choice};
 use crate::result::{TME_ERROR_ADDRESS, TME_ERROR_CONFIG, TmeResult};
@@ -85,12 +86,18 @@ pub struct TmeClientConfig {
     /// at the same address, too. Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it
     /// answers; when UDP falls silent for 3 s, TCP takes over. TME_EVENT_LINK_CHANGED tells.
     pub links: u32,
+    /// Who looks the server's name up, which may take half a minute: the game's own job system. Default: threads of the library,
+    /// started when there is a name to look up, which end after 10 s without; with an executor there are none.
+    pub executor: TmeExecutor,
+    /// Handed to it.
+    pub executor_user_data: *mut c_void,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4);
+const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8);
 
-// SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
+// SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only; a function pointer may be any of
+// the caller's or NULL.
 unsafe impl Versioned for TmeClientConfig {
     const FIRST_BYTES: usize = offset_of!(Self, congestion) + 4;
 
@@ -125,6 +132,8 @@ unsafe impl Versioned for TmeClientConfig {
             rate_cap: 0,
             datagram_bytes_max: 1_452,
             links: TME_LINK_ANY,
+            executor: None,
+            executor_user_data: null_mut(),
         }
     }
 }
@@ -180,6 +189,9 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         config.user_data_bytes as usize,
         TME_ERROR_CONFIG,
     )?);
+    if let Some(executor) = HostExecutor::new(config.executor, config.executor_user_data) {
+        builder = builder.executor(executor);
+    }
     if config.flags & TME_CONFIG_CLOCK != 0 {
         builder = builder.synchronise_clock();
     }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use tme_capi::{
     TME_CONFIG_ASK, TME_DISCOVERY_THIS_MACHINE, TME_OK, TME_TOKEN_TEXT_BYTES, TmeChannelConfig,
-    TmeClientConfig, TmeConditions, TmeDiscoveryConfig, TmeLogConfig, TmeSendOptions, TmeServerConfig,
-    TmeTokenConfig,
+    TmeClientConfig, TmeConditions, TmeDiscoveryConfig, TmeExecutor, TmeJob, TmeLogConfig, TmeSendOptions,
+    TmeServerConfig, TmeTokenConfig, tme_job_discard, tme_job_run,
 };
 
 use crate::misuser::{Misuser, call};
@@ -22,6 +22,18 @@ pub const KEYS: [&str; 4] = [
     "77",
     "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
 ];
+
+unsafe extern "C" fn run_at_once(job: *mut TmeJob, _: *mut c_void) {
+    // SAFETY: each job is used once.
+    let result = unsafe { tme_job_run(job) };
+    assert_eq!(result, TME_OK);
+}
+
+unsafe extern "C" fn discard_at_once(job: *mut TmeJob, _: *mut c_void) {
+    // SAFETY: as above.
+    let result = unsafe { tme_job_discard(job) };
+    assert_eq!(result, TME_OK);
+}
 
 /// Holds what pointers inside a struct lead to, as long as the call needs it.
 #[derive(Debug, Default)]
@@ -281,9 +293,20 @@ impl Misuser<'_> {
         } else {
             null()
         };
+        (config.executor, config.executor_user_data) = self.executor();
         let binds = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "192.0.2.1:0", "nobody"];
         config.bind = if self.chance.one_in(4) { self.text(kept, &binds) } else { null() };
         self.keep_struct(kept, &config)
+    }
+
+    /// An executor that does what it may at once, or none.
+    pub fn executor(&mut self) -> (TmeExecutor, *mut c_void) {
+        let executor: TmeExecutor = match self.chance.below(6) {
+            0 => Some(run_at_once),
+            1 => Some(discard_at_once),
+            _ => None,
+        };
+        (executor, null_mut())
     }
 
     pub fn token_config(&mut self, kept: &mut Kept) -> *const TmeTokenConfig {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tme::token::ServerName;
 use tme::{
-    Connected, Direction, Event, LinkKind, PeerId, Server, ServerBuilder, StreamFailure, StreamStatistics,
+    Connected, Direction, EngineError, Event, LinkKind, PeerId, Server, ServerBuilder, ShutdownReport,
+    StreamFailure, StreamStatistics,
 };
 
 use super::{APPLICATION, CHAT, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, channel, cut, describe, printable};
@@ -17,8 +18,6 @@ use crate::{Failure, Output, format, interrupt, keys, logs, network, token};
 
 /// Longest wait, so that Ctrl-C is seen.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// How long clients may take to hear that the server shuts down.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 const OUT: Output = Output::Stdout;
 /// The code that a kicked client is told.
 const KICK_CODE: u32 = 1;
@@ -26,7 +25,7 @@ const KICK_CODE: u32 = 1;
 const HELP: &str = "/list            who is here
 /kick N [WHY]    throw number N out
 /stats           figures of the server and of every connection
-/quit            stop the server
+/quit [WHY]      stop the server, and tell everybody why
 anything else is said to everybody";
 
 /// Runs a chat server until `/quit`, Ctrl-C or a failure.
@@ -82,9 +81,9 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     OUT.line("type to chat, /help for commands");
     let handle = server.handle();
     let input = read_lines(move || handle.wake());
-    let result = Room::new(options.clone()).run(&mut server, input);
-    server.shutdown(SHUTDOWN_PATIENCE);
-    result
+    let mut room = Room::new(options.clone());
+    let why = room.run(&mut server, input)?;
+    room.drain(&mut server, &why)
 }
 
 fn with_tokens(mut server: ServerBuilder, options: &ServeOptions) -> Result<ServerBuilder, Failure> {
@@ -124,10 +123,11 @@ struct Room {
 }
 
 /// What a line typed at the server leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Next {
     GoOn,
-    Stop,
+    /// The end, and what everybody is told of it.
+    Stop(String),
 }
 
 impl Room {
@@ -135,7 +135,8 @@ impl Room {
         Self { options, guests: BTreeMap::new(), started: Instant::now(), messages: 0 }
     }
 
-    fn run(&mut self, server: &mut Server, input: Receiver<Input>) -> Result<(), Failure> {
+    /// Serves until the end is asked for. Gives what everybody is to be told.
+    fn run(&mut self, server: &mut Server, input: Receiver<Input>) -> Result<String, Failure> {
         // Without standard input, as under a service manager, the server goes on until it is told to end.
         let mut input = Some(input);
         while !interrupt::is_asked() {
@@ -146,8 +147,8 @@ impl Room {
             while let Some(lines) = &input {
                 match lines.try_recv() {
                     Ok(Input::Line(line)) => {
-                        if self.obey(server, line.trim()) == Next::Stop {
-                            return Ok(());
+                        if let Next::Stop(why) = self.obey(server, line.trim()) {
+                            return Ok(why);
                         }
                     }
                     Ok(Input::End) | Err(TryRecvError::Disconnected) => input = None,
@@ -155,7 +156,40 @@ impl Room {
                 }
             }
         }
+        Ok(String::new())
+    }
+
+    /// Lets what is queued go through, tells everybody, and says what came of it. A second Ctrl-C ends the program at once.
+    fn drain(&mut self, server: &mut Server, why: &str) -> Result<(), Failure> {
+        server.begin_shutdown(Duration::from_secs(self.options.drain.into()), 0, why)?;
+        OUT.line("* shutting down");
+        loop {
+            match server.update(WAIT_MAX) {
+                Ok(()) => {}
+                Err(tme::Error::Engine(EngineError::Closed)) => break,
+                Err(error) => return Err(error.into()),
+            }
+            for event in server.events() {
+                self.handle_last(event);
+            }
+        }
+        OUT.line(&summary(&server.shutdown_report().unwrap_or_default()));
         Ok(())
+    }
+
+    /// What still comes is shown, and nobody is told of it any more.
+    fn handle_last(&mut self, event: Event) {
+        match event {
+            Event::Message { peer, payload, .. } => {
+                if let Some(guest) = self.guests.get(&peer) {
+                    OUT.line(&format!("{}: {}", guest.name, printable(&payload)));
+                }
+            }
+            Event::Disconnected { peer, .. } => {
+                self.guests.remove(&peer);
+            }
+            _ => {}
+        }
     }
 
     fn handle(&mut self, server: &Server, event: Event) {
@@ -217,7 +251,7 @@ impl Room {
         let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match command {
             "" => {}
-            "/quit" => return Next::Stop,
+            "/quit" => return Next::Stop(cut(rest.trim(), 512).to_owned()),
             "/help" => OUT.line(HELP),
             "/list" => self.list(server),
             "/kick" => self.kick(server, rest.trim()),
@@ -297,6 +331,22 @@ fn describe_streams(streams: &StreamStatistics) -> String {
     )
 }
 
+/// What the end came to, in one line.
+fn summary(report: &ShutdownReport) -> String {
+    let mut text = format!("shut down: {} of {} clients were told", report.told, report.peers);
+    let others = [(report.left, "left before"), (report.unanswered, "did not answer")];
+    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+        text += &format!(", {count} {what}");
+    }
+    if report.messages_undelivered > 0 {
+        text += &format!("; {} messages were not delivered", format::count(report.messages_undelivered));
+    }
+    if report.refused > 0 {
+        text += &format!("; {} newcomers were refused", format::count(report.refused));
+    }
+    text
+}
+
 /// Says something to everybody (but one).
 fn announce(server: &Server, except: Option<PeerId>, text: &str) {
     let text = cut(text, MESSAGE_BYTES_MAX);
@@ -316,6 +366,24 @@ fn announce(server: &Server, except: Option<PeerId>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_says_what_was_left() {
+        let report = ShutdownReport { peers: 3, told: 3, ..ShutdownReport::default() };
+        assert_eq!(summary(&report), "shut down: 3 of 3 clients were told");
+        let report = ShutdownReport {
+            peers: 5,
+            told: 2,
+            left: 1,
+            unanswered: 2,
+            messages_undelivered: 1_234,
+            refused: 1,
+            ..ShutdownReport::default()
+        };
+        let expected = "shut down: 2 of 5 clients were told, 1 left before, 2 did not answer; \
+                        1 234 messages were not delivered; 1 newcomers were refused";
+        assert_eq!(summary(&report), expected);
+    }
 
     #[test]
     fn the_address_to_paste_is_one_that_others_can_use() {

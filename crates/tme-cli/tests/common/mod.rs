@@ -112,8 +112,14 @@ impl Running {
     /// What Ctrl-C does.
     #[cfg(unix)]
     pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    /// Sends a signal to this program alone.
+    #[cfg(unix)]
+    pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// Closes standard input and waits for the end.

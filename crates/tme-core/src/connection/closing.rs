@@ -40,7 +40,37 @@ pub enum CloseMode {
     Now,
 }
 
+/// How a connection came to its end, as far as it is known whether the other side knows of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Leave {
+    /// The other side has acknowledged CLOSE.
+    Told,
+    /// The other side said CLOSE itself, or does not know the connection any more.
+    Left,
+    /// It has not answered (yet).
+    #[default]
+    Unanswered,
+}
+
 impl Connection {
+    /// How it came to its end.
+    #[must_use]
+    pub const fn leave(&self) -> Leave {
+        self.leave
+    }
+
+    /// Whether the application was told of it, and not yet of its end.
+    #[must_use]
+    pub const fn is_present(&self) -> bool {
+        self.is_heard_of() && !self.has_ended()
+    }
+
+    /// Reliable messages that the other side has not acknowledged, and their bytes; after the end those that were left.
+    #[must_use]
+    pub fn undelivered(&self) -> (u64, u64) {
+        self.left_over.unwrap_or_else(|| self.channels.reliable_backlog())
+    }
+
     /// Ends the connection. Calling it again changes nothing, except that `Now` cuts a flush short.
     pub fn close(&mut self, now: Instant, mode: CloseMode, farewell: Farewell) {
         match (&self.state, mode) {
@@ -48,6 +78,7 @@ impl Connection {
                 self.timers.set(Timer::Close, Some(now + self.config.linger));
                 self.state = State::Flushing(farewell);
             }
+            (State::Flushing(_), CloseMode::Flush) => {}
             (State::Open | State::Unconfirmed | State::Flushing(_), _) => self.begin_closing(farewell),
             _ => {}
         }
@@ -113,6 +144,12 @@ impl Connection {
         matches!(self.state, State::Closing { .. } | State::Draining | State::Closed)
     }
 
+    /// The other side has acknowledged CLOSE.
+    pub(super) fn handle_close_acked(&mut self, workspace: &mut Workspace) {
+        self.leave = Leave::Told;
+        self.finish_closing(workspace);
+    }
+
     /// For how long CLOSE is repeated.
     pub(super) fn closing_time(&self) -> Duration {
         CLOSE_TIME_MAX.max(self.rtt.probe_timeout() * CLOSE_TIMEOUTS_MIN).min(self.idle_timeout)
@@ -138,6 +175,7 @@ impl Connection {
             return;
         }
         let farewell = Farewell { reason: Reason::from_code(reason), code, detail: Payload::from(detail) };
+        self.leave = Leave::Left;
         self.announce_end(Origin::Remote, farewell, workspace);
         self.state = State::Draining;
         self.timers.clear();
@@ -152,6 +190,7 @@ impl Connection {
         if self.is_closed() || self.reset_token.as_ref() != Some(token) {
             return false;
         }
+        self.leave = Leave::Left;
         // Whoever has said goodbye learns from it that nobody waits for another one.
         self.finish_closing(workspace);
         self.end(Origin::Remote, Farewell::new(Reason::Reset), workspace);
@@ -184,6 +223,7 @@ impl Connection {
     fn announce_end(&mut self, origin: Origin, farewell: Farewell, workspace: &mut Workspace) {
         // Who was never announced does not leave either, and whose end was told has left.
         if self.is_heard_of() {
+            self.left_over = Some(self.channels.reliable_backlog());
             self.channels.abandon();
             self.report_receipts(workspace);
             workspace.events.push_back(Event::disconnected(self.peer, origin, farewell));

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use budget::{Allowance, Backlog, SendBudget};
-pub use closing::{CloseMode, Farewell};
+pub use closing::{CloseMode, Farewell, Leave};
 pub use config::{ConnectionConfig, Negotiated, Side, StartNumbers};
 pub use event::{Applicant, Connected, Disconnected, Event, Origin, PeerId, TokenInfo};
 pub use meters::{LossMeter, RateMeter};
@@ -112,6 +112,9 @@ pub struct Connection {
     info: Option<Box<Connected>>,
     /// The application was told of the end before the other side was.
     is_end_reported: bool,
+    leave: Leave,
+    /// Reliable messages and bytes that the end has left undelivered.
+    left_over: Option<(u64, u64)>,
     idle_timeout: Duration,
     mtu: PathMtu,
     paths: Paths,
@@ -215,6 +218,8 @@ impl Connection {
             reset_token: negotiated.reset_token,
             info: Some(negotiated.info),
             is_end_reported: false,
+            leave: Leave::default(),
+            left_over: None,
             idle_timeout: local.shared_idle_timeout(&remote),
             protection: PacketProtection::new(suite, &secrets, config.key_limits, now),
             received: ReplayWindow::new(),

@@ -73,7 +73,8 @@ impl Connection {
         for index in 0..workspace.acked.len() {
             let Some(&frame) = workspace.acked.get(index) else { break };
             if frame == SentFrame::Close {
-                self.finish_closing(workspace);
+                // The last of all: what an ACK speaks of comes oldest first.
+                self.handle_close_acked(workspace);
             } else {
                 self.channels.handle_acked(frame);
             }

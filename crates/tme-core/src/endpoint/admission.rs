@@ -47,6 +47,11 @@ fn farewell(refusal: &Refusal) -> Farewell {
     Farewell { reason: refusal.reason, code: 0, detail: Payload::from(refusal.detail.as_bytes()) }
 }
 
+/// What a refusal has room for: it has none for the application's code.
+fn refusal_of(farewell: &Farewell) -> Refusal {
+    Refusal { reason: farewell.reason, detail: Detail::new(&farewell.detail[..]).unwrap_or_default() }
+}
+
 fn identity_of(request: &ConnectRequest) -> Identity {
     Identity { key: request.identity(), user: request.token().map(|token| token.user.clone()) }
 }
@@ -87,7 +92,8 @@ impl Endpoint {
         let applicants = self.slots.iter().filter(|(_, peer)| matches!(peer.state, PeerState::Applying(_)));
         let indices: Vec<usize> = applicants.map(|(index, _)| index).collect();
         for index in indices {
-            self.refuse_at(now, index, refusal(reason, ""));
+            let latecomer = self.refuse_latecomer().as_ref().map(refusal_of);
+            self.refuse_at(now, index, latecomer.unwrap_or_else(|| refusal(reason, "")));
         }
     }
 
@@ -116,6 +122,9 @@ impl Endpoint {
 
     /// Somebody whose address is proven wants to connect.
     pub(super) fn admit(&mut self, now: Instant, path: Path, request: Box<ConnectRequest>) {
+        if let Some(farewell) = self.refuse_latecomer() {
+            return self.turn_away(now, path, request, refusal_of(&farewell));
+        }
         let Some(server) = &self.server else { return };
         let policy = &server.admission;
         let identity = identity_of(&request);
@@ -330,6 +339,10 @@ impl Endpoint {
         });
         let Some(server) = &mut self.server else { return };
         server.unconfirmed.remove(awaited.since, index, awaited.network);
+        if let Some(farewell) = self.refuse_latecomer() {
+            return self.send_away(now, index, first_event, &awaited, &farewell);
+        }
+        let Some(server) = &mut self.server else { return };
         let used_up = attempt.map_or(Ok(()), |attempt| server.handshake.confirm(&attempt));
         let newcomers = server.admission.newcomers;
         let older = match (&identity, newcomers) {

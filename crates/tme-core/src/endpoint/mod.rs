@@ -13,6 +13,7 @@ mod identities;
 mod incoming;
 mod information;
 mod outgoing;
+mod parting;
 mod peer;
 mod server_side;
 mod slots;
@@ -31,6 +32,8 @@ use std::sync::Arc;
 pub use attempts::StartError;
 pub use config::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
 use deadlines::Deadlines;
+use parting::Parting;
+pub use parting::PartingStatistics;
 use peer::{Peer, PeerState};
 use server_side::ServerSide;
 use slots::Slots;
@@ -66,6 +69,8 @@ pub struct Endpoint {
     changed: Vec<u32>,
     /// Whether strangers may become peers at the moment.
     is_admitting: bool,
+    /// The end of everything has begun.
+    parting: Option<Parting>,
     /// Slots of connection attempts, few at a time.
     connecting: Vec<usize>,
     carried: Carried,
@@ -98,6 +103,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             changed: Vec::new(),
             is_admitting: true,
+            parting: None,
             connecting: Vec::new(),
             carried: Carried::default(),
             replies: VecDeque::new(),

@@ -74,6 +74,9 @@ impl Endpoint {
         let (Some(place), Some(peer)) = (place, self.slots.remove(index)) else { return };
         if let PeerState::Connected(connection) = &peer.state {
             self.carried.change(index, connection.path().stream, None);
+            if peer.is_parting {
+                self.count_parted(connection);
+            }
         }
         if let (Some(server), Some(attempt)) = (&mut self.server, peer.attempt) {
             server.handshake.forget(now, &attempt);

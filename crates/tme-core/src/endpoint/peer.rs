@@ -13,6 +13,8 @@ pub(super) struct Peer {
     pub(super) is_changed: bool,
     /// Counts against the server's limit.
     pub(super) is_counted: bool,
+    /// Was there when the end of the endpoint began.
+    pub(super) is_parting: bool,
     pub(super) attempt: Option<AttemptId>,
     /// Until the first packet (server only).
     pub(super) awaited: Option<Box<Awaited>>,
@@ -27,6 +29,7 @@ impl Peer {
             is_ready: false,
             is_changed: false,
             is_counted: false,
+            is_parting: false,
             attempt: None,
             awaited: None,
             identity: None,

@@ -19,6 +19,8 @@ pub struct EndpointStatistics {
     pub peers_replaced: u64,
     /// Clients refused because the game did not decide in time.
     pub undecided: u64,
+    /// Clients refused because this endpoint is on its way to its end.
+    pub refused_parting: u64,
     /// Datagrams taken in, whatever became of them.
     pub datagrams_received: u64,
     /// Their bytes of UDP payload.

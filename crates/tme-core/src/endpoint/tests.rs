@@ -3,6 +3,7 @@
 mod admission;
 mod carried;
 mod information;
+mod parting;
 
 use std::time::Duration;
 

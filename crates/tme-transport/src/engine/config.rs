@@ -10,6 +10,7 @@ use super::announcer::DiscoverySetup;
 use super::connector::LinkChoice;
 use crate::link::LinkSetup;
 use crate::link::stream::StreamsConfig;
+use crate::workers::SharedExecutor;
 
 /// Commands of a threaded engine leave together after this time, so that one frame's sends share datagrams.
 pub const GATHERING_DEFAULT: Duration = Duration::from_micros(200);
@@ -45,4 +46,6 @@ pub struct EngineConfig {
     pub choice: LinkChoice,
     /// With it, a connection is made: `host:port` and the client's settings.
     pub connect: Option<(String, ClientHandshakeConfig)>,
+    /// Who does what takes long. `None`: a pool of its own, which starts no thread before there is something to do.
+    pub executor: Option<SharedExecutor>,
 }

@@ -79,6 +79,8 @@ enum State {
     Trying(Trying),
     Connected(Roaming),
     Done,
+    /// The game has closed the client before it was connected, and been told so.
+    GivenUp,
 }
 
 /// Attempts that race, by datagrams and by streams.
@@ -174,7 +176,7 @@ impl Connector {
                 roaming.handle_timeout(now, ways, &self.target);
                 return None;
             }
-            State::Resolving(_) | State::Done => return None,
+            State::Resolving(_) | State::Done | State::GivenUp => return None,
         };
         if let Err(text) = trying.begin_datagrams(now, ways, &self.config) {
             self.state = State::Done;
@@ -213,7 +215,7 @@ impl Connector {
         match &self.state {
             State::Trying(trying) => trying.poll_timeout(),
             State::Connected(roaming) => roaming.poll_timeout(),
-            State::Resolving(_) | State::Done => None,
+            State::Resolving(_) | State::Done | State::GivenUp => None,
         }
     }
 
@@ -228,7 +230,7 @@ impl Connector {
         match &mut self.state {
             State::Trying(trying) => trying.handle_opened(now, stream, endpoint, random, &self.config),
             State::Connected(roaming) => roaming.handle_opened(now, stream, endpoint, random),
-            State::Resolving(_) | State::Done => false,
+            State::Resolving(_) | State::Done | State::GivenUp => false,
         }
     }
 
@@ -249,7 +251,18 @@ impl Connector {
                 roaming.handle_ended(stream);
                 None
             }
-            State::Resolving(_) | State::Done => None,
+            State::Resolving(_) | State::Done | State::GivenUp => None,
+        }
+    }
+
+    /// Looks no further: the client is closed. Gives what the game is to hear, if nothing was decided yet.
+    pub fn give_up(&mut self) -> Option<Event> {
+        match self.state {
+            State::Resolving(_) | State::Trying(_) => {
+                self.state = State::GivenUp;
+                Some(failed(Reason::Aborted, "closed before the connection was established"))
+            }
+            State::Connected(_) | State::Done | State::GivenUp => None,
         }
     }
 
@@ -293,6 +306,7 @@ impl Connector {
                 Some(event)
             }
             State::Resolving(_) | State::Done => Some(event),
+            State::GivenUp => None,
         }
     }
 }

@@ -51,6 +51,7 @@ impl Echo {
             discovery: None,
             choice: LinkChoice::Udp,
             connect: None,
+            executor: None,
         })?;
         let (handle, local_address, public_key) =
             (engine.handle().clone(), engine.local_address(), engine.public_key());

@@ -16,7 +16,7 @@ use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
 use super::outbox::{Asked, Change, Ending, Judged, RateCap, Verdict};
 use super::shared::Shared;
-use super::{Broadcast, Direction, EngineError, EngineStatistics, MessageBytes, PeerInfo};
+use super::{Broadcast, ClosingReport, Direction, EngineError, EngineStatistics, MessageBytes, PeerInfo};
 
 /// An engine as other threads see it. Cheap to clone; every method may be called from any thread and none waits for
 /// the network.
@@ -292,6 +292,12 @@ impl Handle {
     #[must_use]
     pub fn condition_statistics(&self, peer: PeerId, direction: Direction) -> Option<LinkStatistics> {
         self.shared.outbox.lock().condition_statistics(peer, direction)
+    }
+
+    /// What the end has come to so far, at most 20 ms old. `None`: it has not begun.
+    #[must_use]
+    pub fn closing_report(&self) -> Option<ClosingReport> {
+        self.shared.closing_report()
     }
 
     /// Figures of the whole engine.

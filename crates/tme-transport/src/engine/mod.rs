@@ -42,8 +42,8 @@ pub use events::Events;
 pub use handle::Handle;
 pub use message::MessageBytes;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
-pub use shared::EngineStatistics;
 use shared::StopRequest;
+pub use shared::{ClosingReport, EngineStatistics};
 
 /// Turns that one inline update makes while datagrams wait: 16,384 datagrams.
 const TURNS_PER_UPDATE_MAX: u32 = 64;
@@ -128,11 +128,18 @@ impl Engine {
                     turns += 1;
                     let left = deadline.saturating_since(driver.now());
                     let result = driver.turn(Some(left));
+                    let has_parted = result.is_ok() && driver.has_parted();
+                    let result = if has_parted { driver.finish_parting() } else { result };
                     let has_events = shared.make_ready(driver.events_mut());
                     if let Err(error) = result {
                         shared.end(Some(error.clone()));
                         self.runner = Runner::Ended;
                         return Err(error);
+                    }
+                    if has_parted {
+                        shared.end(None);
+                        self.runner = Runner::Ended;
+                        return Ok(());
                     }
                     // A host that updates once a frame gets the whole frame's datagrams, within reason.
                     let has_more = driver.has_more_to_receive() && turns < TURNS_PER_UPDATE_MAX;
@@ -170,6 +177,31 @@ impl Engine {
                 Ok(())
             }
             Runner::Ended => Err(EngineError::Closed),
+        }
+    }
+
+    /// Begins to end every connection: with [`CloseMode::Flush`] after queued reliable messages went through, within `limit`.
+    /// Nothing waits for that here: go on updating until an update gives [`EngineError::Closed`]. Nobody is let in any more, and
+    /// sends are refused.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the engine has ended, or ends now because its socket does not work any more.
+    pub fn begin_close(
+        &mut self,
+        mode: CloseMode,
+        farewell: Farewell,
+        limit: Duration,
+    ) -> Result<(), EngineError> {
+        let shared = &self.handle.shared;
+        let request = StopRequest { mode, farewell, deadline: shared.now() + limit };
+        match &mut self.runner {
+            Runner::Ended => Err(EngineError::Closed),
+            Runner::Inline(driver) => driver.begin_parting(&request),
+            Runner::Threaded(_) if shared.has_ended() => Err(EngineError::Closed),
+            Runner::Threaded(_) => {
+                shared.request_stop(request);
+                Ok(())
+            }
         }
     }
 

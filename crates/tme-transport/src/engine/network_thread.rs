@@ -8,11 +8,15 @@ use super::shared::Shared;
 pub(super) fn run_thread(mut driver: Driver, shared: &Shared) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         loop {
-            if let Some(request) = shared.stop_request() {
-                let result = driver.wind_down(&request);
+            if let Some(request) = shared.take_stop_request() {
+                driver.begin_parting(&request)?;
+            }
+            if driver.has_parted() {
+                let result = driver.finish_parting();
                 shared.deliver(driver.events_mut());
                 return result;
             }
+            shared.deliver(driver.events_mut());
             driver.turn(None)?;
             shared.deliver(driver.events_mut());
         }

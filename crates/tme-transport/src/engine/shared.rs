@@ -1,14 +1,14 @@
 //! What the engine's thread and the game's threads have in common, and how they wake each other.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
 use tme_core::discovery::ResponderStatistics;
-use tme_core::endpoint::EndpointStatistics;
+use tme_core::endpoint::{EndpointStatistics, PartingStatistics};
 use tme_core::time::Instant;
 
 use super::EngineError;
@@ -17,7 +17,9 @@ use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
 use crate::link::stream::StreamStatistics;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, store_before_load};
 use crate::wake::WakeHandle;
+use crate::workers::{JobStatistics, Tally};
 
 /// No command waits.
 const NEVER: u64 = u64::MAX;
@@ -35,6 +37,17 @@ pub struct EngineStatistics {
     pub discovery: ResponderStatistics,
     /// Messages accepted by a send whose peer was gone before they reached its connection.
     pub sends_dropped: u64,
+    /// What was given to worker threads, or to the host's executor: look-ups of names.
+    pub jobs: JobStatistics,
+}
+
+/// What the end of an engine has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClosingReport {
+    /// So far; as far as it went if it is over.
+    pub statistics: PartingStatistics,
+    /// Nothing more comes of it.
+    pub is_over: bool,
 }
 
 /// How the engine is to stop.
@@ -123,7 +136,9 @@ pub(super) struct Shared {
     inbox_count: AtomicUsize,
     statistics: Mutex<EngineStatistics>,
     sends_dropped: AtomicU64,
+    jobs: Arc<Tally>,
     stop: Mutex<Option<StopRequest>>,
+    closing: Mutex<Option<ClosingReport>>,
     is_stopping: AtomicBool,
     /// The engine is asleep or about to be: a command must wake it.
     is_asleep: AtomicBool,
@@ -132,7 +147,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(clock: Clock, wake: WakeHandle, rebinding: Rebinding) -> Self {
+    pub fn new(clock: Clock, wake: WakeHandle, rebinding: Rebinding, jobs: Arc<Tally>) -> Self {
         Self {
             rebinding,
             outbox: Mutex::new(Outbox::default()),
@@ -145,7 +160,9 @@ impl Shared {
             inbox_count: AtomicUsize::new(0),
             statistics: Mutex::new(EngineStatistics::default()),
             sends_dropped: AtomicU64::new(0),
+            jobs,
             stop: Mutex::new(None),
+            closing: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
             is_asleep: AtomicBool::new(false),
             wake,
@@ -223,6 +240,7 @@ impl Shared {
     /// The flag is raised before the engine looks whether there is something to do and lowered after it slept, and
     /// commands are announced before the flag is read: one of the two sides always sees the other.
     fn wake_engine(&self) {
+        store_before_load();
         if self.is_asleep.load(Ordering::SeqCst) {
             self.wake.wake();
         }
@@ -245,6 +263,10 @@ impl Shared {
         }
     }
 
+    pub fn has_ended(&self) -> bool {
+        self.inbox.lock().has_ended
+    }
+
     /// Makes a waiting `update` return.
     pub fn interrupt(&self) {
         self.inbox.lock().is_interrupted = true;
@@ -258,11 +280,31 @@ impl Shared {
     }
 
     pub fn request_stop(&self, request: StopRequest) {
+        self.stop_sending();
+        self.closing.lock().get_or_insert_default();
         let mut stop = self.stop.lock();
-        stop.get_or_insert(request);
+        match &mut *stop {
+            // The first words count, and the greatest hurry.
+            Some(first) => {
+                first.deadline = first.deadline.min(request.deadline);
+                if request.mode == CloseMode::Now {
+                    first.mode = CloseMode::Now;
+                }
+            }
+            None => *stop = Some(request),
+        }
         drop(stop);
         self.is_stopping.store(true, Ordering::SeqCst);
         self.wake.wake();
+    }
+
+    /// What is sent from now on is refused: it would not go through.
+    pub fn stop_sending(&self) {
+        self.outbox.lock().dismiss_peers();
+    }
+
+    pub fn closing_report(&self) -> Option<ClosingReport> {
+        *self.closing.lock()
     }
 
     pub fn now(&self) -> Instant {
@@ -272,6 +314,7 @@ impl Shared {
     pub fn statistics(&self) -> EngineStatistics {
         let mut statistics = *self.statistics.lock();
         statistics.sends_dropped = self.sends_dropped.load(Ordering::Relaxed);
+        statistics.jobs = self.jobs.statistics();
         statistics
     }
 
@@ -279,6 +322,7 @@ impl Shared {
 
     pub fn fall_asleep(&self) {
         self.is_asleep.store(true, Ordering::SeqCst);
+        store_before_load();
     }
 
     pub fn wake_up(&self) {
@@ -306,7 +350,9 @@ impl Shared {
     }
 
     pub fn take_consumed(&self, consumed: &mut Vec<Consumed>) {
-        if self.has_consumed.swap(false, Ordering::SeqCst) {
+        // Lowered before the queue is emptied, raised after it was filled: whoever comes in between is taken now or later.
+        if self.has_consumed.load(Ordering::SeqCst) {
+            self.has_consumed.store(false, Ordering::SeqCst);
             std::mem::swap(consumed, &mut self.ready.lock().consumed);
         }
     }
@@ -347,11 +393,17 @@ impl Shared {
         self.sends_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn stop_request(&self) -> Option<StopRequest> {
+    pub fn take_stop_request(&self) -> Option<StopRequest> {
         if !self.is_stopping.load(Ordering::SeqCst) {
             return None;
         }
-        self.stop.lock().clone()
+        // As with what was consumed.
+        self.is_stopping.store(false, Ordering::SeqCst);
+        self.stop.lock().take()
+    }
+
+    pub fn report_closing(&self, report: ClosingReport) {
+        *self.closing.lock() = Some(report);
     }
 
     /// The engine has ended; `error` says why if it was not asked to.
@@ -360,6 +412,9 @@ impl Shared {
         inbox.has_ended = true;
         inbox.end = error;
         drop(inbox);
+        if let Some(report) = &mut *self.closing.lock() {
+            report.is_over = true;
+        }
         self.outbox.lock().clear_peers();
         self.arrived.notify_all();
     }
@@ -374,7 +429,10 @@ fn move_behind(from: &mut VecDeque<Event>, to: &mut VecDeque<Event>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(loom, test))]
+mod model;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use tme_core::connection::PeerId;
 
@@ -386,6 +444,7 @@ mod tests {
             Clock::start(),
             WakeHandle::from_fn(|| {}),
             Rebinding::new(([127, 0, 0, 1], 1).into(), Err("")),
+            Arc::default(),
         );
         let mut events = VecDeque::from(vec![Event::Resumed { peer: PeerId::from_u64(1) }; 3]);
         shared.deliver(&mut events);

@@ -21,7 +21,8 @@ use crate::link::udp::BindError;
 use crate::link::{Link, LinkSetup, LinkTemplate};
 use crate::poller::{EVENTS_DEFAULT, Poller};
 use crate::random::SystemRandom;
-use crate::resolve::{Resolver, TIMEOUT_DEFAULT};
+use crate::resolve::{ResolveError, Resolver, TIMEOUT_DEFAULT};
+use crate::workers::Workers;
 
 impl Engine {
     /// Binds the socket and begins.
@@ -52,12 +53,15 @@ impl Engine {
             Some(_) => template,
         };
         let wake = poller.wake_handle();
+        let workers = Arc::new(Workers::new(config.executor));
+        let tally = Arc::clone(workers.tally());
         let (resolver, connector) = match config.connect {
             Some((target, handshake)) => {
-                let mut resolver = Resolver::new(TIMEOUT_DEFAULT, Some(wake.clone()));
-                let id = resolver
-                    .resolve(&target, clock.now())
-                    .map_err(|error| EngineError::Config(format!("{target}: {error}")))?;
+                let mut resolver = Resolver::new(TIMEOUT_DEFAULT, Some(wake.clone()), workers);
+                let id = resolver.resolve(&target, clock.now()).map_err(|error| match error {
+                    ResolveError::Workers(_) => system(&error),
+                    error => EngineError::Config(format!("{target}: {error}")),
+                })?;
                 (Some(resolver), Some(Connector::resolving(target, id, handshake, config.choice)))
             }
             None => (None, None),
@@ -70,7 +74,7 @@ impl Engine {
         if let Some(address) = stream_address {
             log::info!("listening on {address} over TCP");
         }
-        let shared = Arc::new(Shared::new(clock, wake, Rebinding::new(local_address, template)));
+        let shared = Arc::new(Shared::new(clock, wake, Rebinding::new(local_address, template), tally));
         let gathering = if config.drive == Drive::Threaded { config.gathering } else { Duration::ZERO };
         let driver = Driver::new(DriverParts {
             endpoint,

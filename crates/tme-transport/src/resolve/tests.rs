@@ -3,8 +3,13 @@ use std::thread;
 
 use super::*;
 use crate::poller::{EVENTS_DEFAULT, Poller};
+use crate::workers::{Executor, Job, SharedExecutor, WorkerPool};
 
 const NOW: Instant = Instant::from_micros(5_000_000);
+
+fn workers() -> Arc<Workers> {
+    Arc::new(Workers::new(None))
+}
 
 /// Waits for the next answer; the clock stands still meanwhile.
 fn wait_for_answer(resolver: &mut Resolver, poller: &mut Poller) -> Resolution {
@@ -20,26 +25,26 @@ fn wait_for_answer(resolver: &mut Resolver, poller: &mut Poller) -> Resolution {
 
 fn resolver_and_poller() -> (Resolver, Poller) {
     let poller = Poller::new(EVENTS_DEFAULT).unwrap();
-    (Resolver::new(TIMEOUT_DEFAULT, Some(poller.wake_handle())), poller)
+    (Resolver::new(TIMEOUT_DEFAULT, Some(poller.wake_handle()), workers()), poller)
 }
 
 /// A resolver whose lookups wait for a word each, and end with that many addresses.
 fn slow_resolver(wake: Option<WakeHandle>) -> (Resolver, mpsc::Sender<u8>, mpsc::Receiver<String>) {
     let (release, released) = mpsc::channel::<u8>();
     let (begun, beginnings) = mpsc::channel();
-    let released = parking_lot::Mutex::new(released);
+    let released = Mutex::new(released);
     let look_up = move |host: &str, port: u16| {
         begun.send(host.to_owned()).map_err(io::Error::other)?;
         let count = released.lock().recv().map_err(io::Error::other)?;
         Ok((0..count).map(|last| SocketAddr::from(([192, 0, 2, last], port))).collect())
     };
-    let resolver = Resolver::with_look_up(Duration::from_secs(1), wake, Arc::new(look_up));
+    let resolver = Resolver::with_look_up(Duration::from_secs(1), wake, workers(), Arc::new(look_up));
     (resolver, release, beginnings)
 }
 
 #[test]
 fn literal_addresses_are_answered_at_once_without_a_thread() {
-    let mut resolver = Resolver::new(TIMEOUT_DEFAULT, None);
+    let mut resolver = Resolver::new(TIMEOUT_DEFAULT, None, workers());
     for literal in ["1.2.3.4:7777", "[::1]:7777"] {
         let id = resolver.resolve(literal, NOW).unwrap();
         assert_eq!(resolver.poll_timeout(), Some(Instant::ZERO), "there is something to poll");
@@ -47,7 +52,7 @@ fn literal_addresses_are_answered_at_once_without_a_thread() {
         assert_eq!(resolution.id, id);
         assert_eq!(resolution.result.unwrap(), [literal.parse().unwrap()]);
     }
-    assert_eq!(resolver.workers.thread_count(), 0);
+    assert_eq!(resolver.workers.statistics().submitted, 0);
     assert!(resolver.poll(NOW).is_none());
 }
 
@@ -109,14 +114,15 @@ fn a_name_that_takes_too_long_times_out_and_its_late_answer_is_dropped() {
 fn a_stuck_name_does_not_hold_up_the_next() {
     let mut poller = Poller::new(EVENTS_DEFAULT).unwrap();
     let (stay, stuck) = mpsc::channel::<()>();
-    let stuck = parking_lot::Mutex::new(stuck);
+    let stuck = Mutex::new(stuck);
     let look_up = move |host: &str, port: u16| {
         if host == "stuck.example" {
             let _ = stuck.lock().recv();
         }
         Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
     };
-    let mut resolver = Resolver::with_look_up(TIMEOUT_DEFAULT, Some(poller.wake_handle()), Arc::new(look_up));
+    let mut resolver =
+        Resolver::with_look_up(TIMEOUT_DEFAULT, Some(poller.wake_handle()), workers(), Arc::new(look_up));
     resolver.resolve("stuck.example:1", NOW).unwrap();
     let quick = resolver.resolve("quick.example:1", NOW).unwrap();
     assert_eq!(wait_for_answer(&mut resolver, &mut poller).id, quick);
@@ -168,7 +174,8 @@ fn dropping_an_idle_resolver_ends_its_threads() {
         begun.send(thread::current().id()).map_err(io::Error::other)?;
         Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
     };
-    let mut resolver = Resolver::with_look_up(TIMEOUT_DEFAULT, Some(poller.wake_handle()), Arc::new(look_up));
+    let mut resolver =
+        Resolver::with_look_up(TIMEOUT_DEFAULT, Some(poller.wake_handle()), workers(), Arc::new(look_up));
     resolver.resolve("a.example:1", NOW).unwrap();
     wait_for_answer(&mut resolver, &mut poller);
     resolver.resolve("b.example:1", NOW).unwrap();
@@ -176,4 +183,39 @@ fn dropping_an_idle_resolver_ends_its_threads() {
     drop(resolver);
     let threads: Vec<_> = beginnings.iter().collect();
     assert_eq!(threads.len(), 2, "and the channel is closed: no thread holds its other end");
+}
+
+#[test]
+fn a_lookup_that_panics_is_answered_and_so_is_one_that_nobody_runs() {
+    struct Careless;
+    impl Executor for Careless {
+        fn execute(&self, _: Job) -> Result<(), ExecuteError> {
+            Ok(())
+        }
+    }
+    let panicking = |_: &str, _: u16| panic!("a panic that this test wants");
+    let careless = Arc::new(Workers::new(Some(SharedExecutor::new(Careless))));
+    for workers in [workers(), careless] {
+        let mut poller = Poller::new(EVENTS_DEFAULT).unwrap();
+        let wake = Some(poller.wake_handle());
+        let mut resolver = Resolver::with_look_up(TIMEOUT_DEFAULT, wake, workers, Arc::new(panicking));
+        resolver.resolve("a.example:1", NOW).unwrap();
+        let error = wait_for_answer(&mut resolver, &mut poller).result.unwrap_err();
+        let expected =
+            "no address found for \"a.example\": the look-up was given up by whoever was to run it";
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn workers_that_take_nothing_are_an_error_at_once_and_for_that_name_only() {
+    let pool = Arc::new(WorkerPool::new(1, 0));
+    let full = Arc::new(Workers::new(Some(SharedExecutor::new(Arc::clone(&pool)))));
+    let mut resolver = Resolver::new(TIMEOUT_DEFAULT, None, full);
+    let error = resolver.resolve("a.example:1", NOW).unwrap_err();
+    assert_eq!(error.kind(), 6);
+    assert!(error.to_string().starts_with("nobody looks names up: 0 jobs wait"), "{error}");
+    let id = resolver.resolve("192.0.2.1:1", NOW).unwrap();
+    let resolution = resolver.poll(NOW).unwrap();
+    assert_eq!((resolution.id, resolution.result.unwrap().len()), (id, 1), "no word of the other one");
 }

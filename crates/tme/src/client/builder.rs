@@ -16,6 +16,7 @@ use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
 use tme_transport::link::stream::{StreamsConfig, TlsClient, TlsTrust};
 use tme_transport::link::udp::{UdpConfig, UdpLink};
+use tme_transport::workers::{Executor, SharedExecutor};
 
 use super::{Client, KnownHosts};
 use crate::settings::{Settings, shared_setters};
@@ -46,6 +47,7 @@ pub struct ClientBuilder {
     links: LinkChoice,
     tls: Option<TlsTrust>,
     tls_name: Option<String>,
+    executor: Option<SharedExecutor>,
 }
 
 impl ClientBuilder {
@@ -62,6 +64,7 @@ impl ClientBuilder {
             links: LinkChoice::Any,
             tls: None,
             tls_name: None,
+            executor: None,
         }
     }
 
@@ -98,6 +101,15 @@ impl ClientBuilder {
     #[must_use]
     pub fn links(mut self, choice: LinkChoice) -> Self {
         self.links = choice;
+        self
+    }
+
+    /// Sets who looks the server's name up, which may take half a minute: the game's own job system, or a
+    /// [`WorkerPool`](crate::workers::WorkerPool) that it shares among clients. Default: a pool of this client's own, whose threads
+    /// start when there is a name to look up, and end after 10 s without. With an executor the client starts no such threads.
+    #[must_use]
+    pub fn executor(mut self, executor: impl Executor + 'static) -> Self {
+        self.executor = Some(SharedExecutor::new(executor));
         self
     }
 
@@ -265,6 +277,7 @@ impl ClientBuilder {
             discovery: None,
             choice: if is_in_memory { LinkChoice::Udp } else { self.links },
             connect: Some((self.target.clone(), handshake)),
+            executor: self.executor.clone(),
         })?;
         Ok(Client { engine, known_hosts, echo: None })
     }

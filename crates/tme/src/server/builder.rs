@@ -339,6 +339,8 @@ impl ServerBuilder {
             discovery: self.discovery()?,
             choice: LinkChoice::default(),
             connect: None,
+            // It has no long work to give.
+            executor: None,
         })?;
         Ok(Server { engine })
     }

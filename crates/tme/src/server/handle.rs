@@ -14,8 +14,8 @@ use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
 use tme_transport::engine::{Broadcast, Direction, EngineStatistics, Handle, MessageBytes, PeerInfo};
 
-use super::Server;
 use super::builder::{display_name, information};
+use super::{Server, ShutdownReport};
 use crate::Error;
 
 /// A server as other threads see it. Cheap to clone; no method waits for the network.
@@ -310,6 +310,12 @@ macro_rules! server_methods {
         #[must_use]
         pub fn condition_statistics(&self, peer: PeerId, direction: Direction) -> Option<LinkStatistics> {
             self.raw().condition_statistics(peer, direction)
+        }
+
+        /// What the end of the server has come to so far, at most 20 ms old. `None`: it has not begun.
+        #[must_use]
+        pub fn shutdown_report(&self) -> Option<ShutdownReport> {
+            self.raw().closing_report().map(ShutdownReport::from)
         }
     };
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tme_core::connection::{CloseMode, Farewell};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::reason::Reason;
-use tme_transport::engine::{Drive, Engine, Events};
+use tme_core::payload::Payload;
+use tme_transport::engine::{ClosingReport, Drive, Engine, Events};
 
 use crate::Error;
 
@@ -93,9 +94,86 @@ impl Server {
         Ok(self.engine.flush()?)
     }
 
-    /// Tells every client that the server shuts down, after what is queued reliably went through, for at most
-    /// `patience`. Events of the last moments can still be taken.
-    pub fn shutdown(&mut self, patience: Duration) {
-        self.engine.close(CloseMode::Flush, Farewell::new(Reason::Shutdown), patience);
+    /// Tells every client that the server shuts down, after what is queued reliably went through, and waits for that, at most
+    /// `limit`. Nobody is let in any more: who comes now is refused with [`Reason::Shutdown`]. Events of the last moments can
+    /// still be taken.
+    ///
+    /// Of the limit a quarter, at most a second, is kept for the goodbye itself, which may have to be repeated. With a limit of zero
+    /// everybody is told once and nothing is waited for. Gives what came of it.
+    pub fn shutdown(&mut self, limit: Duration) -> ShutdownReport {
+        self.shutdown_with(limit, 0, Payload::default())
+    }
+
+    /// As [`shutdown`](Self::shutdown), with a code and up to 512 bytes of the game's own, which clients find in their
+    /// `Disconnected`: where to go, when to come back. Those that are refused meanwhile are told the bytes alone.
+    pub fn shutdown_with(
+        &mut self,
+        limit: Duration,
+        code: u32,
+        detail: impl Into<Payload>,
+    ) -> ShutdownReport {
+        self.engine.close(CloseMode::Flush, farewell(code, detail), limit);
+        // A server that had ended before has nothing to report.
+        self.shutdown_report().unwrap_or(ShutdownReport { is_over: true, ..ShutdownReport::default() })
+    }
+
+    /// Begins what [`shutdown_with`](Self::shutdown_with) does and waits for nothing, for a game that goes on drawing: go on
+    /// calling [`update`](Self::update) and taking events until an update fails with
+    /// [`EngineError::Closed`](crate::EngineError::Closed). Sends are refused from now on, messages still come. Begun again, it can
+    /// only be over sooner: the first words count, and the shorter time.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]: the server has ended before.
+    pub fn begin_shutdown(
+        &mut self,
+        limit: Duration,
+        code: u32,
+        detail: impl Into<Payload>,
+    ) -> Result<(), Error> {
+        Ok(self.engine.begin_close(CloseMode::Flush, farewell(code, detail), limit)?)
+    }
+}
+
+fn farewell(code: u32, detail: impl Into<Payload>) -> Farewell {
+    Farewell { reason: Reason::Shutdown, code, detail: detail.into() }
+}
+
+/// What the end of a server has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Peers that were connected when it began: the sum of the next four.
+    pub peers: usize,
+    /// That have acknowledged the goodbye: they know why.
+    pub told: usize,
+    /// That left of their own meanwhile.
+    pub left: usize,
+    /// That have not answered until time was up, or were lost before. The goodbye was sent to them, and they may have read it.
+    pub unanswered: usize,
+    /// That are still waited for; none when it is over.
+    pub waiting: usize,
+    /// Reliable messages that were not acknowledged, of whomever; they may have arrived. While it is going on those are among
+    /// them that still may be.
+    pub messages_undelivered: u64,
+    /// Their bytes.
+    pub bytes_undelivered: u64,
+    /// Clients that came meanwhile and were refused.
+    pub refused: u64,
+    /// Whether it is over.
+    pub is_over: bool,
+}
+
+impl From<ClosingReport> for ShutdownReport {
+    fn from(ClosingReport { statistics, is_over }: ClosingReport) -> Self {
+        Self {
+            peers: statistics.peers,
+            told: statistics.told,
+            left: statistics.left,
+            unanswered: statistics.unanswered,
+            waiting: statistics.waiting(),
+            messages_undelivered: statistics.messages_undelivered,
+            bytes_undelivered: statistics.bytes_undelivered,
+            refused: statistics.refused,
+            is_over,
+        }
     }
 }

@@ -3,11 +3,15 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
-use tme_capi::{TME_ERROR_ALREADY_INSTALLED, TME_OK, TmeConditions, TmeTick, TmeTokenInfo};
+use tme_capi::{
+    TME_ERROR_ALREADY_INSTALLED, TME_ERROR_HANDLE, TME_ERROR_NULL, TME_OK, TmeConditions, TmeTick,
+    TmeTokenInfo,
+};
 
 use super::Call;
 use crate::misuser::{Misuser, ask, call};
 use crate::settings::{KEYS, Kept};
+use crate::world::Kind;
 
 pub const CALLS: &[Call] = &[
     (2, version),
@@ -26,6 +30,7 @@ pub const CALLS: &[Call] = &[
     (2, conditions_init),
     (4, conditions_preset),
     (2, tick_at),
+    (1, no_job),
     (2, log_config_init),
     (2, log_init),
     (1, log_set_level),
@@ -38,6 +43,20 @@ fn check_text(m: &Misuser<'_>, text: *const c_char) {
     // SAFETY: these texts never go away.
     let text = unsafe { CStr::from_ptr(text) };
     m.must(text.to_str().is_ok_and(|text| !text.is_empty()), format_args!("text {text:?}"));
+}
+
+/// What is no job.
+fn no_job(m: &mut Misuser<'_>) {
+    // Kept until the end: nobody destroys the handle meanwhile.
+    let wrong = m.wrong_handle(&[Kind::Client]);
+    let results = [
+        call!(m, tme_job_run(null_mut())),
+        call!(m, tme_job_discard(null_mut())),
+        call!(m, tme_job_run(wrong.pointer.cast())),
+        call!(m, tme_job_discard(wrong.pointer.cast())),
+    ];
+    let expected = [TME_ERROR_NULL, TME_OK, TME_ERROR_HANDLE, TME_ERROR_HANDLE];
+    m.must(results == expected, format_args!("{results:?} instead of {expected:?}"));
 }
 
 fn version(m: &mut Misuser<'_>) {

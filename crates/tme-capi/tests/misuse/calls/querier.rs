@@ -32,7 +32,13 @@ fn address(m: &mut Misuser<'_>, kept: &mut Kept) -> *const c_char {
 fn session(m: &mut Misuser<'_>) {
     let out = m.out::<*mut TmeQuerier>();
     let patience = m.chance.pick(&[1, 5, 50, u32::MAX]);
-    let result = call!(m, tme_querier_create(patience, at(out.as_ref())));
+    let result = match m.chance.one_in(2) {
+        true => call!(m, tme_querier_create(patience, at(out.as_ref()))),
+        false => {
+            let (executor, user_data) = m.executor();
+            call!(m, tme_querier_create_with(patience, executor, user_data, at(out.as_ref())))
+        }
+    };
     let Some(out) = out else {
         return m.must(result == TME_ERROR_NULL, format_args!("a querier was made for nobody"));
     };

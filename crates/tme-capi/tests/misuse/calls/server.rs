@@ -8,7 +8,7 @@ use tme_capi::{
     TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_ERROR_UNKNOWN_PEER, TME_OK,
     TME_PARTIAL, TmeApplicantInfo, TmeBroadcast, TmeChannelStatistics, TmeConditionStatistics,
     TmeEngineStatistics, TmePeer, TmePeerInfo, TmePeerStatistics, TmeSendBudget, TmeServer, TmeServerTime,
-    TmeTokenInfo,
+    TmeShutdownReport, TmeTokenInfo,
 };
 
 use super::{Call, LIVES, message, poll};
@@ -25,6 +25,9 @@ pub const CALLS: &[Call] = &[
     (4, flush),
     (2, wake),
     (1, shutdown),
+    (1, shutdown_with),
+    (1, shutdown_begin),
+    (3, shutdown_report),
     (10, send),
     (6, send_with),
     (6, send_message),
@@ -165,6 +168,42 @@ fn shutdown(m: &mut Misuser<'_>) {
     let patience = m.chance.below(20) as u32;
     let result = call!(m, tme_server_shutdown(handle(&given), patience));
     m.judge(&given, result);
+}
+
+fn shutdown_with(m: &mut Misuser<'_>) {
+    if !m.chance.one_in(LIVES) {
+        return;
+    }
+    let given = m.server(Intent::Ending);
+    let (patience, code, cargo) = (m.chance.below(20) as u32, m.chance.edgy(), m.cargo());
+    let (server, data, length) = (handle(&given), cargo.pointer, cargo.length);
+    let result = call!(m, tme_server_shutdown_with(server, patience, code, data, length));
+    judge_goodbye(m, &given, false, cargo.length, result);
+}
+
+fn shutdown_begin(m: &mut Misuser<'_>) {
+    if !m.chance.one_in(LIVES) {
+        return;
+    }
+    let given = m.server(Intent::Ending);
+    let (patience, code, cargo) = (m.chance.below(200) as u32, m.chance.edgy(), m.cargo());
+    let (server, data, length) = (handle(&given), cargo.pointer, cargo.length);
+    let result = call!(m, tme_server_shutdown_begin(server, patience, code, data, length));
+    judge_goodbye(m, &given, false, cargo.length, result);
+}
+
+fn shutdown_report(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let report = m.struct_out::<TmeShutdownReport>(|m, report, size| {
+        let result = call!(m, tme_server_shutdown_report(handle(&given), report, size));
+        m.judge(&given, result);
+        result
+    });
+    let is_so = |report: TmeShutdownReport| {
+        let known = report.told + report.left + report.unanswered + report.waiting;
+        report.peers == known && report.reserved == 0 && report.is_over <= 1
+    };
+    m.must(report.is_none_or(is_so), format_args!("{report:?}"));
 }
 
 /// What a send to one peer must have led to.

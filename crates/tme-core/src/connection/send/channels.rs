@@ -257,6 +257,17 @@ impl SendChannels {
         })
     }
 
+    /// Reliable messages that were not acknowledged, and their bytes.
+    #[must_use]
+    pub fn reliable_backlog(&self) -> (u64, u64) {
+        self.channels.iter().fold((0, 0), |(messages, bytes), channel| match &channel.queue {
+            Queue::Reliable(queue) => {
+                (messages + queue.queued_messages() as u64, bytes + queue.queued_bytes() as u64)
+            }
+            Queue::Unreliable(_) => (messages, bytes),
+        })
+    }
+
     /// Drops unreliable messages that have waited too long, and gives up what has a deadline that has passed.
     pub fn expire(&mut self, now: Instant) {
         for position in bits(self.active) {

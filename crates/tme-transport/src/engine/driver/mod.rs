@@ -16,6 +16,7 @@ use tme_core::discovery::ResponderStatistics;
 use tme_core::endpoint::Endpoint;
 use tme_core::time::Instant;
 
+use self::goodbye::Parting;
 use super::EngineError;
 use super::announcer::Announcer;
 use super::conditions::Conditions;
@@ -58,6 +59,7 @@ pub(super) struct Driver {
     transmit_buffer: Vec<u8>,
     events: VecDeque<Event>,
     gathering: Duration,
+    parting: Option<Parting>,
     /// What the engine's figures were published for last.
     published: (LinkStats, StreamStatistics, ResponderStatistics, usize),
 }
@@ -115,6 +117,7 @@ impl Driver {
             transmit_buffer: Vec::with_capacity(TRANSMIT_BYTES_MAX),
             events: VecDeque::new(),
             gathering,
+            parting: None,
             published: Default::default(),
         };
         // A server that takes tokens takes none that were issued before now.
@@ -172,7 +175,7 @@ impl Driver {
         self.handle_due(now)?;
         self.flush(now)?;
         self.collect_events(now);
-        Ok(())
+        self.advance_parting(now)
     }
 
     /// Sends what is queued, without waiting for anything.
@@ -196,6 +199,7 @@ impl Driver {
             self.announcer.as_ref().map(Announcer::poll_timeout),
             self.shared.commands_due_at(self.gathering),
             self.refresh_at,
+            self.parting_due_at(),
         ];
         // An instant that is not there must not be compared, not even beside its absence: valgrind, which those who link us
         // use, would take every wait for a decision on undefined memory.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tme_core::connection::{Event, PeerId};
 use tme_core::time::Instant;
 
 use super::Driver;
 use crate::engine::outbox::Outbox;
+use crate::sync::Mutex;
 
 /// Events waiting for the game beyond which no new peers are admitted: a game that does not read gains no players.
 const EVENTS_MAX: usize = 1 << 20;

@@ -42,6 +42,15 @@ pub(in crate::engine) struct Outbox {
 }
 
 impl Outbox {
+    /// An outbox that knows one peer, of which there is no connection.
+    #[cfg(all(loom, test))]
+    pub fn modelled(peer: PeerId) -> Self {
+        let mut outbox = Self::default();
+        outbox.peers.resize_with(peer.slot() + 1, || None);
+        outbox.peers[peer.slot()] = Some(PeerEntry::modelled(peer));
+        outbox
+    }
+
     /// Swaps the pending commands with an empty batch, whose buffers are used again.
     pub fn take(&mut self, batch: &mut Batch) {
         std::mem::swap(&mut self.pending, batch);

@@ -110,6 +110,30 @@ impl PeerEntry {
         }
     }
 
+    /// A peer without a connection, with the default channels.
+    #[cfg(all(loom, test))]
+    pub fn modelled(peer: PeerId) -> Self {
+        let table = Arc::new(ChannelTable::default());
+        let depth = ChannelDepth { message_bytes_max: 1_000, ..ChannelDepth::default() };
+        Self {
+            peer,
+            remote: ([127, 0, 0, 1], 1).into(),
+            link: LinkKind::Udp,
+            number: 2,
+            key: None,
+            token: None,
+            channels: vec![depth; table.count()],
+            table,
+            statistics: ConnectionStatistics::default(),
+            statistics_at: None,
+            allowance: Allowance::default(),
+            conditions: None,
+            clock: None,
+            is_leaving: false,
+            is_stale: false,
+        }
+    }
+
     /// What [`Handle::peers`](crate::engine::Handle::peers) tells of it.
     pub const fn info(&self) -> PeerInfo {
         PeerInfo { peer: self.peer, remote: self.remote, link: self.link, number: self.number, key: self.key }

@@ -70,6 +70,13 @@ impl Outbox {
         true
     }
 
+    /// Takes no more messages for anybody: the engine is on its way to its end.
+    pub fn dismiss_peers(&mut self) {
+        for entry in self.peers.iter_mut().flatten() {
+            entry.is_leaving = true;
+        }
+    }
+
     /// Decides about an applicant. `false`: nobody asks under this id (any more).
     pub fn judge(&mut self, judged: Judged) -> bool {
         let is_asked = self.applicants.remove(&judged.peer).is_some();
