@@ -13,7 +13,7 @@ pub enum Suite {
     /// must ask for it.
     Plaintext,
     /// Nothing at all: the stream that carries the packets protects them, or is on this machine. For browsers, which have TLS
-    /// and no keys of ours; servers take it by [`CarriedClients`](crate::handshake::server::CarriedClients) alone.
+    /// and no keys of ours; servers take it by [`Browsers`](crate::handshake::server::Browsers) alone.
     Carried,
 }
 

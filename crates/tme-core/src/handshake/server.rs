@@ -24,7 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use super::attempts::{AnswerDatagrams, AttemptId};
 pub use config::{
-    BusyLimits, CarriedClients, IdentityPolicy, ServerConfigError, ServerHandshakeConfig, TOKEN_KEYS_MAX,
+    Browsers, BusyLimits, IdentityPolicy, ServerConfigError, ServerHandshakeConfig, TOKEN_KEYS_MAX,
     TokenPolicy, TokenRequirement,
 };
 use request::KeyExchange;
@@ -162,11 +162,11 @@ impl ServerHandshake {
 
     /// Whether a client at the other end of a stream may connect without keys.
     #[must_use]
-    pub fn takes_carried(&self, client: IpAddr) -> bool {
-        match self.config.carried {
-            CarriedClients::Never => false,
-            CarriedClients::Loopback => client.to_canonical().is_loopback(),
-            CarriedClients::Anywhere => true,
+    pub fn takes_browsers_at(&self, client: IpAddr) -> bool {
+        match self.config.browsers {
+            Browsers::Never => false,
+            Browsers::Loopback => client.to_canonical().is_loopback(),
+            Browsers::Anywhere => true,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::crypto::suite::{Suite, SuiteSet};
 use crate::datagram::{LinkKind, StreamId};
 use crate::handshake::datagram::{Offer, Open, Opened, Versions};
 use crate::handshake::parameters::{ClientParameters, Limits, SchemaHashes, ServerAnswer, UserData};
-use crate::handshake::server::{CarriedClients, IdentityPolicy};
+use crate::handshake::server::{Browsers, IdentityPolicy};
 use crate::wire::frame::{Frame, MessageFrame, SequenceField};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
@@ -143,22 +143,22 @@ fn packets_that_anybody_can_write_are_taken_from_their_own_stream_only() {
 #[test]
 fn who_may_come_without_keys_is_the_servers_choice() {
     let cases = [
-        (CarriedClients::Never, false, false),
-        (CarriedClients::Loopback, true, false),
-        (CarriedClients::Anywhere, true, true),
+        (Browsers::Never, false, false),
+        (Browsers::Loopback, true, false),
+        (Browsers::Anywhere, true, true),
     ];
-    for (carried, near, far) in cases {
+    for (browsers, near, far) in cases {
         for (remote, is_taken) in [(NEAR, near), (FAR, far)] {
-            let mut server = server(|handshake| handshake.carried = carried);
+            let mut server = server(|handshake| handshake.browsers = browsers);
             let path = stream_from(remote, 7);
             if is_taken {
                 id_in(&server.told(path, &open(5)));
             } else {
-                assert_eq!(server.refused(path, &open(5)), Reason::Suites, "{carried:?} {remote}");
+                assert_eq!(server.refused(path, &open(5)), Reason::Suites, "{browsers:?} {remote}");
             }
         }
     }
-    let mut open_to_all = server(|handshake| handshake.carried = CarriedClients::Anywhere);
+    let mut open_to_all = server(|handshake| handshake.browsers = Browsers::Anywhere);
     let datagrams = Path::to(NEAR.parse().unwrap());
     assert_eq!(open_to_all.refused(datagrams, &open(5)), Reason::Suites, "its address is not proven");
     let mut strict = server(|handshake| handshake.identity = IdentityPolicy::Required);

@@ -20,12 +20,13 @@ pub enum IdentityPolicy {
     Required,
 }
 
-/// Which clients may connect without keys of their own, over a stream that protects them or needs not: browsers.
+/// From where browsers may connect: they come in a WebSocket, without keys of their own, so that nothing but the stream
+/// protects them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum CarriedClients {
+pub enum Browsers {
     /// None.
     Never,
-    /// Those on this machine, a proxy that ends TLS among them.
+    /// Those on this machine, a proxy that ends TLS for others among them.
     #[default]
     Loopback,
     /// All. What they say can be read and changed by whoever is on the way.
@@ -120,8 +121,8 @@ pub struct ServerHandshakeConfig {
     pub suites: SuitePreference,
     /// Whether clients must prove an identity. Default optional.
     pub identity: IdentityPolicy,
-    /// Who may connect over a WebSocket without keys. Default those on this machine.
-    pub carried: CarriedClients,
+    /// From where browsers may connect. Default this machine.
+    pub browsers: Browsers,
     /// Which connect tokens are taken. Default none.
     pub tokens: TokenPolicy,
     /// Message schemas to compare. Default none.
@@ -143,7 +144,7 @@ impl ServerHandshakeConfig {
             channels,
             suites: SuitePreference::default(),
             identity: IdentityPolicy::default(),
-            carried: CarriedClients::default(),
+            browsers: Browsers::default(),
             tokens: TokenPolicy::default(),
             schema_hashes: SchemaHashes::default(),
             limits: Limits::default(),
