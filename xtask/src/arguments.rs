@@ -31,6 +31,7 @@ usage: cargo xtask <chore>
               --seed N       make the choices of an earlier run again
               --sanitize     with an address sanitizer
   vectors   let the independent Python reader check the golden vectors
+  web       test the client for web pages, in a browser as well
   help      print this";
 
 /// One thing this program can do.
@@ -62,6 +63,8 @@ pub enum Chore {
     Misuse(MisuseOptions),
     /// Check the golden vectors.
     Vectors,
+    /// Test the client for web pages.
+    Web,
 }
 
 /// Options of `cargo xtask test`.
@@ -123,6 +126,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("msrv") => alone(words, Chore::Msrv),
         Some("misuse") => Ok(Chore::Misuse(parse_misuse(words)?)),
         Some("vectors") => alone(words, Chore::Vectors),
+        Some("web") => alone(words, Chore::Web),
         Some(other) => Err(format!("no chore is called {other:?}")),
     }
 }

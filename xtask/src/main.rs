@@ -25,6 +25,7 @@ mod symbols;
 mod tally;
 mod tools;
 mod vectors;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Msrv => msrv::check(&root),
         Chore::Misuse(options) => misuse::run(&root, &options),
         Chore::Vectors => vectors::check(&root),
+        Chore::Web => web::check(&root),
     }
 }
 

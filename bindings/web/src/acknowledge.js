@@ -13,6 +13,8 @@ const ACK_PACKETS = 1_000;
 const RUNS_MAX = ACK_RANGES_MAX;
 /** Every ACK tells again what the last ones told. */
 const ACKS_REPEATED = 3;
+/** Packets sent whose acknowledgements are awaited one by one. */
+const AWAITED_MAX = 8_192;
 const DELAY_UNIT_MS = 0.016;
 const DELAY_MAX = 0xffff;
 
@@ -132,10 +134,21 @@ export class SentPackets {
     /** A packet left. `completed` is what its acknowledgement proves; one that provokes nothing awaits none. */
     handleSent(now, isProvoking, completed) {
         const number = this.#next++;
-        if (isProvoking) {
-            this.#awaited.push({ number, sentAt: now, completed });
+        if (!isProvoking) {
+            return;
         }
-        return number;
+        if (this.#awaited.length - this.#head < AWAITED_MAX) {
+            this.#awaited.push({ number, sentAt: now, completed });
+        } else {
+            this.#fold(number, completed);
+        }
+    }
+
+    /** A server that acknowledges nothing for long must not cost ever more memory: the newest packets count as one. */
+    #fold(number, completed) {
+        const last = this.#awaited.at(-1);
+        last.number = number;
+        last.completed = [...new Map([...last.completed, ...completed])];
     }
 
     /**

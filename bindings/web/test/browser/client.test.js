@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { serve } from "../../example/serve.js";
 import { Browser } from "./browser.js";
 import { Program, within } from "./process.js";
 
-/* global tme, client, next, until, rejection, noise: what page.js puts into the page */
+/* global document, tme, client, next, until, rejection, noise: what page.js puts into the page */
 
 const ANY_PORT = "127.0.0.1:0";
 let files;
@@ -54,6 +55,21 @@ async function startChat(...more) {
     const [, key] = await server.line(/^public key (\S+)/);
     return { server, address, key, url: `ws://${address}/` };
 }
+
+test("the program of the README works as it stands", async () => {
+    const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+    const [, program] = /<script type="module">\n(.*?)<\/script>/s.exec(readme);
+    const { server, url } = await startChat();
+    const adapted = program.replace("ws://127.0.0.1:7777/", url).replace("./src/", "/src/");
+    assert.ok(adapted.includes(url) && adapted.includes('"/src/'));
+    await page.run((text) => {
+        const script = document.createElement("script");
+        script.type = "module";
+        script.textContent = text;
+        document.head.append(script);
+    }, adapted);
+    await server.line(/^ada: hello from a page$/);
+});
 
 test("a page and a native client talk to each other through the chat server", async () => {
     const { server, address, key, url } = await startChat();

@@ -281,6 +281,21 @@ test("no message starts too far above the oldest that is not acknowledged", () =
     assert.equal(count(lonely.said().flat()), 8);
 });
 
+test("messages of packets beyond those that are awaited one by one are acknowledged all the same", () => {
+    const lonely = new Lonely({ remoteLimits: { ...LIMITS_DEFAULT, channelMessages: 9_000 } });
+    lonely.hear({ type: Type.CHANNEL_CREDIT, position: Position.CHAT, bytes: 2 ** 30, messages: 100_000 });
+    const sendOne = () => {
+        lonely.connection.send(lonely.now, Position.CHAT, bytes("a"), 0);
+        return lonely.said().flat().some(({ type }) => type === Type.MESSAGE);
+    };
+    while (sendOne()) {
+        assert.ok(lonely.connection.statistics.messagesSent <= 9_000);
+    }
+    assert.equal(lonely.connection.statistics.messagesSent, 9_000);
+    lonely.hear({ type: Type.ACK, newest: 8_999 });
+    assert.ok(sendOne());
+});
+
 test("a message whose last piece has yet to leave is not acknowledged with the others", () => {
     const limits = { ...LIMITS_DEFAULT, channelMessages: 2 };
     const lonely = new Lonely({ remoteLimits: limits });

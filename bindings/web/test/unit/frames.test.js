@@ -4,7 +4,7 @@ import { SentPackets } from "../../src/acknowledge.js";
 import { decodeTable, encodeTable, tableHash } from "../../src/channels.js";
 import { Reader, Writer } from "../../src/codec.js";
 import { decodeFrames, encodeAck, encodeControl, encodeMessage, provokes, Type } from "../../src/frames.js";
-import { decodeAnswer, decodeServerAnswer, encodeParameters } from "../../src/handshake.js";
+import { decodeAnswer, decodeServerAnswer, encodeOpen, encodeParameters, LIMITS_DEFAULT } from "../../src/handshake.js";
 import { fromHex, toHex, vectors } from "./vectors.js";
 
 const TYPE_OF = {
@@ -222,6 +222,23 @@ test("a server's answer is read as the vectors say", () => {
             assert.deepEqual(answer.limits, limitsOf(decoded.limits), vector.name);
         }
     }
+});
+
+test("OPEN begins as in the vectors", () => {
+    const opens = vectors("handshake_datagrams").filter(({ decoded }) => decoded?.datagram === "open");
+    for (const { name, bytes, decoded } of opens) {
+        const open = encodeOpen({
+            nonce: BigInt(decoded.nonce),
+            ephemeral: fromHex(decoded.ephemeral),
+            application: BigInt(decoded.application_id),
+            tableHash: BigInt(decoded.channel_table_hash),
+            connectionId: 1,
+            limits: LIMITS_DEFAULT,
+        });
+        const offer = bytes.slice(0, bytes.length - decoded.payload.length);
+        assert.equal(toHex(open).slice(0, offer.length), offer, name);
+    }
+    assert.ok(opens.length > 0);
 });
 
 test("refusals and resets are told from what is malformed, and from what is for others", () => {
