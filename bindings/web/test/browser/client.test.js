@@ -205,7 +205,7 @@ test("a table that is declared as the server has it is taken", async () => {
     assert.equal(text, "declared");
 });
 
-test("a server that wants tokens or takes no browsers says so", async () => {
+test("a server that is full or takes no browsers says so", async () => {
     const full = await startChat("--max-peers", "1");
     const error = await page.run(async (url) => {
         window.first = await tme.Client.connect(url, { application: "tme chat" });
@@ -330,9 +330,10 @@ test("while the network takes nothing, old unreliable messages make way and reli
     const state = await page.run(async () => {
         // What the system's buffers take is more than the socket's; beyond that everything waits here.
         let taken = 0;
+        const [long, short] = [noise(100_000), noise(10_000)];
         for (let turn = 0; turn < 2_000 && client.statistics.messagesExpired === 0; turn++) {
-            taken += client.send("chat", noise(20_000)) ? 1 : 0;
-            client.send("voice", noise(10_000));
+            taken += client.send("chat", long) ? 1 : 0;
+            client.send("voice", short);
             await new Promise((resolve) => setTimeout(resolve, 5));
         }
         window.taken = taken;
