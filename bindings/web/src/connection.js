@@ -293,6 +293,8 @@ export class Connection {
             this.handleLoss(Reason.TIMED_OUT, true);
             return;
         }
+        // Not only when a packet is written: a stream that takes nothing asks for none.
+        this.#sender.expire(now);
         if (this.#farewellDeadline !== null && now >= this.#farewellDeadline) {
             this.#giveUpWaiting(now);
         }

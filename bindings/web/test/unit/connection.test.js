@@ -114,6 +114,13 @@ test("of unreliable messages the queue keeps the newest, and none older than 100
     assert.equal(lonely.connection.statistics.messagesExpired, 1 + 6 + 2);
 });
 
+test("unreliable messages grow old even if the stream asks for no packet", () => {
+    const lonely = new Lonely();
+    lonely.connection.send(lonely.now, Position.VOICE, bytes("old"), 0);
+    lonely.connection.handleTimeout(lonely.now + 101);
+    assert.deepEqual([lonely.connection.statistics.messagesExpired, lonely.connection.statistics.queuedBytes], [1, 0]);
+});
+
 test("of a key only the newest value leaves, in the place of the first", () => {
     const lonely = new Lonely();
     lonely.said();
