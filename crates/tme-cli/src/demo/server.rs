@@ -88,7 +88,9 @@ impl Game<'_> {
             let slot = event.peer().slot();
             match event {
                 Event::Connected { peer, info } if info.user_data.as_ref() == PASSWORD => {
-                    self.watchers.add(peer)
+                    if !self.watchers.add(peer) {
+                        server.kick(peer, 0, "enough pages watch");
+                    }
                 }
                 Event::Connected { peer, .. } => {
                     if self.players.len() <= slot {

@@ -29,8 +29,13 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub fn add(&mut self, peer: PeerId) {
-        self.peers.push(peer);
+    /// Adds a page; `false` if there are too many.
+    pub fn add(&mut self, peer: PeerId) -> bool {
+        let has_room = self.peers.len() < WATCHERS_MAX;
+        if has_room {
+            self.peers.push(peer);
+        }
+        has_room
     }
 
     /// Whether it was one of them.
