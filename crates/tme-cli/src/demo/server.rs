@@ -88,9 +88,7 @@ impl Game<'_> {
             let slot = event.peer().slot();
             match event {
                 Event::Connected { peer, info } if info.user_data.as_ref() == PASSWORD => {
-                    if !self.watchers.add(peer) {
-                        server.kick(peer, 0, "enough pages watch");
-                    }
+                    self.watchers.add(server, peer);
                 }
                 Event::Connected { peer, .. } => {
                     if self.players.len() <= slot {

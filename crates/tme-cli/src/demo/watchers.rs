@@ -29,13 +29,12 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Adds a page; `false` if there are too many.
-    pub fn add(&mut self, peer: PeerId) -> bool {
-        let has_room = self.peers.len() < WATCHERS_MAX;
-        if has_room {
-            self.peers.push(peer);
+    /// Takes a page in, or sends it away if there are too many; it counts as one of them until it has gone.
+    pub fn add(&mut self, server: &Server, peer: PeerId) {
+        if self.peers.len() >= WATCHERS_MAX {
+            server.kick(peer, 0, "enough pages watch");
         }
-        has_room
+        self.peers.push(peer);
     }
 
     /// Whether it was one of them.
