@@ -11,6 +11,21 @@ const DIRECTORY: &str = "bindings/web";
 const TYPES: [&str; 7] =
     ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "test/types/usage.ts"];
 
+/// In one go: the step `demo` has built most of it, with the same features of all dependencies.
+const PROGRAMS: [&str; 11] = [
+    "build",
+    "--release",
+    "--locked",
+    "--package",
+    "tme-cli",
+    "--package",
+    "tme-examples",
+    "--bin",
+    "tme",
+    "--bin",
+    "browsers",
+];
+
 /// `cargo xtask web`.
 pub fn check(root: &Path) -> Result<(), String> {
     let directory = root.join(DIRECTORY);
@@ -19,17 +34,8 @@ pub fn check(root: &Path) -> Result<(), String> {
     println!("--- by themselves");
     test(&directory, "test/unit", None)?;
     println!("--- in a browser");
-    // As the tests before have built them.
-    run(command("cargo", root).args([
-        "build",
-        "--locked",
-        "--package",
-        "tme-cli",
-        "--package",
-        "tme-examples",
-        "--bins",
-    ]))?;
-    test(&directory, "test/browser", Some(&target_directory(root).join("debug")))
+    run(command("cargo", root).args(PROGRAMS))?;
+    test(&directory, "test/browser", Some(&target_directory(root).join("release")))
 }
 
 /// Runs the tests of a folder, and says how many in the words by which whoever runs us counts tests.
