@@ -28,8 +28,8 @@ export interface ConnectOptions {
     /** For the server's game, at most 512 bytes. */
     userData?: Data;
     /**
-     * A connect token of the game's backend, as text (base64url) or bytes, at most 700. Servers of this version take none
-     * from browsers (reason 10), for they cannot tell whether anybody read it on its way.
+     * A connect token of the game's backend, as text (base64url) or bytes, at most 700. Servers take it over their own TLS
+     * (`wss://`) only (else reason 10): elsewhere somebody may have read it on its way.
      */
     token?: Data;
     /** The channels the server must have, in its order (else reason 6). By default whatever the server has. */

@@ -55,12 +55,23 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         None if options.tcp => server.listen_tcp(),
         None => server,
     };
+    let server = match (&options.tls_chain, &options.tls_key) {
+        (Some(chain), Some(key)) => server.tls(chain, key),
+        _ => server,
+    };
+    let server = match &options.discoverable {
+        Some(name) => server.discoverable(name).discovery_port(options.discovery_port),
+        None => server,
+    };
     let mut server = with_tokens(server, options)?.start()?;
     let address = server.local_addr();
     let public = server.public_key();
     OUT.line(&format!("listening on {address}"));
     if let Some(address) = server.tcp_addr() {
         OUT.line(&format!("TCP at {address}"));
+    }
+    if let Some(port) = server.discovery_port() {
+        OUT.line(&format!("found by tme discover, at port {port}"));
     }
     OUT.line(&format!("public key {public}{key_note}"));
     if options.net.is_some() {

@@ -1,9 +1,12 @@
 //! What a server tells those who only ask what it is: one datagram for one, from memory, so many a second.
 
 use super::Endpoint;
+use super::server_side::ServerSide;
 use super::strangers::{REPLIES_MAX, spare_buffer};
 use crate::datagram::Path;
-use crate::handshake::datagram::{HandshakeDatagram, InfoAnswer, Information, ServerDemands, Versions};
+use crate::handshake::datagram::{
+    Description, HandshakeDatagram, InfoAnswer, Information, ServerDemands, Versions,
+};
 use crate::handshake::drops::DropReason;
 use crate::rate::SteadyRate;
 use crate::time::Instant;
@@ -27,7 +30,29 @@ pub(super) fn rate_of(queries_per_second: u32) -> Option<SteadyRate> {
         .then(|| SteadyRate::new(queries_per_second, queries_per_second.div_ceil(BURST_DIVISOR)))
 }
 
+impl ServerSide {
+    /// What this server says of itself to anybody.
+    fn description(&self) -> Description<'_> {
+        let desk = &self.desk;
+        Description {
+            versions: desk.versions,
+            application_id: desk.application_id,
+            peers: u32::try_from(self.peers - self.unconfirmed.count()).unwrap_or(u32::MAX),
+            peers_max: u32::try_from(self.peers_max).unwrap_or(u32::MAX),
+            demands: desk.demands,
+            information: desk.information.as_bytes(),
+        }
+    }
+}
+
 impl Endpoint {
+    /// What this endpoint says of itself to anybody, and its channel table's hash, if it accepts connections.
+    #[must_use]
+    pub fn description(&self) -> Option<(Description<'_>, u64)> {
+        let server = self.server.as_ref()?;
+        Some((server.description(), server.table.hash()))
+    }
+
     /// Changes the game's part of what queries are answered with.
     pub fn set_information(&mut self, information: Information) {
         if let Some(server) = &mut self.server {
@@ -52,15 +77,7 @@ impl Endpoint {
             self.statistics.replies_dropped += 1;
             return;
         }
-        let answer = InfoAnswer {
-            nonce: query.nonce,
-            versions: desk.versions,
-            application_id: desk.application_id,
-            peers: u32::try_from(server.peers - server.unconfirmed.count()).unwrap_or(u32::MAX),
-            peers_max: u32::try_from(server.peers_max).unwrap_or(u32::MAX),
-            demands: desk.demands,
-            information: desk.information.as_bytes(),
-        };
+        let answer = InfoAnswer { nonce: query.nonce, description: server.description() };
         let mut reply = spare_buffer(&mut self.spare_buffers);
         answer.encode(&mut reply);
         debug_assert!(reply.len() <= datagram.len(), "bounded by its fields");

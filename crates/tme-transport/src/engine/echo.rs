@@ -48,6 +48,7 @@ impl Echo {
             gathering: Duration::ZERO,
             listen_streams: None,
             streams: StreamsConfig::default(),
+            discovery: None,
             choice: LinkChoice::Udp,
             connect: None,
         })?;

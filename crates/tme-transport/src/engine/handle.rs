@@ -10,7 +10,7 @@ use tme_core::connection::{
     Applicant, ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError,
     SendOptions, TokenInfo,
 };
-use tme_core::handshake::datagram::Information;
+use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
@@ -152,6 +152,12 @@ impl Handle {
     /// Changes what those are told who only ask what this server is.
     pub fn set_information(&self, information: Information) {
         self.shared.outbox.lock().set_information(information);
+        self.shared.handle_command();
+    }
+
+    /// Changes the name under which those find this server who look for servers.
+    pub fn set_display_name(&self, name: DisplayName) {
+        self.shared.outbox.lock().set_display_name(name);
         self.shared.handle_command();
     }
 

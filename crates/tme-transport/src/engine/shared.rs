@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
+use tme_core::discovery::ResponderStatistics;
 use tme_core::endpoint::EndpointStatistics;
 use tme_core::time::Instant;
 
@@ -30,6 +31,8 @@ pub struct EngineStatistics {
     pub link: LinkStats,
     /// Streams, at a server that accepts them and a client that needs them.
     pub streams: StreamStatistics,
+    /// Those who look for servers, at a server that wants to be found.
+    pub discovery: ResponderStatistics,
     /// Messages accepted by a send whose peer was gone before they reached its connection.
     pub sends_dropped: u64,
 }
@@ -326,11 +329,18 @@ impl Shared {
     }
 
     /// Replaces the figures of the whole engine; those of a peer are the outbox's.
-    pub fn publish(&self, endpoint: EndpointStatistics, link: LinkStats, streams: StreamStatistics) {
+    pub fn publish(
+        &self,
+        endpoint: EndpointStatistics,
+        link: LinkStats,
+        streams: StreamStatistics,
+        discovery: ResponderStatistics,
+    ) {
         let mut statistics = self.statistics.lock();
         statistics.endpoint = endpoint;
         statistics.link = link;
         statistics.streams = streams;
+        statistics.discovery = discovery;
     }
 
     pub fn count_dropped_send(&self) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tme_core::crypto::suite::Suite;
 use tme_core::endpoint::Endpoint;
 
+use super::announcer::{Announcer, DiscoverySetup, WhenUnavailable};
 use super::connector::Connector;
 use super::driver::{Driver, DriverParts};
 use super::network_thread::run_thread;
@@ -38,6 +39,11 @@ impl Engine {
         let (link, template, stream_address) =
             open_links(config.link, config.listen_streams, &mut streams, &poller)
                 .map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        let announcer = match config.discovery {
+            Some(setup) => announce(setup, &link, &poller, &mut random)?,
+            None => None,
+        };
+        let discovery_port = announcer.as_ref().map(Announcer::port);
         let template = match &config.connect {
             None => Err("a server keeps its socket: its clients know no other address"),
             Some((_, handshake)) if handshake.suites.contains(Suite::Plaintext) => {
@@ -75,6 +81,7 @@ impl Engine {
             random,
             resolver,
             connector,
+            announcer,
             shared: Arc::clone(&shared),
             gathering,
         })
@@ -89,7 +96,38 @@ impl Engine {
                 Runner::Threaded(Some(thread))
             }
         };
-        Ok(Self { runner, drive: config.drive, handle: Handle { shared }, public_key, stream_address })
+        Ok(Self {
+            runner,
+            drive: config.drive,
+            handle: Handle { shared },
+            public_key,
+            stream_address,
+            discovery_port,
+        })
+    }
+}
+
+/// Lets a server be found.
+fn announce(
+    setup: DiscoverySetup,
+    link: &Link,
+    poller: &Poller,
+    random: &mut SystemRandom,
+) -> Result<Option<Announcer>, EngineError> {
+    if !matches!(link, Link::Udp(_)) {
+        return Err(EngineError::Config("a server in memory cannot be found on a network".to_owned()));
+    }
+    let when_unavailable = setup.when_unavailable;
+    match (Announcer::open(setup, link, poller, random), when_unavailable) {
+        (Ok(announcer), _) => {
+            log::info!("answering those who look for servers, at port {}", announcer.port());
+            Ok(Some(announcer))
+        }
+        (Err(error), WhenUnavailable::Fail) => Err(EngineError::Discovery(Arc::new(error))),
+        (Err(error), WhenUnavailable::Warn) => {
+            log::warn!("this server cannot be found on its networks: {error}");
+            Ok(None)
+        }
     }
 }
 

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tme_core::connection::{Event, PeerId};
+use tme_core::discovery::ResponderStatistics;
 use tme_core::endpoint::Endpoint;
 use tme_core::time::Instant;
 
 use super::EngineError;
+use super::announcer::Announcer;
 use super::conditions::Conditions;
 use super::connector::{Connector, Ways};
 use super::links::Links;
@@ -41,6 +43,7 @@ pub(super) struct Driver {
     random: SystemRandom,
     resolver: Option<Resolver>,
     connector: Option<Connector>,
+    announcer: Option<Announcer>,
     conditions: Conditions,
     conditions_published_at: Option<Instant>,
     shared: Arc<Shared>,
@@ -56,7 +59,7 @@ pub(super) struct Driver {
     events: VecDeque<Event>,
     gathering: Duration,
     /// What the engine's figures were published for last.
-    published: (LinkStats, StreamStatistics, usize),
+    published: (LinkStats, StreamStatistics, ResponderStatistics, usize),
 }
 
 /// What a driver is made of.
@@ -69,6 +72,7 @@ pub(super) struct DriverParts {
     pub random: SystemRandom,
     pub resolver: Option<Resolver>,
     pub connector: Option<Connector>,
+    pub announcer: Option<Announcer>,
     pub shared: Arc<Shared>,
     pub gathering: Duration,
 }
@@ -84,6 +88,7 @@ impl Driver {
             random,
             resolver,
             connector,
+            announcer,
             shared,
             gathering,
         } = parts;
@@ -98,6 +103,7 @@ impl Driver {
             random,
             resolver,
             connector,
+            announcer,
             conditions: Conditions::default(),
             conditions_published_at: None,
             shared,
@@ -151,12 +157,18 @@ impl Driver {
         woken.map_err(|error| EngineError::Wait(error.to_string()))?;
         self.links.handle_wait(&self.poller);
         self.streams.handle_wait(&self.poller);
+        if let Some(announcer) = &mut self.announcer {
+            announcer.handle_wait(&self.poller);
+        }
         let now = self.clock.now();
         self.send_kept()?;
         self.tell_unix_time();
         self.receive(now)?;
         self.receive_streams(now);
         self.take_commands(now);
+        if let Some(announcer) = &mut self.announcer {
+            announcer.answer(now, &self.endpoint, &self.poller);
+        }
         self.handle_due(now)?;
         self.flush(now)?;
         self.collect_events(now);
@@ -181,6 +193,7 @@ impl Driver {
             self.resolver.as_ref().and_then(Resolver::poll_timeout),
             self.connector.as_ref().and_then(Connector::poll_timeout),
             self.streams.poll_timeout(),
+            self.announcer.as_ref().map(Announcer::poll_timeout),
             self.shared.commands_due_at(self.gathering),
             self.refresh_at,
         ];

@@ -68,9 +68,11 @@ impl Driver {
     fn publish(&mut self, now: Instant) {
         let first = self.endpoint.poll_changed();
         // Strangers change no peer, and yet the figures of the whole.
-        let state = (self.links.stats(), self.streams.statistics(), self.endpoint.connection_count());
+        let discovery = self.announcer.as_ref().map(|announcer| *announcer.statistics()).unwrap_or_default();
+        let connections = self.endpoint.connection_count();
+        let state = (self.links.stats(), self.streams.statistics(), discovery, connections);
         if first.is_some() || state != self.published {
-            self.shared.publish(self.endpoint.statistics(), state.0, state.1);
+            self.shared.publish(self.endpoint.statistics(), state.0, state.1, state.2);
             self.published = state;
         }
         self.publish_conditions(now);
