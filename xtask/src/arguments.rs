@@ -32,6 +32,7 @@ usage: cargo xtask <chore>
               --seed N       make the choices of an earlier run again
               --sanitize     with an address sanitizer
   vectors   let the independent Python reader check the golden vectors
+  web       test the client for web pages, in a browser as well
   help      print this";
 
 /// One thing this program can do.
@@ -65,6 +66,8 @@ pub enum Chore {
     Misuse(MisuseOptions),
     /// Check the golden vectors.
     Vectors,
+    /// Test the client for web pages.
+    Web,
 }
 
 /// Options of `cargo xtask test`.
@@ -127,6 +130,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Chore, String> {
         Some("loom") => alone(words, Chore::Loom),
         Some("misuse") => Ok(Chore::Misuse(parse_misuse(words)?)),
         Some("vectors") => alone(words, Chore::Vectors),
+        Some("web") => alone(words, Chore::Web),
         Some(other) => Err(format!("no chore is called {other:?}")),
     }
 }

@@ -26,6 +26,7 @@ mod symbols;
 mod tally;
 mod tools;
 mod vectors;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ fn carry_out(chore: Chore) -> Result<(), String> {
         Chore::Loom => loom::check(&root),
         Chore::Misuse(options) => misuse::run(&root, &options),
         Chore::Vectors => vectors::check(&root),
+        Chore::Web => web::check(&root),
     }
 }
 

@@ -112,7 +112,7 @@ pub const STEPS: &[Step] = &[
         name: "vectors",
         shows: "a reader written from the protocol's page alone decodes the golden vectors",
         command: &["xtask", "vectors"],
-        budget: Duration::from_secs(200),
+        budget: Duration::from_secs(120),
         needs: &["python3"],
         echo: Echo::TestResults,
         ..STEP
@@ -187,7 +187,7 @@ pub const STEPS: &[Step] = &[
             "2",
             "--json",
         ],
-        budget: Duration::from_secs(250),
+        budget: Duration::from_secs(200),
         needs: &["cc"],
         ..STEP
     },
@@ -197,6 +197,15 @@ pub const STEPS: &[Step] = &[
         command: &["cargo", "build", "--workspace", "--examples"],
         budget: Duration::from_secs(150),
         needs: &["cc"],
+        ..STEP
+    },
+    Step {
+        name: "web",
+        shows: "web pages connect: the client's types, its parts, and all of it in a browser against real servers",
+        command: &["xtask", "web"],
+        budget: Duration::from_secs(180),
+        needs: &["cc", "node", "tsc", "chromium"],
+        echo: Echo::TestResults,
         ..STEP
     },
     // From here on all share the library that `symbols` builds, and its target directory.

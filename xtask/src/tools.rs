@@ -138,6 +138,27 @@ pub const TOOLS: &[Tool] = &[
         when_missing: WhenMissing::SkipSteps,
     },
     Tool {
+        name: "node",
+        probe: &["node", "--version"],
+        package: Some("nodejs"),
+        advice: "Node.js 18 or newer",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "tsc",
+        probe: &["tsc", "--version"],
+        package: Some("node-typescript"),
+        advice: "the TypeScript compiler, 4.8 or newer",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
+        name: "chromium",
+        probe: &["chromium", "--version"],
+        package: Some("chromium"),
+        advice: "Chromium, as chromium",
+        when_missing: WhenMissing::SkipSteps,
+    },
+    Tool {
         name: "cargo-deny",
         probe: &["cargo", "deny", "--version"],
         package: None,

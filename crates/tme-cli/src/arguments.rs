@@ -71,6 +71,7 @@ Examples:
   tme demo --net wifi                      the same over modelled Wi-Fi
   tme demo --link tcp                      the same over TCP, where nothing is lost and everything may wait
   tme demo --bots 1000 --threads --json    1,000 bots, network threads, one JSON object at the end
+  tme demo --watch --seconds 600           for ten minutes, and web pages may watch
 
 Exit code 0: every reliable message was delivered, once and in order.";
 
@@ -99,6 +100,9 @@ pub struct DemoOptions {
     /// Port of the server on 127.0.0.1; 0 lets the system choose
     #[arg(long, default_value_t = 0)]
     pub port: u16,
+    /// Let web pages of this machine watch the bots (bindings/web/example), by WebSocket at the same port
+    #[arg(long)]
+    pub watch: bool,
     /// Print one JSON object at the end; progress goes to standard error
     #[arg(long)]
     pub json: bool,

@@ -5,6 +5,7 @@ mod report;
 mod server;
 mod tally;
 mod traffic;
+mod watchers;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -66,6 +67,11 @@ pub fn measure(options: &DemoOptions, output: Output) -> Result<DemoReport, Fail
     let setup =
         BotsSetup { address: server.local_addr(), key: server.public_key(), options: options.clone() };
     output.line(&report::headline(options));
+    if options.watch
+        && let Some(address) = server.tcp_addr()
+    {
+        output.line(&format!("to watch, open bindings/web/example with ws://{address}/"));
+    }
     let cast = Cast::start(server, setup)?;
     let stage = Arc::clone(&cast.stage);
     let result = perform(options, output, &cast);
@@ -80,10 +86,10 @@ fn start_server(options: &DemoOptions) -> Result<Server, Failure> {
         .application(APPLICATION)
         .channels(traffic::channels())
         .listen(options.listen().to_string())
-        .max_peers(options.bots as usize);
+        .max_peers(options.bots as usize + if options.watch { watchers::WATCHERS_MAX } else { 0 });
     let builder = match options.link.kind() {
-        LinkKind::Udp => builder,
-        LinkKind::Tcp | LinkKind::WebSocket => builder.listen_tcp(),
+        LinkKind::Udp if !options.watch => builder,
+        _ => builder.listen_tcp(),
     };
     Ok(if options.threads { builder.start_threaded() } else { builder.start() }?)
 }

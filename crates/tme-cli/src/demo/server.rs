@@ -6,6 +6,7 @@ use tme::{Event, PeerId, Server};
 
 use super::tally::{Connections, Phase, Stage};
 use super::traffic::{EVENT_BYTES, RELIABLE, SNAPSHOT_BYTES, Stamp, UNRELIABLE};
+use super::watchers::{PASSWORD, Watchers};
 use crate::Failure;
 use crate::process::{CpuOf, cpu_time};
 
@@ -25,11 +26,18 @@ struct Player {
     reliable_at: u64,
     reliable_sent: u64,
     reliable_expected: u64,
+    inputs: u64,
 }
 
 /// Runs the server until the demo is over.
 pub(super) fn run(stage: &Stage, mut server: Server, hz: u32) -> Result<(), Failure> {
-    let mut game = Game { stage, hz: u64::from(hz), players: Vec::new(), figures_at: Instant::now() };
+    let mut game = Game {
+        stage,
+        hz: u64::from(hz),
+        players: Vec::new(),
+        watchers: Watchers::default(),
+        figures_at: Instant::now(),
+    };
     let period = Duration::from_secs(1) / hz.max(1);
     let mut tick_at = None;
     while stage.phase() < Phase::Over {
@@ -63,6 +71,7 @@ struct Game<'a> {
     hz: u64,
     /// By the peers' slots.
     players: Vec<Option<Player>>,
+    watchers: Watchers,
     figures_at: Instant,
 }
 
@@ -78,14 +87,23 @@ impl Game<'_> {
         for event in events {
             let slot = event.peer().slot();
             match event {
+                Event::Connected { peer, info } if info.user_data.as_ref() == PASSWORD => {
+                    self.watchers.add(server, peer);
+                }
                 Event::Connected { peer, .. } => {
                     if self.players.len() <= slot {
                         self.players.resize_with(slot + 1, || None);
                     }
                     // Not all peers in the same tick.
                     let reliable_at = slot as u64 % self.hz;
-                    let player =
-                        Player { peer, ticks: 0, reliable_at, reliable_sent: 0, reliable_expected: 0 };
+                    let player = Player {
+                        peer,
+                        ticks: 0,
+                        reliable_at,
+                        reliable_sent: 0,
+                        reliable_expected: 0,
+                        inputs: 0,
+                    };
                     if let Some(place) = self.players.get_mut(slot) {
                         *place = Some(player);
                     }
@@ -93,10 +111,12 @@ impl Game<'_> {
                 }
                 Event::Message { channel, payload, .. } => {
                     if let Some(player) = self.players.get_mut(slot).and_then(Option::as_mut) {
+                        player.inputs += u64::from(channel == UNRELIABLE);
                         let expected = &mut player.reliable_expected;
                         tally.receive(now_micros, channel == RELIABLE, &payload, expected);
                     }
                 }
+                Event::Disconnected { peer, .. } if self.watchers.remove(peer) => {}
                 Event::Disconnected { reason, .. } => {
                     if self.players.get_mut(slot).and_then(Option::take).is_some() {
                         tally.connected -= 1;
@@ -129,6 +149,8 @@ impl Game<'_> {
             }
             player.ticks += 1;
         }
+        let bots = self.players.iter().enumerate();
+        self.watchers.show(server, bots.filter_map(|(slot, player)| Some((slot, player.as_ref()?.inputs))));
     }
 
     /// When the tick after the one at `at` is due. One that is too late by several ticks leaves those out.

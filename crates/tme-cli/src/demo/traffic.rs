@@ -19,8 +19,8 @@ pub(super) const RELIABLE: ChannelId = ChannelId(0);
 pub(super) const UNRELIABLE: ChannelId = ChannelId(1);
 
 /// The table that both sides declare.
-pub(super) fn channels() -> [Channel; 2] {
-    [Channel::reliable_ordered("events"), Channel::unreliable("state")]
+pub(super) fn channels() -> [Channel; 3] {
+    [Channel::reliable_ordered("events"), Channel::unreliable("state"), super::watchers::channel()]
 }
 
 /// Time since the demo began. Bots and server live in one process, so they have one clock.
