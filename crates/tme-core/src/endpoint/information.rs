@@ -12,9 +12,8 @@ use crate::time::Instant;
 const BURST_DIVISOR: u32 = 10;
 
 /// Everything in an answer that does not change by itself.
+#[derive(Clone)]
 pub(super) struct InformationDesk {
-    /// `None`: no query is answered.
-    pub rate: Option<SteadyRate>,
     pub information: Information,
     pub versions: Versions,
     pub application_id: u64,
@@ -37,10 +36,14 @@ impl Endpoint {
 
     pub(super) fn handle_info_query(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         let Some(server) = &mut self.server else { return };
-        let desk = &mut server.desk;
+        let desk = &server.desk;
+        let (is_admitted, peers) = {
+            let mut whole = server.common.lock();
+            (whole.admit_query(now), whole.confirmed())
+        };
         // The limit comes first: beyond it a datagram costs nothing but this. It has the length of a query, or a trickle of
         // tiny ones would use the limit up.
-        if !desk.rate.as_mut().is_some_and(|rate| rate.admit(now)) {
+        if !is_admitted {
             return self.statistics.handshake.drops.add(DropReason::Limited);
         }
         let Ok(HandshakeDatagram::InfoQuery(query)) = HandshakeDatagram::parse(datagram) else {
@@ -56,7 +59,7 @@ impl Endpoint {
             nonce: query.nonce,
             versions: desk.versions,
             application_id: desk.application_id,
-            peers: u32::try_from(server.peers - server.unconfirmed.count()).unwrap_or(u32::MAX),
+            peers: u32::try_from(peers).unwrap_or(u32::MAX),
             peers_max: u32::try_from(server.peers_max).unwrap_or(u32::MAX),
             demands: desk.demands,
             information: desk.information.as_bytes(),

@@ -235,7 +235,7 @@ impl ClientBuilder {
             }),
         };
         let engine = Engine::start(EngineConfig {
-            endpoint: EndpointConfig { connection: self.settings.connection, server: None, shard: 0 },
+            endpoint: EndpointConfig { connection: self.settings.connection, server: None },
             link,
             drive,
             gathering: self.settings.gathering,

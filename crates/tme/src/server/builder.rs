@@ -296,7 +296,7 @@ impl ServerBuilder {
         setup.admission = self.admission;
         setup.queries_per_second = self.queries_per_second;
         setup.information = information(self.information.clone())?;
-        Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 })
+        Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup) })
     }
 
     fn listen_address(&self) -> Result<SocketAddr, Error> {

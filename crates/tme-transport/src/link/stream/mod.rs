@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::Add;
 use std::time::Duration;
 
 pub use failure::{FailureCounts, StreamFailure};
@@ -106,6 +107,23 @@ pub struct StreamStatistics {
     pub bytes_out: u64,
     /// Streams that ended, by cause.
     pub ended: FailureCounts,
+}
+
+impl Add for StreamStatistics {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        let Self { accepted, opened, open, datagrams_in, datagrams_out, bytes_in, bytes_out, ended } = other;
+        self.accepted += accepted;
+        self.opened += opened;
+        self.open += open;
+        self.datagrams_in += datagrams_in;
+        self.datagrams_out += datagrams_out;
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+        self.ended.merge(&ended);
+        self
+    }
 }
 
 #[derive(Debug)]
