@@ -367,7 +367,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 #define TME_EVENT_ADDRESS_CHANGED 10u
 
 /**
- * The session goes on by another link, or another stream; `token` is TME_LINK_UDP or TME_LINK_TCP. tme_server_peer_info and
+ * The session goes on by another link, or another stream; `token` is TME_LINK_UDP, TME_LINK_TCP or
+ * TME_LINK_WEBSOCKET. tme_server_peer_info and
  * tme_client_server_info have the other side's address from now on.
  */
 #define TME_EVENT_LINK_CHANGED 11u
@@ -735,12 +736,14 @@ typedef struct TmeChannelConfig {
 
 /* ---- Links: by what a client and its server reach each other --------------------------------- */
 
-/** For a client's `links`: UDP, and TCP where that does not get through. The default. */
+/** For a client's `links`: UDP, TCP where that does not get through, and a WebSocket where not even that does. The default. */
 #define TME_LINK_ANY 0u
 /** Datagrams by themselves. What is lost holds up nothing but itself. */
 #define TME_LINK_UDP 1u
 /** A TCP stream. What is lost holds up all that is behind it. */
 #define TME_LINK_TCP 2u
+/** A WebSocket over TCP, for networks that let only the web through. */
+#define TME_LINK_WEBSOCKET 3u
 
 /* ---- Settings: what servers and clients have in common --------------------------------------- */
 
@@ -793,7 +796,7 @@ typedef struct TmePeerInfo {
      * nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
      */
     char key[72];
-    /** What carries the session at the moment: TME_LINK_UDP or TME_LINK_TCP. */
+    /** What carries the session at the moment: TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET. */
     uint32_t link;
     /** 0. */
     uint32_t reserved;
@@ -993,7 +996,7 @@ TME_C_API int32_t tme_client_is_connected(const TmeClient *client);
 /**
  * Tells what carries the session at the moment.
  *
- * Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+ * Parameters: `link` gets TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET; 0 on failure.
  * Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
  * Threads: any.
  * Since: 0.1
@@ -1533,6 +1536,10 @@ typedef struct TmeEngineStatistics {
     uint64_t streams_too_many;
     /** Because their connection is over, or goes on another way. */
     uint64_t streams_released;
+    /** Streams that ended because their HTTP request asked for no WebSocket, or not for TME's. */
+    uint64_t streams_bad_upgrade;
+    /** WebSockets that ended because text came where datagrams were due. */
+    uint64_t streams_text;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */

@@ -1,4 +1,4 @@
-/* Sessions over TCP, and from UDP to TCP where UDP falls silent. */
+/* Sessions over TCP and WebSocket, and from UDP to TCP where UDP falls silent. */
 #include "world.h"
 
 static void expect_link(World *world, uint32_t expected)
@@ -26,7 +26,7 @@ static void talk(World *world)
     CHECK_BYTES(event.data, event.length, "pong");
 }
 
-static void a_session_runs_over_tcp(uint32_t flags)
+static void a_session_runs_over_a_stream(uint32_t flags, uint32_t kind)
 {
     World world;
     TmeServerConfig server = server_config();
@@ -42,13 +42,13 @@ static void a_session_runs_over_tcp(uint32_t flags)
 
     TmeClientConfig client = client_config(&world);
     client.flags = flags;
-    client.links = TME_LINK_TCP;
+    client.links = kind;
     uint32_t link = 7;
     add_client(&world, &client);
     CHECK_RESULT(tme_client_link(world.clients[0], NULL), TME_ERROR_NULL);
     world.peers[0] = expect_server_event(&world, TME_EVENT_CONNECTED).peer;
     expect_client_event(&world, 0, TME_EVENT_CONNECTED);
-    expect_link(&world, TME_LINK_TCP);
+    expect_link(&world, kind);
     talk(&world);
 
     TmeEngineStatistics figures;
@@ -117,8 +117,8 @@ static void what_cannot_be_is_refused(void)
     TmeClientConfig wrong;
     CHECK_OK(tme_client_config_init(&wrong, sizeof wrong));
     CHECK_UINT(wrong.links, TME_LINK_ANY);
-    wrong.links = 3;
-    CHECK_ERROR(tme_client_create(&wrong, &client), TME_ERROR_ENUM, "3 is no choice of links");
+    wrong.links = 4;
+    CHECK_ERROR(tme_client_create(&wrong, &client), TME_ERROR_ENUM, "4 is no choice of links");
     wrong.links = 0;
     wrong.flags = TME_CONFIG_LISTEN_TCP;
     CHECK_RESULT(tme_client_create(&wrong, &client), TME_ERROR_FLAGS);
@@ -196,8 +196,10 @@ static void when_udp_falls_silent_tcp_takes_over(void)
 int main(void)
 {
     watchdog(90);
-    a_session_runs_over_tcp(0);
-    a_session_runs_over_tcp(TME_CONFIG_THREADED);
+    a_session_runs_over_a_stream(0, TME_LINK_TCP);
+    a_session_runs_over_a_stream(0, TME_LINK_WEBSOCKET);
+    a_session_runs_over_a_stream(TME_CONFIG_THREADED, TME_LINK_TCP);
+    a_session_runs_over_a_stream(TME_CONFIG_THREADED, TME_LINK_WEBSOCKET);
     a_server_may_listen_for_tcp_elsewhere();
     what_cannot_be_is_refused();
     where_nobody_listens_for_tcp_the_client_is_told();

@@ -12,22 +12,22 @@ tme::ServerConfig with_tcp() {
     return config;
 }
 
-void a_client_that_wants_tcp_gets_it(bool is_threaded) {
+void a_client_that_wants_a_stream_gets_it(tme::Link link, bool is_threaded) {
     auto config = with_tcp();
     config.is_threaded = is_threaded;
     World world(config);
     CHECK(must(world.server->tcp_address()) == must(world.server->local_address()));
     CHECK(world.server->tcp_port() == world.server->port());
     tme::ClientConfig client;
-    client.links = tme::Link::tcp;
+    client.links = link;
     client.is_threaded = is_threaded;
     world.join(client);
     world.run_until_all_are_connected();
     auto& alice = world.clients[0];
     const auto peer = world.server.find("connected")->peer;
-    CHECK(must(alice->link()) == tme::Link::tcp);
-    CHECK(must(alice->server_info()).link == tme::Link::tcp);
-    CHECK(must(world.server->peer_info(peer)).link == tme::Link::tcp);
+    CHECK(must(alice->link()) == link);
+    CHECK(must(alice->server_info()).link == link);
+    CHECK(must(world.server->peer_info(peer)).link == link);
 
     must(alice->send(0, "ping"));
     must(world.server->send(peer, 0, "pong"));
@@ -58,16 +58,17 @@ void what_cannot_be_is_refused() {
     CHECK(taken.error().message().find(server.listen_tcp + " is in use") != std::string::npos);
 
     tme::ClientConfig client;
-    client.links = static_cast<tme::Link>(3);
+    client.links = static_cast<tme::Link>(4);
     const auto wrong = tme::Client::start(client);
     CHECK(wrong.code() == tme::ErrorCode::unknown_value);
-    CHECK(wrong.error().message().find("3 is no choice of links") != std::string::npos);
+    CHECK(wrong.error().message().find("4 is no choice of links") != std::string::npos);
 
     const World without;
     CHECK(must(without.server.engine.tcp_address()).empty() && without.server.engine.tcp_port() == 0);
     const auto peer = without.server.engine.peer_info(tme::PeerId{5});
     CHECK(peer.code() == tme::ErrorCode::unknown_peer);
     CHECK(to_string(tme::Link::any) == std::string("any") && to_string(tme::Link::udp) == std::string("UDP"));
+    CHECK(to_string(tme::Link::websocket) == std::string("WebSocket"));
     CHECK(to_string(tme::Link::tcp) == std::string("TCP") && to_string(tme::Link{9}) == std::string("unknown"));
 }
 
@@ -158,8 +159,10 @@ void a_session_goes_to_tcp_and_back() {
 } // namespace
 
 int main() {
-    a_client_that_wants_tcp_gets_it(false);
-    a_client_that_wants_tcp_gets_it(true);
+    a_client_that_wants_a_stream_gets_it(tme::Link::tcp, false);
+    a_client_that_wants_a_stream_gets_it(tme::Link::websocket, false);
+    a_client_that_wants_a_stream_gets_it(tme::Link::tcp, true);
+    a_client_that_wants_a_stream_gets_it(tme::Link::websocket, true);
     what_cannot_be_is_refused();
     a_session_goes_to_tcp_and_back();
 }

@@ -222,12 +222,14 @@ enum class Congestion : std::uint32_t {
 
 /// What carries a session between a client and its server.
 enum class Link : std::uint32_t {
-    /// For a client's `links`: UDP, and TCP where that does not get through.
+    /// For a client's `links`: UDP, TCP where that does not get through, and a WebSocket where not even that does.
     any = TME_LINK_ANY,
     /// Datagrams by themselves. What is lost holds up nothing but itself.
     udp = TME_LINK_UDP,
     /// A TCP stream. What is lost holds up all that is behind it.
     tcp = TME_LINK_TCP,
+    /// A WebSocket over TCP, for networks that let only the web through.
+    websocket = TME_LINK_WEBSOCKET,
 };
 
 /// How much goes to a sink of the log.
@@ -379,6 +381,7 @@ inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
     case Link::any: return "any";
     case Link::udp: return "UDP";
     case Link::tcp: return "TCP";
+    case Link::websocket: return "WebSocket";
     default: return "unknown";
     }
 }

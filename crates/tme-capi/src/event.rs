@@ -41,7 +41,8 @@ pub const TME_EVENT_SERVER_INFO: u32 = 12;
 pub const TME_EVENT_CLOCK: u32 = 13;
 /// At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address.
 pub const TME_EVENT_ADDRESS_CHANGED: u32 = 10;
-/// The session goes on by another link, or another stream; `token` is TME_LINK_UDP or TME_LINK_TCP. tme_server_peer_info and
+/// The session goes on by another link, or another stream; `token` is TME_LINK_UDP, TME_LINK_TCP or
+/// TME_LINK_WEBSOCKET. tme_server_peer_info and
 /// tme_client_server_info have the other side's address from now on.
 pub const TME_EVENT_LINK_CHANGED: u32 = 11;
 

@@ -24,7 +24,7 @@ pub struct TmePeerInfo {
     /// Its public key as 64 hexadecimal digits: at a server the client's identity, at a client the server's key, which
     /// nothing proves with TME_CONFIG_PLAINTEXT. Empty if it has none.
     pub key: [c_char; 72],
-    /// What carries the session at the moment: TME_LINK_UDP or TME_LINK_TCP.
+    /// What carries the session at the moment: TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET.
     pub link: u32,
     /// 0.
     pub reserved: u32,

@@ -237,6 +237,10 @@ pub struct TmeEngineStatistics {
     pub streams_too_many: u64,
     /// Because their connection is over, or goes on another way.
     pub streams_released: u64,
+    /// Streams that ended because their HTTP request asked for no WebSocket, or not for TME's.
+    pub streams_bad_upgrade: u64,
+    /// WebSockets that ended because text came where datagrams were due.
+    pub streams_text: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -291,7 +295,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 296);
+    assert!(size_of::<TmeEngineStatistics>() == 312);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -485,6 +489,8 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             streams_too_slow: ended.of(StreamFailure::TooSlow),
             streams_too_many: ended.of(StreamFailure::TooMany),
             streams_released: ended.of(StreamFailure::Released),
+            streams_bad_upgrade: ended.of(StreamFailure::BadUpgrade),
+            streams_text: ended.of(StreamFailure::TextMessage),
         }
     }
 }

@@ -116,6 +116,8 @@ pub enum DemoLink {
     Udp,
     /// Streams
     Tcp,
+    /// Streams as the web uses them
+    Websocket,
 }
 
 impl DemoLink {
@@ -125,6 +127,7 @@ impl DemoLink {
         match self {
             Self::Udp => LinkChoice::Udp,
             Self::Tcp => LinkChoice::Tcp,
+            Self::Websocket => LinkChoice::WebSocket,
         }
     }
 
@@ -134,6 +137,7 @@ impl DemoLink {
         match self {
             Self::Udp => LinkKind::Udp,
             Self::Tcp => LinkKind::Tcp,
+            Self::Websocket => LinkKind::WebSocket,
         }
     }
 }
@@ -141,12 +145,14 @@ impl DemoLink {
 /// By what `tme connect` may reach its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Link {
-    /// UDP; where that does not get through, TCP, until UDP does
+    /// UDP; where that does not get through, TCP or a WebSocket, until UDP does
     Any,
     /// UDP only
     Udp,
     /// TCP only
     Tcp,
+    /// WebSockets over TCP only
+    Websocket,
 }
 
 impl Link {
@@ -157,6 +163,7 @@ impl Link {
             Self::Any => LinkChoice::Any,
             Self::Udp => LinkChoice::Udp,
             Self::Tcp => LinkChoice::Tcp,
+            Self::Websocket => LinkChoice::WebSocket,
         }
     }
 }

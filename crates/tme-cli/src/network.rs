@@ -10,11 +10,12 @@ use crate::{ExitReason, Failure, format};
 /// [`Failure`] if there is a preset and TCP is all there may be.
 pub(crate) fn check(preset: Option<Preset>, choice: LinkChoice) -> Result<(), Failure> {
     match preset {
-        Some(preset) if choice == LinkChoice::Tcp => Err(Failure::new(
+        Some(preset) if matches!(choice, LinkChoice::Tcp | LinkChoice::WebSocket) => Err(Failure::new(
             ExitReason::Usage,
             format_args!(
-                "--net {preset} cannot go with --link tcp: network conditions are modelled on datagrams, and TCP would hide \
-                 them; leave one of the two out"
+                "--net {preset} cannot go with --link {}: network conditions are modelled on datagrams, and TCP would hide \
+                 them; leave one of the two out",
+                if choice == LinkChoice::Tcp { "tcp" } else { "websocket" }
             ),
         )),
         _ => Ok(()),

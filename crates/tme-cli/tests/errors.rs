@@ -92,7 +92,7 @@ fn the_command_line_is_wrong() {
         (&["sim", "--net", "wlan"], "satellite"),
         (&["demo", "--net", "wifi", "--link", "tcp"], "--net wifi cannot go with --link tcp"),
         (&["connect", "localhost:1", "--net", "lan", "--link", "tcp"], "--net lan cannot go with --link tcp"),
-        (&["connect", "localhost:1", "--link", "websocket"], "any, udp, tcp"),
+        (&["connect", "localhost:1", "--link", "quic"], "any, udp, tcp, websocket"),
         (&["serve", "--tcp", "--tcp-listen", "127.0.0.1:0"], "cannot be used with"),
         (&["dance"], "unrecognized subcommand"),
     ];

@@ -41,11 +41,13 @@ pub enum LinkKind {
     Udp = 0,
     /// Records in a TCP stream.
     Tcp = 1,
+    /// Binary messages in a WebSocket over TCP.
+    WebSocket = 2,
 }
 
 impl LinkKind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::WebSocket];
 }
 
 impl fmt::Display for LinkKind {
@@ -53,6 +55,7 @@ impl fmt::Display for LinkKind {
         f.write_str(match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::WebSocket => "WebSocket",
         })
     }
 }

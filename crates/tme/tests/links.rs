@@ -1,6 +1,7 @@
 //! Servers and clients over TCP, and from UDP to TCP and back, on real sockets.
 #![allow(missing_docs)]
 
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, TryRecvError, channel};
@@ -104,6 +105,11 @@ struct Wire {
 
 impl Wire {
     fn start(server: SocketAddr) -> Self {
+        Self::filtering(server, b"")
+    }
+
+    /// Lets only those through who begin like this, as a firewall does that knows the web and nothing else.
+    fn filtering(server: SocketAddr, beginning: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (ends, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -114,7 +120,12 @@ impl Wire {
                 if over.load(Ordering::SeqCst) {
                     break;
                 }
-                let far = TcpStream::connect(server).unwrap();
+                let mut first = vec![0; beginning.len()];
+                if (&near).read_exact(&mut first).is_err() || first != beginning {
+                    continue;
+                }
+                let mut far = TcpStream::connect(server).unwrap();
+                far.write_all(&first).unwrap();
                 let again = |end: &TcpStream| end.try_clone().unwrap();
                 all.lock().unwrap().extend([again(&near), again(&far)]);
                 for (mut from, mut to) in [(again(&near), again(&far)), (far, near)] {
@@ -245,6 +256,29 @@ fn a_client_that_wants_tcp_gets_it() {
     world.until("both ends", World::step, |world| world.ends.len() == 2);
     assert_eq!(world.ends, [Reason::Closed; 2]);
     world.until("the stream is closed", World::step, |world| world.server.statistics().streams.open == 0);
+}
+
+#[test]
+fn where_only_the_web_gets_through_the_client_comes_by_a_websocket_and_finds_another_when_it_is_cut() {
+    let server = builder().listen_tcp().start().unwrap();
+    let wire = Wire::filtering(server.tcp_addr().unwrap(), b"GET ");
+    // Nobody answers over UDP there.
+    let client =
+        Client::builder().connect(wire.address.to_string()).server_key(server.public_key()).start().unwrap();
+    let mut world = World::new(server, client);
+    world.connect();
+    assert_eq!(world.client.link(), Some(LinkKind::WebSocket));
+    assert_eq!(world.server.peer(world.peer.unwrap()).unwrap().link, LinkKind::WebSocket);
+    for _ in 0..100 {
+        world.talk();
+    }
+    wire.cut();
+    world.until("another one", World::talk, |world| world.links.iter().all(|links| links.len() == 1));
+    for _ in 0..100 {
+        world.talk();
+    }
+    world.check();
+    assert_eq!(world.links, [vec![LinkKind::WebSocket], vec![LinkKind::WebSocket]]);
 }
 
 #[test]

@@ -215,7 +215,7 @@ pub unsafe extern "C" fn tme_client_is_connected(client: *const TmeClient) -> i3
 
 /// Tells what carries the session at the moment.
 ///
-/// Parameters: `link` gets TME_LINK_UDP or TME_LINK_TCP; 0 on failure.
+/// Parameters: `link` gets TME_LINK_UDP, TME_LINK_TCP or TME_LINK_WEBSOCKET; 0 on failure.
 /// Returns: TME_OK; TME_ERROR_NOT_CONNECTED; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
 /// Threads: any.
 /// Since: 0.1

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tme_capi::{
     TME_CONFIG_CLOCK, TME_CONFIG_LISTEN_TCP, TME_CONFIG_THREADED, TME_ERROR_CONFIG, TME_ERROR_ENUM,
     TME_ERROR_FILE, TME_ERROR_NULL, TME_ERROR_STRUCT_SIZE, TME_EVENT_CONNECTED, TME_LINK_ANY, TME_LINK_TCP,
-    TME_LINK_UDP, TME_LOG_DEBUG, TME_LOG_INFO, TME_OK, TmeClient, TmeClientConfig, TmeEvent, TmeLogConfig,
-    TmeServer, TmeServerConfig,
+    TME_LINK_UDP, TME_LINK_WEBSOCKET, TME_LOG_DEBUG, TME_LOG_INFO, TME_OK, TmeClient, TmeClientConfig,
+    TmeEvent, TmeLogConfig, TmeServer, TmeServerConfig,
 };
 
 use crate::calls;
@@ -174,7 +174,7 @@ fn begin_conversations(m: &mut Misuser<'_>) {
     config.address = address.as_ptr();
     config.idle_timeout_ms = 3_600_000;
     config.connect_timeout_ms = 60_000;
-    config.links = m.chance.pick(&[TME_LINK_ANY, TME_LINK_UDP, TME_LINK_TCP, TME_LINK_TCP]);
+    config.links = m.chance.pick(&[TME_LINK_ANY, TME_LINK_UDP, TME_LINK_TCP, TME_LINK_WEBSOCKET]);
     for index in [WITNESS_CLIENT, WITNESS_ECHO] {
         config.flags = if m.chance.one_in(2) { TME_CONFIG_THREADED | TME_CONFIG_CLOCK } else { 0 };
         let mut client: *mut TmeClient = null_mut();

@@ -38,7 +38,7 @@ pub(crate) fn describe(link: LinkKind, statistics: &ConnectionStatistics, budget
     // A stream cuts as it likes.
     let size = match link {
         LinkKind::Udp => format!("datagrams of {} B, ", statistics.datagram_bytes),
-        LinkKind::Tcp => String::new(),
+        LinkKind::Tcp | LinkKind::WebSocket => String::new(),
     };
     format!(
         "{link}, rtt {} (min {}, jitter {}), lost {} out, {} in, {} out {} in, packets {} out {} in, resent {}, queued {} B, \

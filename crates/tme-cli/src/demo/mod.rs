@@ -59,7 +59,7 @@ pub fn measure(options: &DemoOptions, output: Output) -> Result<DemoReport, Fail
     network::check(options.net, options.link.choice())?;
     let files_per_bot = match options.link.kind() {
         LinkKind::Udp => FILES_PER_BOT,
-        LinkKind::Tcp => FILES_PER_BOT + FILES_PER_STREAM,
+        LinkKind::Tcp | LinkKind::WebSocket => FILES_PER_BOT + FILES_PER_STREAM,
     };
     process::allow_open_files(u64::from(options.bots) * files_per_bot + FILES_OTHERWISE)?;
     let server = start_server(options)?;
@@ -83,7 +83,7 @@ fn start_server(options: &DemoOptions) -> Result<Server, Failure> {
         .max_peers(options.bots as usize);
     let builder = match options.link.kind() {
         LinkKind::Udp => builder,
-        LinkKind::Tcp => builder.listen_tcp(),
+        LinkKind::Tcp | LinkKind::WebSocket => builder.listen_tcp(),
     };
     Ok(if options.threads { builder.start_threaded() } else { builder.start() }?)
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tme_core::connection::{CloseMode, Disconnected, Event, Farewell, Origin, PeerId};
-use tme_core::datagram::{Path, StreamId};
+use tme_core::datagram::{LinkKind, Path, StreamId};
 use tme_core::endpoint::Endpoint;
 use tme_core::handshake::client::ClientHandshakeConfig;
 use tme_core::handshake::reason::Reason;
@@ -15,7 +15,7 @@ use tme_core::time::Instant;
 
 use super::links::Links;
 use super::roaming::Roaming;
-use crate::link::stream::{StreamFailure, Streams};
+use crate::link::stream::{StreamFailure, StreamTarget, Streams};
 use crate::poller::Poller;
 use crate::resolve::{Resolution, ResolveId};
 
@@ -27,13 +27,32 @@ const STREAMS_AFTER: Duration = Duration::from_secs(1);
 /// By what a client may reach its server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkChoice {
-    /// UDP; where that does not get through, TCP, until UDP does.
+    /// UDP; where that does not get through, TCP, and where not even that does, a WebSocket over TCP, until UDP does.
     #[default]
     Any,
     /// UDP only.
     Udp,
     /// TCP only.
     Tcp,
+    /// WebSockets over TCP only.
+    WebSocket,
+}
+
+impl LinkChoice {
+    /// Kinds of streams, in the order in which they are tried.
+    pub(super) const fn streams(self) -> &'static [LinkKind] {
+        match self {
+            Self::Any => &[LinkKind::Tcp, LinkKind::WebSocket],
+            Self::Udp => &[],
+            Self::Tcp => &[LinkKind::Tcp],
+            Self::WebSocket => &[LinkKind::WebSocket],
+        }
+    }
+
+    /// Whether datagrams may be used.
+    pub(super) const fn has_datagrams(self) -> bool {
+        matches!(self, Self::Any | Self::Udp)
+    }
 }
 
 /// What a client's connector works with.
@@ -68,6 +87,8 @@ struct Trying {
     addresses: Vec<SocketAddr>,
     datagrams: Turn,
     streams: Turn,
+    /// Where streams may lead, and what kind each is.
+    stream_ways: Vec<(SocketAddr, LinkKind)>,
     /// No stream is opened from then on, or waited for.
     give_up_at: Instant,
     attempts: Vec<Attempt>,
@@ -116,17 +137,18 @@ impl Connector {
         }
         match resolution.result {
             Ok(addresses) => {
-                let never = Turn { next: addresses.len(), next_at: now };
-                let at = |next_at| Turn { next: 0, next_at };
-                let (datagrams, streams) = match self.choice {
-                    LinkChoice::Any => (at(now), at(now + STREAMS_AFTER)),
-                    LinkChoice::Udp => (at(now), never),
-                    LinkChoice::Tcp => (never, at(now)),
-                };
+                let has_datagrams = self.choice.has_datagrams();
+                let datagrams = Turn { next: if has_datagrams { 0 } else { addresses.len() }, next_at: now };
+                let streams_at = if has_datagrams { now + STREAMS_AFTER } else { now };
+                let streams = Turn { next: 0, next_at: streams_at };
+                let kinds = self.choice.streams().iter();
+                let stream_ways =
+                    kinds.flat_map(|&kind| addresses.iter().map(move |&address| (address, kind))).collect();
                 self.state = State::Trying(Trying {
                     addresses,
                     datagrams,
                     streams,
+                    stream_ways,
                     give_up_at: now + self.config.give_up_after,
                     attempts: Vec::new(),
                     opening: Vec::new(),
@@ -149,7 +171,7 @@ impl Connector {
         let trying = match &mut self.state {
             State::Trying(trying) => trying,
             State::Connected(roaming) => {
-                roaming.handle_timeout(now, ways);
+                roaming.handle_timeout(now, ways, &self.target);
                 return None;
             }
             State::Resolving(_) | State::Done => return None,
@@ -159,7 +181,7 @@ impl Connector {
             return Some(failed(Reason::Aborted, &text));
         }
         if now < trying.give_up_at {
-            trying.begin_streams(now, ways);
+            trying.begin_streams(now, ways, &self.target);
         } else {
             trying.give_up_streams();
         }
@@ -278,9 +300,9 @@ impl Connector {
 impl Trying {
     /// Whether there are ways that were not tried, or of which nothing is known.
     fn has_more(&self) -> bool {
-        let left = |turn: Turn| self.addresses.get(turn.next..).unwrap_or_default();
-        let has_stream = left(self.streams).iter().any(|address| !self.refused.contains(address));
-        !left(self.datagrams).is_empty() || has_stream || !self.opening.is_empty()
+        let streams = self.stream_ways.get(self.streams.next..).unwrap_or_default();
+        let has_stream = streams.iter().any(|(address, _)| !self.refused.contains(address));
+        self.datagrams.next < self.addresses.len() || has_stream || !self.opening.is_empty()
     }
 
     /// An attempt has ended. Where a server has answered, other links lead to the same one.
@@ -307,30 +329,26 @@ impl Trying {
 
     /// The time to connect is over.
     fn give_up_streams(&mut self) {
-        if let Some((_, address)) = self.opening.first() {
-            self.failure.get_or_insert_with(|| format!("{address} over TCP: no answer in time"));
+        if let Some((stream, address)) = self.opening.first() {
+            self.failure.get_or_insert_with(|| format!("{address} over {}: no answer in time", stream.kind));
         }
-        self.streams.next = self.addresses.len();
+        self.streams.next = self.stream_ways.len();
         self.opening.clear();
     }
 
     /// An attempt has failed: the next one need not wait.
     fn hurry(&mut self, now: Instant) {
-        let count = self.addresses.len();
         for turn in [&mut self.datagrams, &mut self.streams] {
-            if turn.next < count {
-                turn.next_at = turn.next_at.min(now);
-            }
+            turn.next_at = turn.next_at.min(now);
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let turns = [self.datagrams, self.streams];
-        let next =
-            turns.iter().filter(|turn| turn.next < self.addresses.len()).map(|turn| turn.next_at).min();
-        let waits = self.streams.next < self.addresses.len() || !self.opening.is_empty();
-        let end = waits.then_some(self.give_up_at);
-        next.into_iter().chain(end).min()
+        let has_stream = self.streams.next < self.stream_ways.len();
+        let datagrams = (self.datagrams.next < self.addresses.len()).then_some(self.datagrams.next_at);
+        let streams = has_stream.then_some(self.streams.next_at);
+        let end = (has_stream || !self.opening.is_empty()).then_some(self.give_up_at);
+        [datagrams, streams, end].into_iter().flatten().min()
     }
 
     fn begin_datagrams(
@@ -349,17 +367,21 @@ impl Trying {
         Ok(())
     }
 
-    fn begin_streams(&mut self, now: Instant, ways: &mut Ways<'_>) {
-        while let Some(address) = self.streams.take(now, &self.addresses) {
+    fn begin_streams(&mut self, now: Instant, ways: &mut Ways<'_>, authority: &str) {
+        while let Some((address, kind)) = self.streams.take(now, &self.stream_ways) {
             if self.refused.contains(&address) {
                 continue;
             }
-            match ways.streams.open(now, address, ways.poller) {
+            let target = StreamTarget { remote: address, kind, authority };
+            match ways.streams.open(now, &target, ways.poller) {
                 Ok(stream) => {
-                    self.streams.next_at = now + ATTEMPT_DELAY;
+                    let next = self.stream_ways.get(self.streams.next);
+                    let is_last_of_kind = next.is_some_and(|(_, next)| *next != kind);
+                    let delay = if is_last_of_kind { STREAMS_AFTER } else { ATTEMPT_DELAY };
+                    self.streams.next_at = now + delay;
                     self.opening.push((stream, address));
                 }
-                Err(error) => self.failure = Some(format!("{address} over TCP: {error}")),
+                Err(error) => self.failure = Some(format!("{address} over {kind}: {error}")),
             }
         }
     }
@@ -413,11 +435,11 @@ impl Trying {
     ) {
         if let Some(index) = self.opening.iter().position(|(opening, _)| *opening == stream) {
             let (_, address) = self.opening.swap_remove(index);
-            self.failure = Some(format!("{address} over TCP: {failure}"));
+            self.failure = Some(format!("{address} over {}: {failure}", stream.kind));
             self.hurry_streams(now);
         }
         if let Some(attempt) = self.attempts.iter().find(|attempt| attempt.stream == Some(stream)) {
-            let detail = Payload::from(format!("the TCP connection was {failure}"));
+            let detail = Payload::from(format!("the {} connection was {failure}", stream.kind));
             let farewell = Farewell { reason: Reason::Aborted, code: 0, detail };
             // The event of its end comes by the filter.
             endpoint.disconnect(now, attempt.peer, CloseMode::Now, farewell);
@@ -432,11 +454,11 @@ impl Trying {
 }
 
 impl Turn {
-    /// The address whose turn it is.
-    fn take(&mut self, now: Instant, addresses: &[SocketAddr]) -> Option<SocketAddr> {
-        let address = addresses.get(self.next).copied().filter(|_| self.next_at <= now)?;
+    /// The one of all whose turn it is.
+    fn take<T: Copy>(&mut self, now: Instant, all: &[T]) -> Option<T> {
+        let way = all.get(self.next).copied().filter(|_| self.next_at <= now)?;
         self.next += 1;
-        Some(address)
+        Some(way)
     }
 }
 

@@ -11,6 +11,7 @@ use tme_core::random::Random;
 use tme_core::time::Instant;
 
 use super::connector::{LinkChoice, Ways};
+use crate::link::stream::StreamTarget;
 
 /// How often datagrams are tried while a stream carries the connection, at first and later.
 const DATAGRAMS_EVERY: Duration = Duration::from_secs(5);
@@ -31,6 +32,9 @@ pub(super) struct Roaming {
     tries: u32,
     /// Whether datagrams may be used at all.
     may_use_datagrams: bool,
+    /// Kinds of streams that may be used, and how many have been tried in need.
+    kinds: &'static [LinkKind],
+    rescues: usize,
     /// No other way is tried before: a server that takes streams and closes them again must not be run against.
     rescue_at: Instant,
     rescue: Option<Rescue>,
@@ -54,7 +58,9 @@ impl Roaming {
             is_interrupted: false,
             try_at: None,
             tries: 0,
-            may_use_datagrams: choice != LinkChoice::Tcp,
+            may_use_datagrams: choice.has_datagrams(),
+            kinds: choice.streams(),
+            rescues: 0,
             rescue_at: now,
             rescue: None,
         };
@@ -69,12 +75,19 @@ impl Roaming {
         self.try_at = wants_datagrams.then(|| now + DATAGRAMS_EVERY);
     }
 
+    /// What kind of stream is tried next: what works first, then each in turn.
+    fn rescue_kind(&self) -> LinkKind {
+        let first = self.kinds.iter().position(|kind| *kind == self.link).unwrap_or(0);
+        let index = (first + self.rescues) % self.kinds.len().max(1);
+        self.kinds.get(index).copied().unwrap_or(LinkKind::Tcp)
+    }
+
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.try_at
     }
 
     /// Tries what is due.
-    pub fn handle_timeout(&mut self, now: Instant, ways: &mut Ways<'_>) {
+    pub fn handle_timeout(&mut self, now: Instant, ways: &mut Ways<'_>, authority: &str) {
         if self.try_at.is_none_or(|at| at > now) {
             return;
         }
@@ -96,7 +109,10 @@ impl Roaming {
         }
         if self.is_interrupted && self.rescue.is_none() {
             self.rescue_at = now + RESCUE_EVERY;
-            match ways.streams.open(now, self.remote, ways.poller) {
+            let kind = self.rescue_kind();
+            self.rescues = self.rescues.wrapping_add(1);
+            let target = StreamTarget { remote: self.remote, kind, authority };
+            match ways.streams.open(now, &target, ways.poller) {
                 Ok(stream) => self.rescue = Some(Rescue { stream, is_open: false }),
                 Err(error) => log::debug!("{}: no stream: {error}", self.remote),
             }
@@ -138,6 +154,7 @@ impl Roaming {
                 self.link = *link;
                 self.remote = *remote;
                 self.rescue = None;
+                self.rescues = 0;
                 self.settle(now);
             }
             _ => {}

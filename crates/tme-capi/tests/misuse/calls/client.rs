@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 use tme_capi::{
-    TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_LINK_TCP, TME_LINK_UDP, TME_OK, TME_PARTIAL,
-    TmeChannelStatistics, TmeClient, TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo,
+    TME_ERROR_HANDLE, TME_ERROR_TOO_LARGE, TME_LINK_TCP, TME_LINK_UDP, TME_LINK_WEBSOCKET, TME_OK,
+    TME_PARTIAL, TmeChannelStatistics, TmeClient, TmeConditionStatistics, TmeEngineStatistics, TmePeerInfo,
     TmePeerStatistics, TmeSendBudget, TmeServerTime,
 };
 
@@ -210,10 +210,10 @@ fn link(m: &mut Misuser<'_>) {
         return m.must(result != TME_OK, format_args!("a link was told to nobody"));
     };
     let link: u32 = out.read();
-    let is_known = matches!(link, TME_LINK_UDP | TME_LINK_TCP);
+    let is_known = matches!(link, TME_LINK_UDP | TME_LINK_TCP | TME_LINK_WEBSOCKET);
     let is_so = out.is_intact_after(4) && if result == TME_OK { is_known } else { link == 0 };
     m.must(is_so, format_args!("link {link} with {result}"));
-    if link == TME_LINK_TCP {
+    if link == TME_LINK_TCP || link == TME_LINK_WEBSOCKET {
         m.meet("tme_client_link", "over TCP", result);
     }
 }
@@ -228,7 +228,7 @@ fn server_info(m: &mut Misuser<'_>) {
     let Some(info) = info else { return };
     let is_so =
         info.peer != 0 && (2..1 << 31).contains(&info.number) && info.address[63] == 0 && info.key[71] == 0;
-    let is_so = is_so && (1..=2).contains(&info.link) && info.reserved == 0;
+    let is_so = is_so && (1..=3).contains(&info.link) && info.reserved == 0;
     m.must(is_so, format_args!("{info:?}"));
 }
 

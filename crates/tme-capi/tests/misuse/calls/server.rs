@@ -449,7 +449,7 @@ fn peer_info(m: &mut Misuser<'_>) {
         && (2..1 << 31).contains(&info.number)
         && info.address[63] == 0
         && info.key[71] == 0
-        && (1..=2).contains(&info.link)
+        && (1..=3).contains(&info.link)
         && info.reserved == 0;
     m.must(is_so, format_args!("{info:?}"));
     let place = Place::careless(&mut m.chance, 8);

@@ -26,11 +26,15 @@ pub enum StreamFailure {
     TooMany = 7,
     /// Its connection is over, or goes on another way.
     Released = 8,
+    /// An HTTP request that asks for no WebSocket, or not for ours.
+    BadUpgrade = 9,
+    /// Text where datagrams were due.
+    TextMessage = 10,
 }
 
 impl StreamFailure {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Closed,
         Self::Broken,
         Self::Unreachable,
@@ -40,6 +44,8 @@ impl StreamFailure {
         Self::TooSlow,
         Self::TooMany,
         Self::Released,
+        Self::BadUpgrade,
+        Self::TextMessage,
     ];
 }
 
@@ -64,6 +70,8 @@ impl fmt::Display for StreamFailure {
             Self::TooSlow => "took nothing for 30 s",
             Self::TooMany => "too many streams",
             Self::Released => "no longer needed",
+            Self::BadUpgrade => "not a WebSocket request for TME",
+            Self::TextMessage => "text where datagrams were due",
         })
     }
 }

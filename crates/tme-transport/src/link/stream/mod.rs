@@ -4,10 +4,12 @@
 //! streams are [claimed](Streams::claim) by one, and which are [released](Streams::release).
 
 mod failure;
+mod framing;
 mod pipe;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -63,6 +65,17 @@ impl Default for StreamsConfig {
     fn default() -> Self {
         Self { streams_max: 4_096, claim_time: Duration::from_secs(10) }
     }
+}
+
+/// Where a stream is to lead.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamTarget<'a> {
+    /// Its other end.
+    pub remote: SocketAddr,
+    /// How datagrams travel in it.
+    pub kind: LinkKind,
+    /// `host:port` as the server is called, for whoever stands before it.
+    pub authority: &'a str,
 }
 
 /// What happened to a stream.
@@ -222,16 +235,16 @@ impl Streams {
     ///
     /// # Errors
     /// The system refuses at once: no route, no file descriptor.
-    pub fn open(&mut self, now: Instant, remote: SocketAddr, poller: &Poller) -> io::Result<StreamId> {
+    pub fn open(&mut self, now: Instant, target: &StreamTarget<'_>, poller: &Poller) -> io::Result<StreamId> {
+        let StreamTarget { remote, kind, authority } = *target;
         let mut socket = socket::connect(remote)?;
         let number = self.free_number();
         poller.registry().register(&mut socket, token_of(number), interests())?;
-        let mut pipe = Pipe::new(socket);
-        pipe.begin();
+        let pipe = Pipe::opened(socket, kind, authority);
         let stream = Stream { is_ours: true, is_connecting: true, ..Stream::new(pipe, remote) };
         self.streams.insert(number, stream);
         self.set_deadline(number, Some(now + self.config.claim_time));
-        Ok(id_of(number))
+        Ok(id_of(number, kind))
     }
 
     fn free_number(&mut self) -> u32 {
@@ -311,7 +324,7 @@ impl Streams {
                 match stream.pipe.connected() {
                     Ok(true) => {
                         self.statistics.opened += 1;
-                        self.events.push_back(StreamEvent::Opened(id_of(number)));
+                        self.events.push_back(StreamEvent::Opened(stream.id(number)));
                     }
                     Ok(false) => {
                         stream.is_connecting = true;
@@ -330,16 +343,19 @@ impl Streams {
     }
 
     fn read(&mut self, number: u32, handle: &mut impl FnMut(&mut [u8], Path)) {
-        let Self { streams, scratch, statistics, readable, .. } = self;
+        let Self { streams, scratch, statistics, readable, dirty, .. } = self;
         let Some(stream) = streams.get_mut(&number) else { return };
         scratch.resize(SCRATCH_BYTES, 0);
-        let path = Path::through(id_of(number), stream.remote);
+        let remote = stream.remote;
         let before = stream.pipe.read_bytes();
-        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram| {
+        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, kind| {
             statistics.datagrams_in += 1;
-            handle(datagram, path);
+            handle(datagram, Path::through(id_of(number, kind), remote));
         });
         statistics.bytes_in += stream.pipe.read_bytes() - before;
+        if stream.pipe.has_unwritten() && !std::mem::replace(&mut stream.is_dirty, true) {
+            dirty.push(number);
+        }
         match result {
             Ok(true) => {
                 stream.is_readable = true;
@@ -402,7 +418,7 @@ impl Streams {
             log::warn!("{remote}: cannot wait for this stream: {error}");
             return self.statistics.ended.add(StreamFailure::Broken);
         }
-        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(Pipe::new(socket), remote) };
+        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(Pipe::accepted(socket), remote) };
         self.streams.insert(number, stream);
         self.unclaimed.insert((now, number));
         self.set_deadline(number, Some(now + FIRST_BYTES_TIME_MAX.min(self.config.claim_time)));
@@ -463,7 +479,7 @@ impl Streams {
         }
         if stream.is_full && stream.pipe.has_room() {
             stream.is_full = false;
-            self.events.push_back(StreamEvent::Room(id_of(number)));
+            self.events.push_back(StreamEvent::Room(stream.id(number)));
         }
         // One that nobody has claimed keeps the deadline for that, whoever has opened it.
         if stream.is_claimed && (written > 0 || !waits || stream.deadline.is_none()) {
@@ -541,7 +557,7 @@ impl Streams {
         }
         log::debug!("{}: stream ended: {failure}", stream.remote);
         self.statistics.ended.add(failure);
-        self.events.push_back(StreamEvent::Ended(id_of(number), failure));
+        self.events.push_back(StreamEvent::Ended(stream.id(number), failure));
     }
 }
 
@@ -563,12 +579,18 @@ impl Stream {
     }
 }
 
+impl Stream {
+    fn id(&self, number: u32) -> StreamId {
+        id_of(number, self.pipe.kind())
+    }
+}
+
 const fn token_of(number: u32) -> Token {
     Token(TOKENS_FROM + number as usize)
 }
 
-fn id_of(number: u32) -> StreamId {
-    StreamId { number: NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX), kind: LinkKind::Tcp }
+fn id_of(number: u32, kind: LinkKind) -> StreamId {
+    StreamId { number: NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX), kind }
 }
 
 fn interests() -> mio::Interest {

@@ -3,9 +3,10 @@
 use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
-use tme_core::stream::{RecordReader, STREAM_MAGIC, StreamKind, write_record};
+use tme_core::datagram::LinkKind;
 
 use super::StreamFailure;
+use super::framing::Framing;
 
 /// With more than this waiting a stream takes no more from its connection, where it is put in order and grows stale.
 const FULL_BYTES: usize = 64 << 10;
@@ -18,32 +19,30 @@ const WAITING_BYTES_MAX: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Pipe {
     socket: TcpStream,
-    reader: RecordReader,
+    framing: Framing,
     /// Bytes in.
     read_bytes: u64,
     out: Vec<u8>,
     /// Bytes of `out` that were written.
     written: usize,
-    has_magic: bool,
 }
 
 impl Pipe {
-    pub const fn new(socket: TcpStream) -> Self {
-        Self {
-            socket,
-            reader: RecordReader::new(),
-            read_bytes: 0,
-            out: Vec::new(),
-            written: 0,
-            has_magic: false,
-        }
+    /// A stream that was accepted.
+    pub const fn accepted(socket: TcpStream) -> Self {
+        Self { socket, framing: Framing::accepted(), read_bytes: 0, out: Vec::new(), written: 0 }
     }
 
-    /// Says what this stream is, before anything else.
-    pub fn begin(&mut self) {
-        if !std::mem::replace(&mut self.has_magic, true) {
-            self.out.extend_from_slice(&STREAM_MAGIC);
-        }
+    /// A stream that is opened, to a server that is called `authority`, `host:port`.
+    pub fn opened(socket: TcpStream, kind: LinkKind, authority: &str) -> Self {
+        let mut out = Vec::new();
+        let framing = Framing::opened(kind, authority, &mut out);
+        Self { socket, framing, read_bytes: 0, out, written: 0 }
+    }
+
+    /// What kind of link it makes.
+    pub const fn kind(&self) -> LinkKind {
+        self.framing.kind()
     }
 
     /// Whether the socket is connected; an error if it will not be.
@@ -65,7 +64,7 @@ impl Pipe {
 
     /// Whether enough has come to know that it is TME.
     pub const fn has_begun(&self) -> bool {
-        self.read_bytes >= STREAM_MAGIC.len() as u64
+        self.framing.is_known()
     }
 
     /// Reads at most about `bytes_max` and hands over each datagram. `true`: there may be more.
@@ -73,7 +72,7 @@ impl Pipe {
         &mut self,
         scratch: &mut [u8],
         bytes_max: usize,
-        mut handle: impl FnMut(&mut [u8]),
+        mut handle: impl FnMut(&mut [u8], LinkKind),
     ) -> Result<bool, StreamFailure> {
         let mut left = bytes_max;
         while left > 0 {
@@ -82,13 +81,13 @@ impl Pipe {
                 Ok(count) => {
                     left = left.saturating_sub(count);
                     let bytes = scratch.get_mut(..count).unwrap_or_default();
-                    if self.read_bytes == 0
-                        && StreamKind::of(bytes)?.is_some_and(|kind| kind != StreamKind::Records)
-                    {
-                        return Err(StreamFailure::NotTme);
-                    }
                     self.read_bytes += count as u64;
-                    self.reader.read(bytes, &mut handle)?;
+                    let result = self.framing.read(bytes, &mut self.out, &mut handle);
+                    if result.is_err() {
+                        // What there is to say about it, if the socket takes it at once.
+                        let _ = self.write();
+                    }
+                    result?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -103,8 +102,7 @@ impl Pipe {
         if self.waiting_bytes() + datagram.len() > WAITING_BYTES_MAX {
             return false;
         }
-        self.begin();
-        write_record(datagram, &mut self.out)
+        self.framing.push(datagram, &mut self.out)
     }
 
     /// Writes as much as the socket takes; gives how much that was.
@@ -136,15 +134,20 @@ impl Pipe {
     }
 
     /// Bytes that the socket has not taken.
-    pub const fn waiting_bytes(&self) -> usize {
-        self.out.len() - self.written
+    pub fn waiting_bytes(&self) -> usize {
+        self.out.len() - self.written + self.framing.kept_bytes()
     }
 
-    pub const fn is_full(&self) -> bool {
+    /// Whether there is something that the socket could take.
+    pub const fn has_unwritten(&self) -> bool {
+        self.written < self.out.len()
+    }
+
+    pub fn is_full(&self) -> bool {
         self.waiting_bytes() > FULL_BYTES
     }
 
-    pub const fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.waiting_bytes() < ROOM_BYTES
     }
 }

@@ -40,7 +40,7 @@ impl Rig {
     }
 
     /// Goes on until it is so; fails after 20 s of real time.
-    fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         while !is_so(self) {
             assert!(std::time::Instant::now() < deadline, "{what}: {:?}", self.streams.statistics());
@@ -57,6 +57,10 @@ impl Rig {
         client.write_all(bytes).unwrap();
         client
     }
+}
+
+fn to(remote: SocketAddr, kind: LinkKind) -> StreamTarget<'static> {
+    StreamTarget { remote, kind, authority: "game.example:7777" }
 }
 
 fn stream_of(datagrams: &[&[u8]]) -> Vec<u8> {
@@ -173,11 +177,10 @@ fn impossible_records_and_other_protocols_end_their_stream_and_no_other() {
     rig.until("good", |rig| rig.datagrams.len() == 1);
     let long = [&STREAM_MAGIC[..], &[0x01, 0x40, 0, 0]].concat();
     let empty = [&STREAM_MAGIC[..], &[0; 4]].concat();
-    let strangers: [(&[u8], StreamFailure); 5] = [
+    let strangers: [(&[u8], StreamFailure); 4] = [
         (&long, StreamFailure::RecordLength),
         (&empty, StreamFailure::RecordLength),
         (b"SSH-2.0-OpenSSH", StreamFailure::NotTme),
-        (b"GET / HTTP/1.1\r\n\r\n", StreamFailure::NotTme),
         (&[0x16, 0x03, 0x01, 0x02, 0x00], StreamFailure::NotTme),
     ];
     for (bytes, failure) in strangers {
@@ -243,14 +246,14 @@ fn a_released_stream_sends_what_it_has_and_closes() {
 fn streams_are_opened_and_refused() {
     let mut server = Rig::new(StreamsConfig::default());
     let mut client = Rig::new(StreamsConfig::default());
-    let id = client.streams.open(client.now, server.address, &client.poller).unwrap();
+    let id = client.streams.open(client.now, &to(server.address, LinkKind::Tcp), &client.poller).unwrap();
     assert_eq!(client.streams.send(id, b"sent before it is open"), Queued::Yes);
     client.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
     client.turn(Duration::ZERO);
     server.until("the datagram", |rig| rig.datagrams.len() == 1);
 
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refused = client.streams.open(client.now, nobody, &client.poller).unwrap();
+    let refused = client.streams.open(client.now, &to(nobody, LinkKind::Tcp), &client.poller).unwrap();
     let end = StreamEvent::Ended(refused, StreamFailure::Unreachable);
     client.until("refused", |rig| rig.events.contains(&end));
 }
@@ -268,7 +271,8 @@ fn a_stream_opened_here_that_carries_nobody_is_closed_in_time() {
     // Whatever listens there takes what we say and answers nothing, for ever.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut rig = Rig::new(StreamsConfig::default());
-    let id = rig.streams.open(rig.now, silent.local_addr().unwrap(), &rig.poller).unwrap();
+    let id =
+        rig.streams.open(rig.now, &to(silent.local_addr().unwrap(), LinkKind::Tcp), &rig.poller).unwrap();
     rig.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
     assert_eq!(rig.streams.send(id, b"is anybody there?"), Queued::Yes);
     rig.turn(Duration::ZERO);
@@ -304,7 +308,7 @@ fn bytes_are_counted_with_what_is_around_them() {
 fn a_client_leaves_its_former_stream_for_the_server_to_close() {
     let mut server = Rig::new(StreamsConfig::default());
     let mut client = Rig::new(StreamsConfig::default());
-    let id = client.streams.open(client.now, server.address, &client.poller).unwrap();
+    let id = client.streams.open(client.now, &to(server.address, LinkKind::Tcp), &client.poller).unwrap();
     assert_eq!(client.streams.send(id, b"hello"), Queued::Yes);
     client.streams.claim(id);
     client.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
@@ -324,7 +328,10 @@ fn a_client_leaves_its_former_stream_for_the_server_to_close() {
 
     // One that does not close it does not keep it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let id = client.streams.open(client.now, silent.local_addr().unwrap(), &client.poller).unwrap();
+    let id = client
+        .streams
+        .open(client.now, &to(silent.local_addr().unwrap(), LinkKind::Tcp), &client.poller)
+        .unwrap();
     client.until("open", |rig| rig.events.contains(&StreamEvent::Opened(id)));
     client.streams.claim(id);
     client.streams.release(client.now, id);
@@ -353,4 +360,120 @@ fn where_there_is_no_room_the_oldest_stranger_gives_way() {
     rig.turn(Duration::ZERO);
     let gone = [second, third].map(|id| StreamEvent::Ended(id, StreamFailure::TooMany));
     assert_eq!(rig.events, gone, "and whoever plays stays");
+}
+
+const REQUEST: &str = "GET /tme HTTP/1.1\r\nHost: game.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                       Sec-WebSocket-Protocol: chat, tme1\r\n\r\n";
+
+/// A masked frame of a client, shorter than 126 bytes.
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0][..], payload].concat()
+}
+
+/// What comes before the other side closes, or up to `bytes`.
+fn read_some(client: &mut TcpStream, rig: &mut Rig, bytes: usize) -> Vec<u8> {
+    client.set_nonblocking(true).unwrap();
+    let mut read = Vec::new();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while read.len() < bytes {
+        assert!(std::time::Instant::now() < deadline, "{}", String::from_utf8_lossy(&read));
+        rig.turn(Duration::from_millis(2));
+        let mut some = [0; 4_096];
+        match client.read(&mut some) {
+            Ok(0) => break,
+            Ok(count) => read.extend_from_slice(&some[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
+    }
+    read
+}
+
+#[test]
+fn a_browser_is_answered_as_it_wants_to_be() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(REQUEST.as_bytes());
+    let answer = String::from_utf8(read_some(&mut client, &mut rig, 150)).unwrap().to_lowercase();
+    assert!(answer.starts_with("http/1.1 101 "), "{answer}");
+    // RFC 6455, section 1.3, has this key and this answer.
+    assert!(answer.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
+    assert!(answer.contains("sec-websocket-protocol: tme1"), "{answer}");
+
+    client.write_all(&[frame(2, b"hello"), frame(9, b"are you there?")].concat()).unwrap();
+    rig.until("hello", |rig| rig.datagrams.len() == 1);
+    let (id, datagram) = rig.datagrams[0].clone();
+    assert_eq!((id.kind, &datagram[..]), (LinkKind::WebSocket, &b"hello"[..]));
+    let pong = read_some(&mut client, &mut rig, 16);
+    assert_eq!(pong, [&[0x8A, 14][..], b"are you there?"].concat());
+    assert_eq!(rig.streams.send(id, b"answer"), Queued::Yes);
+    assert_eq!(read_some(&mut client, &mut rig, 8), [&[0x82, 6][..], b"answer"].concat());
+}
+
+#[test]
+fn websockets_open_from_here_carry_datagrams_both_ways() {
+    let mut server = Rig::new(StreamsConfig::default());
+    let mut client = Rig::new(StreamsConfig::default());
+    let target = to(server.address, LinkKind::WebSocket);
+    let id = client.streams.open(client.now, &target, &client.poller).unwrap();
+    assert_eq!(id.kind, LinkKind::WebSocket);
+    for number in 0..10u8 {
+        assert_eq!(client.streams.send(id, &[number; 1_000]), Queued::Yes, "kept until it is open");
+    }
+    server.until("the first", |rig| {
+        client.turn(Duration::from_millis(1));
+        !rig.datagrams.is_empty()
+    });
+    server.until("all", |rig| {
+        client.turn(Duration::from_millis(1));
+        rig.datagrams.len() == 10
+    });
+    let there: Vec<u8> = server.datagrams.iter().map(|(_, datagram)| datagram[0]).collect();
+    assert_eq!(there, (0..10).collect::<Vec<_>>());
+    let back = server.datagrams[0].0;
+    assert_eq!(server.streams.send(back, &[9; 16_384]), Queued::Yes);
+    server.turn(Duration::ZERO);
+    client.until("the answer", |rig| {
+        server.turn(Duration::from_millis(1));
+        rig.datagrams.len() == 1
+    });
+    assert_eq!(client.datagrams[0], (id, vec![9; 16_384]));
+}
+
+#[test]
+fn requests_for_something_else_and_messages_of_another_kind_end_their_websocket_with_a_reason() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let no_protocol = REQUEST.replace("Sec-WebSocket-Protocol: chat, tme1\r\n", "");
+    for request in ["GET / HTTP/1.1\r\nHost: game.example\r\n\r\n", no_protocol.as_str(), "GET \r\n\r\n"] {
+        let before = rig.ended(StreamFailure::BadUpgrade);
+        let mut client = rig.knock(request.as_bytes());
+        let answer = String::from_utf8(read_some(&mut client, &mut rig, usize::MAX)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer:?}");
+        assert_eq!(rig.ended(StreamFailure::BadUpgrade), before + 1, "{request:?}");
+    }
+    let endless = [b"GET /".to_vec(), vec![b'a'; 20_000]].concat();
+    let _endless = rig.knock(&endless);
+    rig.until("its end", |rig| rig.ended(StreamFailure::BadUpgrade) == 4);
+
+    let cases: [(Vec<u8>, StreamFailure, u16); 3] = [
+        (frame(1, b"text"), StreamFailure::TextMessage, 1_003),
+        (
+            [&[0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..]].concat(),
+            StreamFailure::RecordLength,
+            1_009,
+        ),
+        (vec![0x82, 2, 1, 2], StreamFailure::NotTme, 1_002),
+    ];
+    for (bytes, failure, code) in cases {
+        let mut client = rig.knock(REQUEST.as_bytes());
+        let upgrade = read_some(&mut client, &mut rig, 150);
+        assert!(upgrade.starts_with(b"HTTP/1.1 101"), "{failure}");
+        let before = rig.ended(failure);
+        client.write_all(&bytes).unwrap();
+        let farewell = read_some(&mut client, &mut rig, usize::MAX);
+        let [0x88, _, high, low, ..] = farewell[..] else { panic!("{failure}: {farewell:02x?}") };
+        assert_eq!(u16::from_be_bytes([high, low]), code, "{failure}");
+        assert_eq!(rig.ended(failure), before + 1, "{failure}");
+    }
+    assert_eq!(rig.streams.statistics().open, 0);
 }
