@@ -45,6 +45,7 @@ impl Echo {
             endpoint,
             link: LinkSetup::Memory(Box::new(link)),
             drive: Drive::Inline,
+            network_threads: 1,
             gathering: Duration::ZERO,
             listen_streams: None,
             streams: StreamsConfig::default(),

@@ -1,17 +1,21 @@
 //! What the engine's thread and the game's threads have in common, and how they wake each other.
 
 use std::collections::VecDeque;
+use std::ops::Add;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
-use tme_core::endpoint::EndpointStatistics;
+use tme_core::endpoint::{EndpointStatistics, Shard};
 use tme_core::time::Instant;
 
 use super::EngineError;
+use super::crew::Bell;
 use super::outbox::Outbox;
+use super::post::PostStatistics;
 use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
@@ -32,6 +36,32 @@ pub struct EngineStatistics {
     pub streams: StreamStatistics,
     /// Messages accepted by a send whose peer was gone before they reached its connection.
     pub sends_dropped: u64,
+    /// What network threads have passed on to each other, where there are several.
+    pub post: PostStatistics,
+}
+
+impl Add for EngineStatistics {
+    type Output = Self;
+
+    /// Two network threads together.
+    fn add(self, other: Self) -> Self {
+        let Self { endpoint, link, streams, sends_dropped, post } = other;
+        Self {
+            endpoint: self.endpoint + endpoint,
+            link: self.link + link,
+            streams: self.streams + streams,
+            sends_dropped: self.sends_dropped + sends_dropped,
+            post: self.post + post,
+        }
+    }
+}
+
+/// What a driver counts itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct DriverFigures {
+    pub link: LinkStats,
+    pub streams: StreamStatistics,
+    pub post: PostStatistics,
 }
 
 /// How the engine is to stop.
@@ -117,6 +147,8 @@ pub(super) struct Shared {
     has_consumed: AtomicBool,
     inbox: Mutex<Inbox>,
     arrived: Condvar,
+    /// Rung beside, where the game waits for several threads.
+    bell: Option<Arc<Bell>>,
     inbox_count: AtomicUsize,
     statistics: Mutex<EngineStatistics>,
     sends_dropped: AtomicU64,
@@ -139,6 +171,7 @@ impl Shared {
             has_consumed: AtomicBool::new(false),
             inbox: Mutex::new(Inbox::default()),
             arrived: Condvar::new(),
+            bell: None,
             inbox_count: AtomicUsize::new(0),
             statistics: Mutex::new(EngineStatistics::default()),
             sends_dropped: AtomicU64::new(0),
@@ -148,6 +181,13 @@ impl Shared {
             wake,
             clock,
         }
+    }
+
+    /// As one of several network threads of a server: this one is that shard, and rings that bell.
+    pub fn as_one_of(mut self, shard: Shard, bell: Arc<Bell>) -> Self {
+        self.outbox = Mutex::new(Outbox::of(shard));
+        self.bell = Some(bell);
+        self
     }
 
     // ---- game's side ----
@@ -318,6 +358,13 @@ impl Shared {
         self.inbox_count.store(inbox.events.len(), Ordering::Relaxed);
         drop(inbox);
         self.arrived.notify_one();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
     }
 
     /// Events that the game has not taken: in the inbox, and made ready by updates after which it did not read them.
@@ -326,11 +373,13 @@ impl Shared {
     }
 
     /// Replaces the figures of the whole engine; those of a peer are the outbox's.
-    pub fn publish(&self, endpoint: EndpointStatistics, link: LinkStats, streams: StreamStatistics) {
+    pub fn publish(&self, endpoint: EndpointStatistics, of_driver: DriverFigures) {
+        let DriverFigures { link, streams, post } = of_driver;
         let mut statistics = self.statistics.lock();
         statistics.endpoint = endpoint;
         statistics.link = link;
         statistics.streams = streams;
+        statistics.post = post;
     }
 
     pub fn count_dropped_send(&self) {
@@ -352,6 +401,7 @@ impl Shared {
         drop(inbox);
         self.outbox.lock().clear_peers();
         self.arrived.notify_all();
+        self.ring();
     }
 }
 

@@ -238,6 +238,7 @@ impl ClientBuilder {
             endpoint: EndpointConfig { connection: self.settings.connection, server: None },
             link,
             drive,
+            network_threads: 1,
             gathering: self.settings.gathering,
             listen_streams: None,
             streams: StreamsConfig::default(),

@@ -4,6 +4,7 @@
 mod commands;
 mod datagrams;
 mod goodbye;
+mod mail;
 mod publish;
 mod streams;
 
@@ -20,10 +21,11 @@ use super::conditions::Conditions;
 use super::connector::{Connector, Ways};
 use super::links::Links;
 use super::outbox::Batch;
-use super::shared::{Consumed, Shared};
+use super::post::{Letter, Post, PostStatistics};
+use super::shared::{Consumed, DriverFigures, Shared};
 use crate::clock::Clock;
-use crate::link::stream::{StreamStatistics, Streams};
-use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats};
+use crate::link::stream::Streams;
+use crate::link::{DATAGRAM_BYTES_MAX, Link};
 use crate::poller::Poller;
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
@@ -56,7 +58,11 @@ pub(super) struct Driver {
     events: VecDeque<Event>,
     gathering: Duration,
     /// What the engine's figures were published for last.
-    published: (LinkStats, StreamStatistics, usize),
+    published: (DriverFigures, usize),
+    /// Where this is one of several network threads.
+    post: Option<Arc<Post>>,
+    letters: VecDeque<Letter>,
+    posted: PostStatistics,
 }
 
 /// What a driver is made of.
@@ -71,6 +77,8 @@ pub(super) struct DriverParts {
     pub connector: Option<Connector>,
     pub shared: Arc<Shared>,
     pub gathering: Duration,
+    /// Where this is one of several network threads.
+    pub post: Option<Arc<Post>>,
 }
 
 impl Driver {
@@ -86,6 +94,7 @@ impl Driver {
             connector,
             shared,
             gathering,
+            post,
         } = parts;
         let mut links = Links::default();
         links.attach(link, &poller)?;
@@ -110,6 +119,9 @@ impl Driver {
             events: VecDeque::new(),
             gathering,
             published: Default::default(),
+            post,
+            letters: VecDeque::new(),
+            posted: PostStatistics::default(),
         };
         // A server that takes tokens takes none that were issued before now.
         driver.tell_unix_time();
@@ -156,6 +168,7 @@ impl Driver {
         self.tell_unix_time();
         self.receive(now)?;
         self.receive_streams(now);
+        self.take_mail(now);
         self.take_commands(now);
         self.handle_due(now)?;
         self.flush(now)?;
@@ -172,7 +185,7 @@ impl Driver {
     }
 
     fn time_to_wait(&mut self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
-        if self.has_more_to_receive() || !self.events.is_empty() {
+        if self.has_more_to_receive() || !self.events.is_empty() || self.has_mail() {
             return Some(Duration::ZERO);
         }
         let deadlines = [

@@ -9,6 +9,7 @@ use tme_core::time::Instant;
 
 use super::Driver;
 use crate::engine::outbox::Outbox;
+use crate::engine::shared::DriverFigures;
 
 /// Events waiting for the game beyond which no new peers are admitted: a game that does not read gains no players.
 const EVENTS_MAX: usize = 1 << 20;
@@ -61,6 +62,7 @@ impl Driver {
             }
             self.events.push_back(event);
         }
+        self.send_mail();
         self.publish(now);
         self.endpoint.set_admitting(self.events.len() + self.shared.events_waiting() < EVENTS_MAX);
     }
@@ -68,10 +70,15 @@ impl Driver {
     fn publish(&mut self, now: Instant) {
         let first = self.endpoint.poll_changed();
         // Strangers change no peer, and yet the figures of the whole.
-        let state = (self.links.stats(), self.streams.statistics(), self.endpoint.connection_count());
+        let figures =
+            DriverFigures { link: self.links.stats(), streams: self.streams.statistics(), post: self.posted };
+        let state = (figures, self.endpoint.connection_count());
         if first.is_some() || state != self.published {
-            self.shared.publish(self.endpoint.statistics(), state.0, state.1);
+            self.shared.publish(self.endpoint.statistics(), figures);
             self.published = state;
+            if let Some(post) = &self.post {
+                post.set_load(self.endpoint.shard().index(), state.1 + figures.streams.open);
+            }
         }
         self.publish_conditions(now);
         let Some(mut peer) = first else { return };

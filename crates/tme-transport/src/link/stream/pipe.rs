@@ -40,6 +40,11 @@ impl Pipe {
         Self { socket, framing, read_bytes: 0, out, written: 0 }
     }
 
+    /// For whoever waits for it.
+    pub const fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
     /// What kind of link it makes.
     pub const fn kind(&self) -> LinkKind {
         self.framing.kind()
