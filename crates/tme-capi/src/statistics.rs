@@ -241,6 +241,12 @@ pub struct TmeEngineStatistics {
     pub streams_bad_upgrade: u64,
     /// WebSockets that ended because text came where datagrams were due.
     pub streams_text: u64,
+    /// Datagrams that one of several network threads has passed on to another, which has their connection.
+    pub datagrams_passed_on: u64,
+    /// Datagrams of another network thread that were lost, because too many waited for it.
+    pub datagrams_not_passed_on: u64,
+    /// Streams that one of several network threads has passed on to another.
+    pub streams_passed_on: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -295,7 +301,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 312);
+    assert!(size_of::<TmeEngineStatistics>() == 336);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -491,6 +497,9 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             streams_released: ended.of(StreamFailure::Released),
             streams_bad_upgrade: ended.of(StreamFailure::BadUpgrade),
             streams_text: ended.of(StreamFailure::TextMessage),
+            datagrams_passed_on: of.post.datagrams_passed_on,
+            datagrams_not_passed_on: of.post.datagrams_lost,
+            streams_passed_on: of.post.streams_passed_on,
         }
     }
 }

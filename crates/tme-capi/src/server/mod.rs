@@ -40,6 +40,7 @@ pub(crate) struct ServerInner {
     tcp_port: u16,
     tcp_address: String,
     public_key: String,
+    pub network_threads: u32,
 }
 
 impl Kind for ServerInner {
@@ -83,6 +84,7 @@ pub unsafe extern "C" fn tme_server_create(
             tcp_port: tcp.map_or(0, |address| address.port()),
             tcp_address: tcp.map(|address| address.to_string()).unwrap_or_default(),
             public_key: started.public_key().to_string(),
+            network_threads: u32::try_from(started.network_threads()).unwrap_or(u32::MAX),
             pump: Pump::new(started, plan.retained_max)?,
         };
         put(server, Owner::into_handle(inner));

@@ -13,7 +13,7 @@ use super::common::{
     with_common,
 };
 use crate::added::added_bytes;
-use crate::boundary::{Versioned, check_flags, check_reserved, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::failure::Failure;
 use crate::result::{TME_ERROR_CONFIG, TME_ERROR_ENUM, TmeResult};
@@ -106,8 +106,9 @@ pub struct TmeServerConfig {
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
+    /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
+    pub network_threads: u32,
     /// Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
     /// port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
     /// told it. Default: none.
@@ -156,7 +157,7 @@ unsafe impl Versioned for TmeServerConfig {
             congestion: TME_CONGESTION_DELIVERY_RATE,
             rate_cap: 0,
             datagram_bytes_max: 1_452,
-            reserved: 0,
+            network_threads: 1,
             listen_tcp: null(),
         }
     }
@@ -187,7 +188,6 @@ const SERVER_FLAGS: u32 = COMMON_FLAGS
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, SERVER_FLAGS)?;
-    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -210,6 +210,9 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
         (None, None) => builder,
     };
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
+    if config.network_threads != 0 {
+        builder = builder.network_threads(config.network_threads as usize);
+    }
     if config.max_peers != 0 {
         builder = builder.max_peers(config.max_peers as usize);
     }
