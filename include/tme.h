@@ -2032,6 +2032,12 @@ TME_C_API TmeResult tme_query_ask(
 #define TME_NEWCOMERS_ASK 3u
 /** Both stay. */
 #define TME_NEWCOMERS_ALLOW 4u
+/** Browsers may connect from this machine, where a proxy may end TLS for others. The default. */
+#define TME_BROWSERS_LOOPBACK 1u
+/** No browser may connect. */
+#define TME_BROWSERS_NEVER 2u
+/** Browsers may connect from anywhere. What they say can be read and changed on the way. */
+#define TME_BROWSERS_ANYWHERE 3u
 
 /**
  * Changes what the game tells those who only ask what this server is.
@@ -2138,16 +2144,23 @@ typedef struct TmeServerConfig {
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
     /**
-     * Network threads with TME_CONFIG_THREADED, 1-64: for servers whose traffic is more than one processor core can take. They
-     * share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
+     * TME_BROWSERS_...: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
+     * own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
      */
-    uint32_t network_threads;
+    uint32_t browsers;
     /**
      * Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
      * port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
      * told it. Default: none.
      */
     const char *listen_tcp;
+    /**
+     * Network threads with TME_CONFIG_THREADED, 1-64: for servers whose traffic is more than one processor core can take. They
+     * share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
+     */
+    uint32_t network_threads;
+    /** 0. */
+    uint32_t reserved;
 } TmeServerConfig;
 
 /**

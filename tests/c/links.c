@@ -114,6 +114,17 @@ static void what_cannot_be_is_refused(void)
     config.listen_tcp = "\xff";
     CHECK_RESULT(tme_server_create(&config, &server), TME_ERROR_UTF8);
 
+    static const uint32_t browsers[] = {0, TME_BROWSERS_LOOPBACK, TME_BROWSERS_NEVER, TME_BROWSERS_ANYWHERE};
+    config.listen_tcp = NULL;
+    CHECK_UINT(config.browsers, TME_BROWSERS_LOOPBACK);
+    for (size_t i = 0; i < sizeof browsers / sizeof *browsers; i++) {
+        config.browsers = browsers[i];
+        CHECK_OK(tme_server_create(&config, &server));
+        CHECK_OK(tme_server_destroy(server));
+    }
+    config.browsers = 4;
+    CHECK_ERROR(tme_server_create(&config, &server), TME_ERROR_ENUM, "4 is no place for browsers");
+
     TmeClientConfig wrong;
     CHECK_OK(tme_client_config_init(&wrong, sizeof wrong));
     CHECK_UINT(wrong.links, TME_LINK_ANY);

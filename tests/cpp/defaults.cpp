@@ -116,6 +116,7 @@ void each_setting_reaches_its_place() {
     server.rate_cap = 26;
     server.listens_for_tcp = true;
     server.listen_tcp = "listen_tcp";
+    server.browsers = tme::Browsers::never;
     must(tme::detail::with_c(server, [&](const TmeServerConfig& c) {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
@@ -127,6 +128,7 @@ void each_setting_reaches_its_place() {
         CHECK(c.decision_time_ms == 22'000 && c.applicants_max == 23 && c.newcomers == TME_NEWCOMERS_ALLOW);
         CHECK(tme::Bytes(c.information, c.information_bytes) == "24" && c.queries_per_second == 25);
         CHECK(c.rate_cap == 26 && equal_text(c.listen_tcp, "listen_tcp"));
+        CHECK(c.browsers == TME_BROWSERS_NEVER);
         CHECK(c.max_peers == 9 && c.idle_timeout_ms == 10'000 && c.keep_alive_ms == 11'000);
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-AES, CHACHA, PLAIN = 0x01, 0x02, 0x80
+AES, CHACHA, CARRIED, PLAIN = 0x01, 0x02, 0x40, 0x80
 SUITE_NAMES = {AES: "aes-256-gcm", CHACHA: "chacha20-poly1305", PLAIN: "plaintext"}
 UNRELIABLE, SEQUENCED, UNORDERED, ORDERED, LATEST = range(5)
 MODES = [UNRELIABLE, SEQUENCED, UNORDERED, ORDERED, LATEST]
@@ -117,6 +117,14 @@ def hello(raw_offer):
 
 def cookie_datagram(nonce, version, server_key, cookie):
     return b"TMED\x02" + u64(nonce) + u16(version) + server_key + cookie
+
+
+def open_datagram(raw_offer, payload):
+    return b"TMED\x0b" + raw_offer + payload
+
+
+def opened_datagram(nonce, version, payload):
+    return b"TMED\x0c" + u64(nonce) + u16(version) + payload
 
 
 def info_query(nonce):

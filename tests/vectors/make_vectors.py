@@ -16,12 +16,12 @@ from pathlib import Path
 
 import encoder
 from encoder import (
-    AES, ALL, CHACHA, CLIENT, CLIENT_EPHEMERAL, LATEST, MODES, ORDERED, PLAIN, SEQUENCED, SERVER,
+    AES, ALL, CARRIED, CHACHA, CLIENT, CLIENT_EPHEMERAL, LATEST, MODES, ORDERED, PLAIN, SEQUENCED, SERVER,
     SERVER_EPHEMERAL, SUITE_NAMES, TABLE, UNORDERED, UNRELIABLE,
     accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, clock_answer, clock_request,
     close, connect_datagrams, connect_token,
     connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello, info_answer, info_query,
-    join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, padding, path_challenge, path_response, ping,
+    join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, open_datagram, opened_datagram, padding, path_challenge, path_response, ping,
     provokes, refusal, reset_token, reset_token_frame, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
     token_key_id, u16, u24, u32, u64, u8, varint)
 
@@ -88,7 +88,13 @@ def datagram_vectors():
             ("INFO_ANSWER that requires a token", {"flags": 2, "information": b"map=dust2"})):
         data, shape = info_answer(**arguments)
         yield good(name, data, "info_answer", **shape)
+    carried, carried_form = make_offer(suites=CARRIED, pattern=2)
+    for name, payload in (("with a short payload", part), ("with a payload of 3,300 bytes", 3 * long_part)):
+        yield good(f"OPEN {name}", open_datagram(carried, payload), "open", **carried_form, payload=payload.hex())
+        yield good(f"OPENED {name}", opened_datagram(nonce, 1, payload), "opened", nonce=nonce, version=1,
+                   payload=payload.hex())
     yield from malformed_datagrams(raw, cookie, part, long_part)
+    yield from malformed_openings(carried, part, 3 * long_part)
     for name, data, kind in (("STUN binding request", bytes.fromhex("000100002112a442") + bytes(12), "foreign"),
                              ("first byte 03", b"\x03", "foreign"), ("the magic alone", b"TMED", "handshake"),
                              ("magic and an unknown type", b"TMED\xff", "handshake"),
@@ -98,6 +104,19 @@ def datagram_vectors():
                              ("first byte 80", b"\x80" + bytes(30), "data"), ("first byte ff", b"\xff", "data"),
                              ("empty", b"", "foreign")):
         yield {"name": f"class: {name}", "bytes": data.hex(), "class": kind}
+
+
+def malformed_openings(carried, payload, longest):
+    nonce = 0x1122334455667788
+    for name, changes in (("a cipher", {"suites": AES}), ("plaintext", {"suites": PLAIN}), ("two suites", {"suites": CARRIED | AES}),
+                          ("pattern NK", {"pattern": 0}), ("pattern IK", {"pattern": 1}), ("pattern 3", {"pattern": 3})):
+        yield bad(f"OPEN with {name}", open_datagram(make_offer(**{"suites": CARRIED, "pattern": 2, **changes})[0], payload))
+    for name, data in (("without a payload", b""), ("with a payload of 3,301 bytes", longest + b"\0")):
+        yield bad(f"OPEN {name}", open_datagram(carried, data))
+        yield bad(f"OPENED {name}", opened_datagram(nonce, 1, data))
+    yield bad("CONNECT with pattern 2", b"TMED\x03" + carried + fixed("cookie", 20) + u8(0) + u8(1) + payload)
+    yield bad("OPEN cut inside the offer", open_datagram(carried, b"")[:-1])
+    yield bad("OPENED cut inside the version", opened_datagram(nonce, 1, b"")[:-1])
 
 
 def malformed_datagrams(raw, cookie, part, long_part):
@@ -111,7 +130,7 @@ def malformed_datagrams(raw, cookie, part, long_part):
     yield bad("HELLO with the first padding byte not zero", hello(raw + b"\x01"))
     yield bad("HELLO without versions", hello(make_offer(versions=())[0]))
     yield bad("HELLO with eight versions", hello(make_offer(versions=tuple(range(1, 9)))[0]))
-    for suites in (0, 0x04, 0x40, 0x81, 0x83):
+    for suites in (0, 0x04, 0x40, 0x41, 0x81, 0x83, 0xc0):
         yield bad(f"HELLO with suites {suites:02x}", hello(make_offer(suites=suites)[0]))
     yield bad("HELLO with pattern 2", hello(make_offer(pattern=2)[0]))
     yield bad("COOKIE of 66 bytes", answer[:-1])
@@ -146,7 +165,7 @@ def malformed_datagrams(raw, cookie, part, long_part):
     yield bad("INFO_ANSWER without versions", info_answer(versions=())[0])
     yield bad("INFO_ANSWER with eight versions", info_answer(versions=tuple(range(8)))[0])
     yield bad("INFO_ANSWER with 513 bytes of information", info_answer(information=bytes(513))[0])
-    for kind in (0, 9, 10, 11, 255):
+    for kind in (0, 9, 10, 13, 255):
         yield bad(f"handshake datagram of type {kind}", b"TMED" + u8(kind) + bytes(62))
     yield bad("the magic alone", b"TMED")
     yield bad("another magic", b"TMEE" + answer[4:])

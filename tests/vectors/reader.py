@@ -51,8 +51,8 @@ RELIABLE_BYTES_MAX = 16_777_216
 REPLAY_WINDOW = 2048
 MESSAGES_PER_PACKET_MAX = 2048
 TOKEN_BYTES_MAX = 700
-TAG_BYTES = {"aes-256-gcm": 16, "chacha20-poly1305": 16, "plaintext": 4}
-SUITE_NAMES = {0x01: "aes-256-gcm", 0x02: "chacha20-poly1305", 0x80: "plaintext"}
+TAG_BYTES = {"aes-256-gcm": 16, "chacha20-poly1305": 16, "carried": 0, "plaintext": 4}
+SUITE_NAMES = {0x01: "aes-256-gcm", 0x02: "chacha20-poly1305", 0x40: "carried", 0x80: "plaintext"}
 MODE_NAMES = ("Unreliable", "Sequenced", "ReliableUnordered", "ReliableOrdered", "ReliableLatest")
 UNRELIABLE, SEQUENCED, RELIABLE_UNORDERED, RELIABLE_ORDERED, RELIABLE_LATEST = range(5)
 REASON_EXTENSION, REASON_PARAMETERS = 11, 12
@@ -199,7 +199,7 @@ def classify(datagram):
     return "data" if datagram and datagram[0] >= 0x80 else "foreign"
 
 
-def read_offer(cursor):
+def read_offer(cursor, is_carried=False):
     offer = {"nonce": cursor.uint(8)}
     count = cursor.uint(1)
     require(1 <= count <= VERSIONS_MAX, f"{count} versions offered")
@@ -207,10 +207,11 @@ def read_offer(cursor):
     offer["application_id"] = cursor.uint(8)
     offer["channel_table_hash"] = cursor.uint(8)
     offer["suites"] = suites = cursor.uint(1)
-    require(suites and not suites & 0x7C, f"suites 0x{suites:02x}")
-    require(not suites & 0x80 or suites == 0x80, "plaintext offered beside a cipher")
+    require(suites and not suites & 0x3C, f"suites 0x{suites:02x}")
+    require(not suites & 0x80 or suites == 0x80, "plaintext offered beside another suite")
     offer["pattern"] = cursor.uint(1)
-    require(offer["pattern"] <= 1, f"pattern {offer['pattern']}")
+    require(suites == (0x40 if is_carried else suites & ~0x40), f"suites 0x{suites:02x}")
+    require(offer["pattern"] == 2 if is_carried else offer["pattern"] <= 1, f"pattern {offer['pattern']}")
     offer["ephemeral"] = cursor.take(32).hex()
     return offer
 
@@ -285,8 +286,23 @@ def read_info_answer(cursor):
     return {**answer, "information": information.hex()}
 
 
+def read_opening_payload(cursor):
+    payload = cursor.rest()
+    require(1 <= len(payload) <= 3 * PART_BYTES_MAX, f"payload of {len(payload)} bytes")
+    return payload.hex()
+
+
+def read_open(cursor):
+    return {"datagram": "open", **read_offer(cursor, is_carried=True), "payload": read_opening_payload(cursor)}
+
+
+def read_opened(cursor):
+    return {"datagram": "opened", "nonce": cursor.uint(8), "version": cursor.uint(2),
+            "payload": read_opening_payload(cursor)}
+
+
 HANDSHAKE_READERS = {1: read_hello, 2: read_cookie, 3: read_connect, 4: read_accept, 5: read_refuse, 6: read_reset,
-                     7: read_info_query, 8: read_info_answer}
+                     7: read_info_query, 8: read_info_answer, 11: read_open, 12: read_opened}
 
 
 def read_handshake_datagram(datagram):

@@ -187,6 +187,16 @@ enum class Newcomers : std::uint32_t {
     allow = TME_NEWCOMERS_ALLOW,
 };
 
+/// From where browsers may connect: they come in a WebSocket, without keys of their own.
+enum class Browsers : std::uint32_t {
+    /// From this machine, where a proxy may end TLS for others.
+    loopback = TME_BROWSERS_LOOPBACK,
+    /// From nowhere.
+    never = TME_BROWSERS_NEVER,
+    /// From anywhere. What they say can be read and changed on the way.
+    anywhere = TME_BROWSERS_ANYWHERE,
+};
+
 /// How the messages of a channel are treated.
 enum class Mode : std::uint32_t {
     /// May be lost or reordered, never delivered twice.
@@ -332,6 +342,15 @@ inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
 }
 
 /// A constant name for a policy.
+[[nodiscard]] constexpr const char* to_string(Browsers browsers) {
+    switch (browsers) {
+    case Browsers::loopback: return "loopback";
+    case Browsers::never: return "never";
+    case Browsers::anywhere: return "anywhere";
+    }
+    return "unknown";
+}
+
 [[nodiscard]] constexpr const char* to_string(Newcomers newcomers) {
     switch (newcomers) {
     case Newcomers::replace: return "replace";
@@ -1553,6 +1572,8 @@ struct ServerConfig {
     /// Another address and port to listen on for TCP, which needs no `listens_for_tcp`; port 0 is the port of `listen`. Clients
     /// look for TCP at the port they are given, so those that are to come here must be told it. Default: none.
     std::string listen_tcp = {};
+    /// From where browsers may connect, which needs TCP. Elsewhere they are refused as `suites`.
+    Browsers browsers = Browsers::loopback;
 };
 
 /// What a client is told.
@@ -2012,6 +2033,7 @@ template <class With>
     to.queries_per_second = from.queries_per_second;
     to.flags |= from.listens_for_tcp ? TME_CONFIG_LISTEN_TCP : 0u;
     to.listen_tcp = settings.text("listen_tcp", from.listen_tcp);
+    to.browsers = static_cast<std::uint32_t>(from.browsers);
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tme::{LinkChoice, LinkKind, Preset};
+use tme::{Browsers, LinkChoice, LinkKind, Preset};
 
 use crate::logs::LogOptions;
 use crate::relay::RelayOptions;
@@ -177,6 +177,30 @@ impl Link {
     }
 }
 
+/// From where browsers may connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BrowserPlaces {
+    /// No browser may
+    Never,
+    /// This machine
+    #[default]
+    Loopback,
+    /// Anywhere: what they say can be read and changed on the way
+    Anywhere,
+}
+
+impl BrowserPlaces {
+    /// As the library calls it.
+    #[must_use]
+    pub const fn browsers(self) -> Browsers {
+        match self {
+            Self::Never => Browsers::Never,
+            Self::Loopback => Browsers::Loopback,
+            Self::Anywhere => Browsers::Anywhere,
+        }
+    }
+}
+
 const SERVE_EXAMPLES: &str = "\
 Commands while it runs: /list, /kick N [WHY], /stats, /help, /quit; anything else is said to everybody.
 Without standard input it runs until it is told to end (Ctrl-C, SIGTERM).
@@ -203,6 +227,9 @@ pub struct ServeOptions {
     /// Listen for TCP, too, at an address and port of its own
     #[arg(long, value_name = "ADDRESS", conflicts_with = "tcp")]
     pub tcp_listen: Option<String>,
+    /// From where browsers may connect, which needs TCP
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    pub browsers: BrowserPlaces,
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,

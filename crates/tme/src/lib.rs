@@ -79,6 +79,7 @@ pub use tme_core::datagram::LinkKind;
 pub use tme_core::endpoint::{EndpointStatistics, Newcomers};
 pub use tme_core::handshake::parameters::Limits;
 pub use tme_core::handshake::reason::Reason;
+pub use tme_core::handshake::server::Browsers;
 pub use tme_core::link::{
     Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, LinkStatistics, ParsePresetError,
     PathConditions, Preset,

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use std::ptr::null;
 use std::time::Duration;
 
-use tme::{Limits, Newcomers, SecretKey, Server, ServerBuilder};
+use tme::{Browsers, Limits, Newcomers, SecretKey, Server, ServerBuilder};
 
 use super::common::{
     COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_LISTEN_TCP, TME_CONFIG_NO_QUERIES,
@@ -13,7 +13,7 @@ use super::common::{
     with_common,
 };
 use crate::added::added_bytes;
-use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_flags, check_reserved, init_struct, input_text, read_struct};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::failure::Failure;
 use crate::result::{TME_ERROR_CONFIG, TME_ERROR_ENUM, TmeResult};
@@ -28,6 +28,13 @@ pub const TME_NEWCOMERS_REFUSE: u32 = 2;
 pub const TME_NEWCOMERS_ASK: u32 = 3;
 /// Both stay.
 pub const TME_NEWCOMERS_ALLOW: u32 = 4;
+
+/// Browsers may connect from this machine, where a proxy may end TLS for others. The default.
+pub const TME_BROWSERS_LOOPBACK: u32 = 1;
+/// No browser may connect.
+pub const TME_BROWSERS_NEVER: u32 = 2;
+/// Browsers may connect from anywhere. What they say can be read and changed on the way.
+pub const TME_BROWSERS_ANYWHERE: u32 = 3;
 
 /// What a server is told. tme_server_config_init fills in the defaults; what is zero takes its default.
 #[derive(Clone, Copy, Debug)]
@@ -106,17 +113,23 @@ pub struct TmeServerConfig {
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
-    /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
-    /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
-    pub network_threads: u32,
+    /// TME_BROWSERS_…: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
+    /// own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
+    pub browsers: u32,
     /// Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
     /// port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
     /// told it. Default: none.
     pub listen_tcp: *const c_char,
+    /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
+    /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
+    pub network_threads: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 8);
+const _: () =
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 8 + 2 * 4);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
@@ -157,8 +170,10 @@ unsafe impl Versioned for TmeServerConfig {
             congestion: TME_CONGESTION_DELIVERY_RATE,
             rate_cap: 0,
             datagram_bytes_max: 1_452,
-            network_threads: 1,
+            browsers: TME_BROWSERS_LOOPBACK,
             listen_tcp: null(),
+            network_threads: 1,
+            reserved: 0,
         }
     }
 }
@@ -188,6 +203,7 @@ const SERVER_FLAGS: u32 = COMMON_FLAGS
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, SERVER_FLAGS)?;
+    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -260,6 +276,17 @@ unsafe fn with_admission(
             return Err(Failure::text(
                 TME_ERROR_ENUM,
                 format_args!("{newcomers} is no policy for newcomers; expected TME_NEWCOMERS_…, 0 to 4"),
+            ));
+        }
+    });
+    builder = builder.browsers(match config.browsers {
+        0 | TME_BROWSERS_LOOPBACK => Browsers::Loopback,
+        TME_BROWSERS_NEVER => Browsers::Never,
+        TME_BROWSERS_ANYWHERE => Browsers::Anywhere,
+        browsers => {
+            return Err(Failure::text(
+                TME_ERROR_ENUM,
+                format_args!("{browsers} is no place for browsers; expected TME_BROWSERS_…, 0 to 3"),
             ));
         }
     });

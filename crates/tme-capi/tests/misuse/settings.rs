@@ -156,6 +156,7 @@ impl Misuser<'_> {
                 information_bytes: self.setting(&[1, 100, 512, 513]),
                 queries_per_second: self.setting(&[1, 100_000, u32::MAX]),
                 newcomers: self.setting(&[1, 2, 3, 4, 5]),
+                browsers: self.setting(&[1, 2, 3, 4]),
                 decision_time_ms: self.setting(&[1, 100, u32::MAX]),
                 applicants_max: self.setting(&[1, 2, u32::MAX]),
                 token_clock_tolerance_ms: self.setting(&[1, u32::MAX]),

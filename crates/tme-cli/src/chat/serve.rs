@@ -49,6 +49,7 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         .channel(channel())
         .listen(options.listen_address())
         .max_peers(options.max_peers as usize)
+        .browsers(options.browsers.browsers())
         .key(key);
     let server = match &options.tcp_listen {
         Some(address) => server.listen_tcp_on(address),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::rtt::RttEstimator;
 use super::{Connection, Event, Farewell, Origin, Side, State, Timer, Workspace};
 use crate::crypto::reset::ResetToken;
-use crate::crypto::suite::Suite;
 use crate::datagram::{Ecn, Path, StreamId, Transmit};
 use crate::handshake::reason::Reason;
 use crate::time::Instant;
@@ -116,7 +115,7 @@ impl Connection {
             State::Closing { .. } => self.side == Side::Server,
             State::Unconfirmed | State::Draining | State::Closed => false,
         };
-        is_alive && self.suite != Suite::Plaintext
+        is_alive && self.suite.is_encrypted()
     }
 
     /// Whether packets from another address are looked at.

@@ -81,6 +81,7 @@ enum Protection {
     /// Boxed: two key schedules of `ring` are 1,088 bytes, which a plaintext connection need not carry.
     Aead(Box<Aead>),
     Plaintext,
+    Carried,
 }
 
 impl PacketProtection {
@@ -89,6 +90,7 @@ impl PacketProtection {
     pub fn new(suite: Suite, secrets: &SessionSecrets, limits: KeyLimits, now: Instant) -> Self {
         Self(match suite {
             Suite::Plaintext => Protection::Plaintext,
+            Suite::Carried => Protection::Carried,
             Suite::Aes256Gcm => {
                 Protection::Aead(Box::new(Aead::new(&ring::aead::AES_256_GCM, secrets, limits, now)))
             }
@@ -105,6 +107,7 @@ impl PacketProtection {
         match self.0 {
             Protection::Aead(_) => 16,
             Protection::Plaintext => 4,
+            Protection::Carried => 0,
         }
     }
 
@@ -126,6 +129,7 @@ impl PacketProtection {
                     datagram.split_last_chunk_mut::<4>().expect("the caller leaves room for the tag");
                 *tag = checksum(number, packet).to_le_bytes();
             }
+            Protection::Carried => datagram[0] &= !KEY_PHASE_BIT,
         }
     }
 
@@ -152,6 +156,11 @@ impl PacketProtection {
                 let (packet, tag) = datagram.split_last_chunk::<4>().ok_or(OpenError::TooShort)?;
                 let phase = packet[0] & KEY_PHASE_BIT;
                 if phase != 0 || *tag != checksum(number, packet).to_le_bytes() {
+                    return Err(OpenError::Unauthentic);
+                }
+            }
+            Protection::Carried => {
+                if datagram.first().is_none_or(|first| first & KEY_PHASE_BIT != 0) {
                     return Err(OpenError::Unauthentic);
                 }
             }
@@ -183,7 +192,7 @@ impl PacketProtection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.0 {
             Protection::Aead(aead) => aead.erase_at(),
-            Protection::Plaintext => None,
+            Protection::Plaintext | Protection::Carried => None,
         }
     }
 
@@ -192,7 +201,7 @@ impl PacketProtection {
     pub fn send_generation(&self) -> u64 {
         match &self.0 {
             Protection::Aead(aead) => aead.send_generation(),
-            Protection::Plaintext => 0,
+            Protection::Plaintext | Protection::Carried => 0,
         }
     }
 
@@ -201,7 +210,7 @@ impl PacketProtection {
     pub fn receive_generation(&self) -> u64 {
         match &self.0 {
             Protection::Aead(aead) => aead.receive_generation(),
-            Protection::Plaintext => 0,
+            Protection::Plaintext | Protection::Carried => 0,
         }
     }
 

@@ -12,11 +12,14 @@ pub enum Suite {
     /// No encryption and no authentication, only a checksum. For debugging and closed networks; both sides
     /// must ask for it.
     Plaintext,
+    /// Nothing at all: the stream that carries the packets protects them, or is on this machine. For browsers, which have TLS
+    /// and no keys of ours; servers take it by [`Browsers`](crate::handshake::server::Browsers) alone.
+    Carried,
 }
 
 impl Suite {
-    /// All suites, in the order of their wire bits.
-    pub const ALL: [Self; 3] = [Self::Aes256Gcm, Self::ChaCha20Poly1305, Self::Plaintext];
+    /// All suites.
+    pub const ALL: [Self; 4] = [Self::Aes256Gcm, Self::ChaCha20Poly1305, Self::Plaintext, Self::Carried];
 
     /// The suite's bit in offers and answers.
     #[must_use]
@@ -25,6 +28,7 @@ impl Suite {
             Self::Aes256Gcm => 0b0000_0001,
             Self::ChaCha20Poly1305 => 0b0000_0010,
             Self::Plaintext => 0b1000_0000,
+            Self::Carried => 0b0100_0000,
         }
     }
 
@@ -41,13 +45,14 @@ impl Suite {
         match self {
             Self::Aes256Gcm | Self::ChaCha20Poly1305 => 16,
             Self::Plaintext => 4,
+            Self::Carried => 0,
         }
     }
 
-    /// Whether outsiders can neither read nor change packets.
+    /// Whether outsiders can neither read nor change packets by what the packets themselves have.
     #[must_use]
     pub const fn is_encrypted(self) -> bool {
-        !matches!(self, Self::Plaintext)
+        !matches!(self, Self::Plaintext | Self::Carried)
     }
 }
 
@@ -57,11 +62,12 @@ impl fmt::Display for Suite {
             Self::Aes256Gcm => "AES-256-GCM",
             Self::ChaCha20Poly1305 => "ChaCha20-Poly1305",
             Self::Plaintext => "plaintext",
+            Self::Carried => "carried",
         })
     }
 }
 
-/// The suites a client offers: ciphers, or plaintext alone; never empty.
+/// The suites a client offers: ciphers, or one that is none alone; never empty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SuiteSet(u8);
 
@@ -70,6 +76,8 @@ impl SuiteSet {
     pub const ENCRYPTED: Self = Self(Suite::Aes256Gcm.bit() | Suite::ChaCha20Poly1305.bit());
     /// Plaintext and nothing else.
     pub const PLAINTEXT: Self = Self::only(Suite::Plaintext);
+    /// What a stream carries as it is, and nothing else.
+    pub const CARRIED: Self = Self::only(Suite::Carried);
 
     /// One suite alone.
     #[must_use]
@@ -77,12 +85,13 @@ impl SuiteSet {
         Self(suite.bit())
     }
 
-    /// The set with these wire bits; `None` if it is empty, has a reserved bit, or mixes plaintext with a
-    /// cipher.
+    /// The set with these wire bits; `None` if it is empty, has a reserved bit, or mixes plaintext or carried with
+    /// another suite.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         let ciphers = Self::ENCRYPTED.0;
-        if bits == Self::PLAINTEXT.0 || (bits != 0 && bits & !ciphers == 0) { Some(Self(bits)) } else { None }
+        let is_alone = bits == Self::PLAINTEXT.0 || bits == Self::CARRIED.0;
+        if is_alone || (bits != 0 && bits & !ciphers == 0) { Some(Self(bits)) } else { None }
     }
 
     /// The set's wire bits.
@@ -147,7 +156,7 @@ impl SuitePreference {
 
 impl Default for SuitePreference {
     fn default() -> Self {
-        Self { order: [Some(Suite::Aes256Gcm), Some(Suite::ChaCha20Poly1305), None] }
+        Self { order: [Some(Suite::Aes256Gcm), Some(Suite::ChaCha20Poly1305), None, None] }
     }
 }
 
@@ -156,13 +165,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ciphers_or_plaintext_alone_make_a_set() {
+    fn only_ciphers_or_one_of_the_others_alone_make_a_set() {
         let valid: Vec<u8> = (0..=255).filter(|&bits| SuiteSet::from_bits(bits).is_some()).collect();
-        assert_eq!(valid, [0x01, 0x02, 0x03, 0x80]);
+        assert_eq!(valid, [0x01, 0x02, 0x03, 0x40, 0x80]);
         for bits in valid {
             assert_eq!(SuiteSet::from_bits(bits).unwrap().bits(), bits);
         }
-        assert_eq!((0..=255).filter_map(Suite::from_bit).collect::<Vec<_>>(), Suite::ALL);
+        let [aes, chacha, plaintext, carried] = Suite::ALL;
+        assert_eq!(
+            (0..=255).filter_map(Suite::from_bit).collect::<Vec<_>>(),
+            [aes, chacha, carried, plaintext]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A server's endpoint and clients' endpoints, wired by hand on a virtual clock.
 
 mod admission;
+mod carried;
 mod information;
 mod siblings;
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::datagram::{ACCEPT_HEAD_BYTES, Accept, PART_BYTES_MAX, PARTS_MAX, Part};
+use super::datagram::{ACCEPT_HEAD_BYTES, Accept, Opened, PART_BYTES_MAX, PARTS_MAX, Part};
 use crate::crypto::address_bytes;
 use crate::crypto::keys::PublicKey;
 use crate::time::{Duration, Instant};
@@ -45,7 +45,11 @@ impl AttemptId {
 
 /// The ACCEPT datagrams of one answer. Cloning shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnswerDatagrams(Arc<[u8]>);
+pub struct AnswerDatagrams {
+    bytes: Arc<[u8]>,
+    /// Of each but the last.
+    datagram_bytes: usize,
+}
 
 impl AnswerDatagrams {
     /// Cuts a Noise message into ACCEPT datagrams, which stand one behind the other: all but the last have
@@ -53,12 +57,19 @@ impl AnswerDatagrams {
     pub(super) fn new(client_nonce: u64, message: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(message.len() + PARTS_MAX * ACCEPT_HEAD_BYTES);
         Part::split(message).for_each(|part| Accept { client_nonce, part }.encode(&mut bytes));
-        Self(bytes.into())
+        Self { bytes: bytes.into(), datagram_bytes: ACCEPT_HEAD_BYTES + PART_BYTES_MAX }
+    }
+
+    /// OPENED with this payload.
+    pub(super) fn opened(client_nonce: u64, version: u16, payload: &[u8]) -> Self {
+        let mut bytes = Vec::new();
+        Opened { client_nonce, version, payload }.encode(&mut bytes);
+        Self { datagram_bytes: bytes.len(), bytes: bytes.into() }
     }
 
     /// The datagrams, to be sent in this order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.0.chunks(ACCEPT_HEAD_BYTES + PART_BYTES_MAX)
+        self.bytes.chunks(self.datagram_bytes)
     }
 }
 

@@ -106,7 +106,7 @@ impl ClientHandshake {
             application_id: config.application_id,
             table_hash: config.channels.as_ref().and_then(|table| std::num::NonZeroU64::new(table.hash())),
             suites: config.suites,
-            pattern: if config.identity.is_some() { Pattern::Ik } else { Pattern::Nk },
+            pattern: Some(if config.identity.is_some() { Pattern::Ik } else { Pattern::Nk }),
             client_ephemeral: ephemeral.public(),
         };
         Ok(Self {
@@ -161,9 +161,17 @@ impl ClientHandshake {
             Ok(HandshakeDatagram::Cookie(cookie)) => self.handle_cookie(now, &cookie, random),
             Ok(HandshakeDatagram::Accept(accept)) => self.handle_accept(&accept),
             Ok(HandshakeDatagram::Refuse(refuse)) => self.handle_refuse(&refuse),
-            Ok(HandshakeDatagram::Reset(_) | HandshakeDatagram::InfoAnswer(_)) => Err(DropReason::Unexpected),
             Ok(
-                HandshakeDatagram::Hello(_) | HandshakeDatagram::Connect(_) | HandshakeDatagram::InfoQuery(_),
+                HandshakeDatagram::Reset(_)
+                | HandshakeDatagram::InfoAnswer(_)
+                // Whoever has keys does not ask for a connection without.
+                | HandshakeDatagram::Opened(_),
+            ) => Err(DropReason::Unexpected),
+            Ok(
+                HandshakeDatagram::Hello(_)
+                | HandshakeDatagram::Connect(_)
+                | HandshakeDatagram::InfoQuery(_)
+                | HandshakeDatagram::Open(_),
             ) => Err(DropReason::WrongDirection),
         };
         let dropped = result.err();

@@ -44,6 +44,8 @@ const TYPE_REFUSE: u8 = 5;
 const TYPE_RESET: u8 = 6;
 const TYPE_INFO_QUERY: u8 = 7;
 const TYPE_INFO_ANSWER: u8 = 8;
+const TYPE_OPEN: u8 = 11;
+const TYPE_OPENED: u8 = 12;
 
 /// What a datagram is, judged by its first bytes alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +140,9 @@ pub struct Offer {
     pub table_hash: Option<std::num::NonZeroU64>,
     /// Suites the client accepts.
     pub suites: SuiteSet,
-    /// Whether the client proves an identity.
-    pub pattern: Pattern,
-    /// The public key that Noise message 1 begins with.
+    /// Whether the client proves an identity; `None` where there is no key exchange, in [`Open`].
+    pub pattern: Option<Pattern>,
+    /// The public key that Noise message 1 begins with; in [`Open`] random bytes that tell attempts apart.
     pub client_ephemeral: PublicKey,
 }
 
@@ -153,8 +155,9 @@ impl Offer {
         out.put_u64(self.table_hash.map_or(0, std::num::NonZeroU64::get));
         out.put_u8(self.suites.bits());
         out.put_u8(match self.pattern {
-            Pattern::Nk => 0,
-            Pattern::Ik => 1,
+            Some(Pattern::Nk) => 0,
+            Some(Pattern::Ik) => 1,
+            None => 2,
         });
         out.put_bytes(self.client_ephemeral.as_bytes());
     }
@@ -167,12 +170,22 @@ impl Offer {
             table_hash: std::num::NonZeroU64::new(reader.u64()?),
             suites: SuiteSet::from_bits(reader.u8()?).ok_or(DecodeError::OutOfRange)?,
             pattern: match reader.u8()? {
-                0 => Pattern::Nk,
-                1 => Pattern::Ik,
+                0 => Some(Pattern::Nk),
+                1 => Some(Pattern::Ik),
+                2 => None,
                 _ => return Err(DecodeError::OutOfRange),
             },
             client_ephemeral: PublicKey::from_bytes(reader.array()?),
         })
+    }
+
+    /// An offer that a key exchange follows.
+    fn decode_with_keys(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let offer = Self::decode(reader)?;
+        if offer.suites == SuiteSet::CARRIED || offer.pattern.is_none() {
+            return Err(DecodeError::OutOfRange);
+        }
+        Ok(offer)
     }
 
     /// The Noise prologue of this offer and the version the server chose: both sides hash what they saw, so
@@ -261,7 +274,7 @@ impl Hello {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let offer = Offer::decode(reader)?;
+        let offer = Offer::decode_with_keys(reader)?;
         if reader.rest().iter().any(|&byte| byte != 0) {
             return Err(DecodeError::Reserved);
         }
@@ -324,7 +337,7 @@ impl<'a> Connect<'a> {
 
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Self {
-            offer: Offer::decode(reader)?,
+            offer: Offer::decode_with_keys(reader)?,
             cookie: Cookie(reader.array::<COOKIE_BYTES>()?),
             part: Part::decode(reader)?,
         })
@@ -385,6 +398,66 @@ impl Refuse {
     }
 }
 
+/// OPEN: asks for a connection on a stream that needs no key exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open<'a> {
+    /// What the client wants: suite carried, no pattern.
+    pub offer: Offer,
+    /// What else it says of itself, as in Noise message 1.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Open<'a> {
+    /// Appends the datagram.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_head(out, TYPE_OPEN);
+        self.offer.encode(out);
+        out.put_bytes(self.payload);
+    }
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let offer = Offer::decode(reader)?;
+        if offer.suites != SuiteSet::CARRIED || offer.pattern.is_some() {
+            return Err(DecodeError::OutOfRange);
+        }
+        Ok(Self { offer, payload: bounded_payload(reader)? })
+    }
+}
+
+/// OPENED: the server's answer to [`Open`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened<'a> {
+    /// Echo of the offer's nonce.
+    pub client_nonce: u64,
+    /// The version the server chose.
+    pub version: u16,
+    /// What it says to the client, as in Noise message 2.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Opened<'a> {
+    /// Appends the datagram.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_head(out, TYPE_OPENED);
+        out.put_u64(self.client_nonce);
+        out.put_u16(self.version);
+        out.put_bytes(self.payload);
+    }
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self { client_nonce: reader.u64()?, version: reader.u16()?, payload: bounded_payload(reader)? })
+    }
+}
+
+/// The rest, as long as a Noise message may be.
+fn bounded_payload<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+    let payload = reader.rest();
+    if payload.is_empty() || payload.len() > NOISE_MESSAGE_BYTES_MAX {
+        return Err(DecodeError::OutOfRange);
+    }
+    Ok(payload)
+}
+
 /// RESET: the server knows nothing of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
@@ -423,6 +496,10 @@ pub enum HandshakeDatagram<'a> {
     InfoQuery(InfoQuery),
     /// Server to client, type 8.
     InfoAnswer(InfoAnswer<'a>),
+    /// Client to server, type 11.
+    Open(Open<'a>),
+    /// Server to client, type 12.
+    Opened(Opened<'a>),
 }
 
 impl<'a> HandshakeDatagram<'a> {
@@ -443,6 +520,8 @@ impl<'a> HandshakeDatagram<'a> {
             TYPE_INFO_QUERY if datagram.len() != INFO_QUERY_BYTES => return Err(DecodeError::OutOfRange),
             TYPE_INFO_QUERY => Self::InfoQuery(InfoQuery::decode(&mut reader)?),
             TYPE_INFO_ANSWER => Self::InfoAnswer(InfoAnswer::decode(&mut reader)?),
+            TYPE_OPEN => Self::Open(Open::decode(&mut reader)?),
+            TYPE_OPENED => Self::Opened(Opened::decode(&mut reader)?),
             _ => return Err(DecodeError::UnknownType),
         };
         reader.finish()?;
@@ -460,6 +539,8 @@ impl<'a> HandshakeDatagram<'a> {
             Self::Reset(reset) => reset.encode(out),
             Self::InfoQuery(query) => query.encode(out),
             Self::InfoAnswer(answer) => answer.encode(out),
+            Self::Open(open) => open.encode(out),
+            Self::Opened(opened) => opened.encode(out),
         }
     }
 }

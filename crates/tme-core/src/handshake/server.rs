@@ -24,14 +24,15 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use super::attempts::{AnswerDatagrams, AttemptId};
 pub use config::{
-    BusyLimits, IdentityPolicy, ServerConfigError, ServerHandshakeConfig, TOKEN_KEYS_MAX, TokenPolicy,
-    TokenRequirement,
+    Browsers, BusyLimits, IdentityPolicy, ServerConfigError, ServerHandshakeConfig, TOKEN_KEYS_MAX,
+    TokenPolicy, TokenRequirement,
 };
+use request::KeyExchange;
 pub use request::{AcceptError, AcceptInfo, Accepted, ConnectRequest};
 pub use statistics::HandshakeStatistics;
 
 use super::attempts::{Attempt, AttemptStore, Collected, Parts};
-use super::datagram::{Connect, CookieReply, HandshakeDatagram, Hello, Offer, Refuse};
+use super::datagram::{Connect, CookieReply, HandshakeDatagram, Hello, Offer, Open, Refuse};
 use super::drops::DropReason;
 use super::parameters::{Acceptance, ClientParameters, Detail, Refusal, ServerAnswer};
 use super::reason::Reason;
@@ -180,6 +181,16 @@ impl ServerHandshake {
         self.config.key.public()
     }
 
+    /// Whether a client at the other end of a stream may connect without keys.
+    #[must_use]
+    pub fn takes_browsers_at(&self, client: IpAddr) -> bool {
+        match self.config.browsers {
+            Browsers::Never => false,
+            Browsers::Loopback => client.to_canonical().is_loopback(),
+            Browsers::Anywhere => true,
+        }
+    }
+
     /// The token that ends the connection with this id (ours) to this client; for RESET after a restart.
     #[must_use]
     pub fn reset_token(&self, connection_id: u32, client: IpAddr) -> ResetToken {
@@ -200,11 +211,12 @@ impl ServerHandshake {
 
     /// Takes in a handshake datagram. `reply` is cleared, and filled if the outcome is [`Outcome::Reply`].
     ///
-    /// `random` is asked for 32 bytes per key exchange and for nothing else.
+    /// `is_carried` says that it came in a stream whose clients need no keys. `random` is asked for 32 bytes per key exchange
+    /// and for nothing else.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        (remote, is_carried): (SocketAddr, bool),
         datagram: &[u8],
         random: &mut dyn Random,
         reply: &mut Vec<u8>,
@@ -217,6 +229,8 @@ impl ServerHandshake {
             Ok(HandshakeDatagram::Connect(connect)) => {
                 self.handle_connect(now, remote, &connect, random, reply)
             }
+            Ok(HandshakeDatagram::Open(open)) if is_carried => self.handle_open(now, remote, &open, reply),
+            Ok(HandshakeDatagram::Open(open)) => self.refuse_openly(&open.offer, Reason::Suites, reply),
             Ok(_) => Outcome::Drop(DropReason::WrongDirection),
         };
         match &outcome {
@@ -263,7 +277,16 @@ impl ServerHandshake {
     ) -> Result<Accepted, AcceptError> {
         self.take_waiting(&request)?;
         let ConnectRequest {
-            id, remote, offer, version, suite, parameters, identity, token, mut noise, ..
+            id,
+            remote,
+            offer,
+            version,
+            suite,
+            parameters,
+            identity,
+            token,
+            mut exchange,
+            ..
         } = *request;
         let reset_token = self.reset_key.token(info.connection_id.get(), remote.ip());
         let answer = ServerAnswer::Accepted(Box::new(Acceptance {
@@ -275,8 +298,8 @@ impl ServerHandshake {
             channels: offer.table_hash.is_none().then(|| self.config.channels.clone()),
             user_data: info.user_data,
         }));
-        let datagrams = write_answer(&mut noise, &offer, &answer).ok_or(AcceptError::Failed)?;
-        let secrets = noise.into_secrets().map_err(|_| AcceptError::Failed)?;
+        let datagrams = exchange.answer(&offer, &answer).ok_or(AcceptError::Failed)?;
+        let secrets = exchange.into_secrets().ok_or(AcceptError::Failed)?;
         let ticket = token.as_ref().map(|valid| valid.ticket);
         self.connections.insert(id, Live { answer: Some(datagrams.clone()), ticket });
         self.statistics.accepted += 1;
@@ -307,8 +330,8 @@ impl ServerHandshake {
         refusal: Refusal,
     ) -> Result<AnswerDatagrams, AcceptError> {
         self.take_waiting(&request)?;
-        let ConnectRequest { id, offer, mut noise, .. } = *request;
-        self.answer_refusal(now, id, &offer, &mut noise, refusal).ok_or(AcceptError::Failed)
+        let ConnectRequest { id, offer, mut exchange, .. } = *request;
+        self.answer_refusal(now, id, &offer, &mut exchange, refusal).ok_or(AcceptError::Failed)
     }
 
     /// Learns that the first data packet of a connection's client has opened: its answer need not be repeated any more,
@@ -397,7 +420,32 @@ impl ServerHandshake {
         self.open_request(now, &Candidate { id, remote, offer, agreement }, &message, random, reply)
     }
 
-    /// What is to be done with a CONNECT of an attempt that needs no further thought.
+    /// A stream has proven the address, and there is nothing to exchange.
+    fn handle_open(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        open: &Open<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        self.statistics.opens += 1;
+        let offer = &open.offer;
+        let agreement = match self.agree_with_carried(offer) {
+            Ok(agreement) => agreement,
+            Err(reason) => return self.refuse_openly(offer, reason, reply),
+        };
+        let id = AttemptId::new(remote, offer.client_ephemeral);
+        if let Some(known) = self.find_known(&id, 0) {
+            return known;
+        }
+        if !self.make_room(now, &id) {
+            return self.refuse_openly(offer, Reason::Busy, reply);
+        }
+        let exchange = KeyExchange::Carried { version: agreement.version };
+        self.decide(now, &Candidate { id, remote, offer, agreement }, exchange, open.payload, reply)
+    }
+
+    /// What is to be done with a CONNECT or OPEN of an attempt that needs no further thought.
     fn find_known(&self, id: &AttemptId, part: usize) -> Option<Outcome> {
         let answer = match (self.connections.get(id), self.attempts.find(id)) {
             (Some(Live { answer, .. }), _) | (None, Some(Attempt::Answered(answer))) => answer.as_ref(),
@@ -461,19 +509,32 @@ impl ServerHandshake {
         reply: &mut Vec<u8>,
     ) -> Outcome {
         self.statistics.exchanges += 1;
-        let &Candidate { id, remote, offer, agreement } = candidate;
-        let Some((mut noise, payload)) = self.open_message(offer, agreement, message, random) else {
+        let &Candidate { id, offer, agreement, .. } = candidate;
+        let Some((noise, payload)) = self.open_message(offer, agreement, message, random) else {
             self.note_failure(now, id);
             return Outcome::Drop(DropReason::Unauthentic);
         };
-        let (parameters, token) = match self.judge(offer, agreement.suite, &payload) {
+        self.decide(now, candidate, KeyExchange::Noise(Box::new(noise)), &payload, reply)
+    }
+
+    /// Asks the owner about a client, unless its own words are reason enough to refuse it.
+    fn decide(
+        &mut self,
+        now: Instant,
+        candidate: &Candidate<'_>,
+        mut exchange: KeyExchange,
+        payload: &[u8],
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        let &Candidate { id, remote, offer, agreement } = candidate;
+        let (parameters, token) = match self.judge(offer, agreement.suite, payload) {
             Ok(judged) => judged,
             Err(Judgement::Repetition) => {
                 self.attempts.put(now, id, Attempt::Answered(None), now + COOKIE_LIFETIME);
                 return Outcome::Drop(DropReason::Repeated);
             }
             Err(Judgement::Refuse(refusal)) => {
-                let Some(answer) = self.answer_refusal(now, id, offer, &mut noise, refusal) else {
+                let Some(answer) = self.answer_refusal(now, id, offer, &mut exchange, refusal) else {
                     return Outcome::Drop(DropReason::Unauthentic);
                 };
                 answer.iter().for_each(|datagram| reply.extend_from_slice(datagram));
@@ -492,8 +553,8 @@ impl ServerHandshake {
             suite: agreement.suite,
             parameters,
             token,
-            identity: noise.remote_static(),
-            noise,
+            identity: exchange.remote_static(),
+            exchange,
         }))
     }
 
@@ -507,7 +568,7 @@ impl ServerHandshake {
         let prologue = offer.prologue(agreement.version);
         let ephemeral = SecretKey::generate(random);
         let mut noise =
-            Noise::responder(offer.pattern, &prologue, &self.config.key, ephemeral, &self.counter).ok()?;
+            Noise::responder(offer.pattern?, &prologue, &self.config.key, ephemeral, &self.counter).ok()?;
         let payload = noise.read(message).ok()?;
         Some((noise, payload))
     }
@@ -569,16 +630,33 @@ impl ServerHandshake {
 
     /// What can be decided from the offer alone.
     fn agree(&self, offer: &Offer) -> Result<Agreement, Reason> {
+        let version = self.agree_on_version(offer)?;
+        let suite = self.config.suites.choose(offer.suites).ok_or(Reason::Suites)?;
+        match (offer.pattern, self.config.identity) {
+            (Some(Pattern::Ik), _) if !suite.is_encrypted() => Err(Reason::Suites),
+            (Some(Pattern::Ik), _) | (Some(Pattern::Nk), IdentityPolicy::Optional) => {
+                Ok(Agreement { version, suite })
+            }
+            (Some(Pattern::Nk), IdentityPolicy::Required) => Err(Reason::IdentityRequired),
+            (None, _) => Err(Reason::Suites),
+        }
+    }
+
+    /// The same for a client without keys.
+    fn agree_with_carried(&self, offer: &Offer) -> Result<Agreement, Reason> {
+        let version = self.agree_on_version(offer)?;
+        match self.config.identity {
+            IdentityPolicy::Required => Err(Reason::IdentityRequired),
+            IdentityPolicy::Optional => Ok(Agreement { version, suite: Suite::Carried }),
+        }
+    }
+
+    fn agree_on_version(&self, offer: &Offer) -> Result<u16, Reason> {
         let version = offer.versions.choose(&self.config.versions).ok_or(Reason::Version)?;
         if offer.application_id != self.config.application_id {
             return Err(Reason::Application);
         }
-        let suite = self.config.suites.choose(offer.suites).ok_or(Reason::Suites)?;
-        match (offer.pattern, self.config.identity) {
-            (Pattern::Ik, _) if !suite.is_encrypted() => Err(Reason::Suites),
-            (Pattern::Nk, IdentityPolicy::Required) => Err(Reason::IdentityRequired),
-            (Pattern::Nk | Pattern::Ik, _) => Ok(Agreement { version, suite }),
-        }
+        Ok(version)
     }
 
     fn send_cookie(
@@ -608,11 +686,11 @@ impl ServerHandshake {
         now: Instant,
         id: AttemptId,
         offer: &Offer,
-        noise: &mut Noise,
+        exchange: &mut KeyExchange,
         refusal: Refusal,
     ) -> Option<AnswerDatagrams> {
         let reason = refusal.reason;
-        let answer = write_answer(noise, offer, &ServerAnswer::Refused(refusal))?;
+        let answer = exchange.answer(offer, &ServerAnswer::Refused(refusal))?;
         self.attempts.put(now, id, Attempt::Answered(Some(answer.clone())), now + COOKIE_LIFETIME);
         self.statistics.count_refusal(reason);
         Some(answer)
@@ -636,11 +714,4 @@ fn subject(remote: SocketAddr, offer: &Offer) -> CookieSubject {
         client_nonce: offer.client_nonce,
         client_ephemeral: offer.client_ephemeral,
     }
-}
-
-fn write_answer(noise: &mut Noise, offer: &Offer, answer: &ServerAnswer) -> Option<AnswerDatagrams> {
-    let (mut payload, mut message) = (Vec::new(), Vec::new());
-    answer.encode(&mut payload);
-    noise.write(&payload, &mut message).ok()?;
-    Some(AnswerDatagrams::new(offer.client_nonce, &message))
 }

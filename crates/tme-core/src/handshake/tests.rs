@@ -87,8 +87,13 @@ impl World {
 
     fn offer_to_server(&mut self, datagram: &[u8]) -> (Outcome, Vec<u8>) {
         let mut reply = vec![0xA5; 10];
-        let outcome =
-            self.server.handle_datagram(self.now, self.remote, datagram, &mut self.random, &mut reply);
+        let outcome = self.server.handle_datagram(
+            self.now,
+            (self.remote, false),
+            datagram,
+            &mut self.random,
+            &mut reply,
+        );
         (outcome, reply)
     }
 

@@ -144,7 +144,7 @@ pub fn serve(net: &mut Net, client: usize, table: &ChannelTable) -> Raw {
         net.advance(|_, _, _| ());
         for mut tapped in net.tap.take().unwrap().into_iter().filter(|tapped| tapped.to == address) {
             let from = tapped.from;
-            match handshake.handle_datagram(net.now, from, &tapped.bytes, &mut random, &mut reply) {
+            match handshake.handle_datagram(net.now, (from, false), &tapped.bytes, &mut random, &mut reply) {
                 Outcome::Reply => net.inject(address, client, &mut reply),
                 Outcome::Request(request) => {
                     let info = AcceptInfo {

@@ -35,7 +35,11 @@ fn offer_json(offer: &Offer) -> Value {
         "application_id": offer.application_id,
         "channel_table_hash": offer.table_hash.map_or(0, std::num::NonZeroU64::get),
         "suites": offer.suites.bits(),
-        "pattern": u8::from(offer.pattern == Pattern::Ik),
+        "pattern": match offer.pattern {
+            Some(Pattern::Nk) => 0,
+            Some(Pattern::Ik) => 1,
+            None => 2,
+        },
         "ephemeral": hex(offer.client_ephemeral.as_bytes()),
     })
 }
@@ -83,6 +87,15 @@ fn datagram_json(datagram: &HandshakeDatagram<'_>) -> Value {
                 | u8::from(answer.demands.token) << 1
                 | u8::from(answer.demands.plaintext) << 2,
             "information": hex(answer.information),
+        }),
+        HandshakeDatagram::Open(open) => {
+            joined(&[json!({"datagram": "open", "payload": hex(open.payload)}), offer_json(&open.offer)])
+        }
+        HandshakeDatagram::Opened(opened) => json!({
+            "datagram": "opened",
+            "nonce": opened.client_nonce,
+            "version": opened.version,
+            "payload": hex(opened.payload),
         }),
     }
 }
@@ -298,7 +311,8 @@ impl<'a> Story<'a> {
         let connection_id = ConnectionId::new(self.parameters.number("connection_id") as u32).expect("not 0");
         let trust = Trust::Pinned(vec![PublicKey::from_bytes(self.entry.array("server_static_public"))]);
         let mut config = ClientHandshakeConfig::new(trust, connection_id);
-        config.identity = (self.offer.pattern == Pattern::Ik).then(|| self.pair("client_static_private"));
+        config.identity =
+            (self.offer.pattern == Some(Pattern::Ik)).then(|| self.pair("client_static_private"));
         config.versions = self.offer.versions;
         config.application_id = self.offer.application_id;
         config.suites = self.offer.suites;
@@ -385,7 +399,7 @@ impl<'a> Story<'a> {
         let mut random = Scripted::new(&[&self.entry.bytes("server_ephemeral_private")]);
         let mut reply = Vec::new();
         let hello = self.entry.bytes("hello");
-        let outcome = server.handle_datagram(self.now, self.remote, &hello, &mut random, &mut reply);
+        let outcome = server.handle_datagram(self.now, (self.remote, false), &hello, &mut random, &mut reply);
         assert!(matches!(outcome, Outcome::Reply), "{}: {outcome:?}", self.entry);
         if !self.entry.is_error() {
             assert_eq!(reply, self.entry.bytes("cookie"), "{}", self.entry);
@@ -393,7 +407,7 @@ impl<'a> Story<'a> {
         let mut request = None;
         for connect in self.entry.byte_strings("connect") {
             assert!(request.is_none());
-            match server.handle_datagram(self.now, self.remote, &connect, &mut random, &mut reply) {
+            match server.handle_datagram(self.now, (self.remote, false), &connect, &mut random, &mut reply) {
                 Outcome::Request(complete) => request = Some(complete),
                 Outcome::Incomplete => {}
                 Outcome::Drop(_) if self.entry.is_error() => {}

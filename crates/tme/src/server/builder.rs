@@ -9,7 +9,9 @@ use tme_core::crypto::keys::{KeyPair, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup, Shard};
 use tme_core::handshake::datagram::Information;
-use tme_core::handshake::server::{IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement};
+use tme_core::handshake::server::{
+    Browsers, IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement,
+};
 use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{Drive, Engine, EngineConfig, LinkChoice};
 use tme_transport::link::LinkSetup;
@@ -35,6 +37,7 @@ pub struct ServerBuilder {
     queries_per_second: u32,
     information: Vec<u8>,
     network_threads: usize,
+    browsers: Browsers,
 }
 
 /// Most network threads of a server.
@@ -72,6 +75,7 @@ impl ServerBuilder {
             queries_per_second: 1_000,
             information: Vec::new(),
             network_threads: 1,
+            browsers: Browsers::default(),
         }
     }
 
@@ -99,6 +103,16 @@ impl ServerBuilder {
     #[must_use]
     pub fn listen_tcp_on(mut self, address: impl Into<String>) -> Self {
         self.tcp = Some(Tcp::At(address.into()));
+        self
+    }
+
+    /// Sets from where browsers may connect, which needs [`listen_tcp`](Self::listen_tcp): they come in a WebSocket and have no
+    /// keys of their own, so that nothing encrypts what they say but the TLS of a proxy. Default: from this machine only.
+    /// Elsewhere they are refused with [`Reason::Suites`](crate::Reason::Suites). They have no identity, bring no token, and
+    /// leave with their stream.
+    #[must_use]
+    pub const fn browsers(mut self, browsers: Browsers) -> Self {
+        self.browsers = browsers;
         self
     }
 
@@ -312,6 +326,7 @@ impl ServerBuilder {
         handshake.limits = self.settings.limits;
         handshake.identity = self.identity;
         handshake.tokens = self.tokens.clone();
+        handshake.browsers = self.browsers;
         if self.settings.security == Security::Plaintext {
             handshake.suites = SuitePreference::new(&[Suite::Plaintext]).unwrap_or_default();
         }

@@ -20,6 +20,19 @@ pub enum IdentityPolicy {
     Required,
 }
 
+/// From where browsers may connect: they come in a WebSocket, without keys of their own, so that nothing but the stream
+/// protects them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Browsers {
+    /// None.
+    Never,
+    /// Those on this machine, a proxy that ends TLS for others among them.
+    #[default]
+    Loopback,
+    /// All. What they say can be read and changed by whoever is on the way.
+    Anywhere,
+}
+
 /// Most token keys of one server.
 pub const TOKEN_KEYS_MAX: usize = 16;
 
@@ -123,6 +136,8 @@ pub struct ServerHandshakeConfig {
     pub suites: SuitePreference,
     /// Whether clients must prove an identity. Default optional.
     pub identity: IdentityPolicy,
+    /// From where browsers may connect. Default this machine.
+    pub browsers: Browsers,
     /// Which connect tokens are taken. Default none.
     pub tokens: TokenPolicy,
     /// Message schemas to compare. Default none.
@@ -144,6 +159,7 @@ impl ServerHandshakeConfig {
             channels,
             suites: SuitePreference::default(),
             identity: IdentityPolicy::default(),
+            browsers: Browsers::default(),
             tokens: TokenPolicy::default(),
             schema_hashes: SchemaHashes::default(),
             limits: Limits::default(),

@@ -11,7 +11,9 @@ use crate::crypto::noise::Noise;
 use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::Suite;
 use crate::handshake::datagram::Offer;
-use crate::handshake::parameters::{ClientParameters, ConnectionId, Limits, PeerNumber, UserData};
+use crate::handshake::parameters::{
+    ClientParameters, ConnectionId, Limits, PeerNumber, ServerAnswer, UserData,
+};
 use crate::token::Token;
 
 /// Somebody whose address is proven asks to connect. To be handed to
@@ -28,7 +30,50 @@ pub struct ConnectRequest {
     pub(super) parameters: ClientParameters,
     pub(super) token: Option<Box<Valid>>,
     pub(super) identity: Option<PublicKey>,
-    pub(super) noise: Noise,
+    pub(super) exchange: KeyExchange,
+}
+
+/// How the answer to a request is written, and where the connection's keys come from.
+#[derive(Debug)]
+pub(super) enum KeyExchange {
+    Noise(Box<Noise>),
+    /// A stream needs none.
+    Carried {
+        version: u16,
+    },
+}
+
+impl KeyExchange {
+    /// The identity key that the client uses.
+    pub(super) fn remote_static(&self) -> Option<PublicKey> {
+        match self {
+            Self::Noise(noise) => noise.remote_static(),
+            Self::Carried { .. } => None,
+        }
+    }
+
+    pub(super) fn answer(&mut self, offer: &Offer, answer: &ServerAnswer) -> Option<AnswerDatagrams> {
+        let mut payload = Vec::new();
+        answer.encode(&mut payload);
+        match self {
+            Self::Noise(noise) => {
+                let mut message = Vec::new();
+                noise.write(&payload, &mut message).ok()?;
+                Some(AnswerDatagrams::new(offer.client_nonce, &message))
+            }
+            Self::Carried { version } => {
+                Some(AnswerDatagrams::opened(offer.client_nonce, *version, &payload))
+            }
+        }
+    }
+
+    /// After the answer.
+    pub(super) fn into_secrets(self) -> Option<SessionSecrets> {
+        match self {
+            Self::Noise(noise) => noise.into_secrets().ok(),
+            Self::Carried { .. } => Some(SessionSecrets::unused()),
+        }
+    }
 }
 
 impl ConnectRequest {

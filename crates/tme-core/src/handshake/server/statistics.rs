@@ -16,6 +16,8 @@ pub struct HandshakeStatistics {
     pub cookies: u64,
     /// Well-formed CONNECTs received, counting parts.
     pub connects: u64,
+    /// Well-formed OPENs received in streams whose clients need no keys.
+    pub opens: u64,
     /// Key exchanges begun: messages 1 that were complete and had a valid cookie.
     pub exchanges: u64,
     /// Requests handed to the owner.
@@ -77,6 +79,7 @@ impl HandshakeStatistics {
             cookies,
             connects,
             exchanges,
+            opens,
             requests,
             accepted,
             answers_repeated,
@@ -94,6 +97,7 @@ impl HandshakeStatistics {
         self.cookies += cookies;
         self.connects += connects;
         self.exchanges += exchanges;
+        self.opens += opens;
         self.requests += requests;
         self.accepted += accepted;
         self.answers_repeated += answers_repeated;

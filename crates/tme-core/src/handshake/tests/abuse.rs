@@ -209,7 +209,7 @@ fn an_offer_made_smaller_on_the_way_breaks_the_key_exchange() {
         |connect| connect.offer.suites = SuiteSet::only(Suite::ChaCha20Poly1305),
         |connect| connect.offer.versions = Versions::new(&[1]).unwrap(),
         |connect| connect.offer.versions = Versions::new(&[1, 2]).unwrap(),
-        |connect| connect.offer.pattern = crate::crypto::Pattern::Ik,
+        |connect| connect.offer.pattern = Some(crate::crypto::Pattern::Ik),
         |connect| connect.offer.table_hash = None,
     ];
     for (index, weaken) in weaker.into_iter().enumerate() {

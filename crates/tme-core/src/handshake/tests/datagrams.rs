@@ -21,7 +21,7 @@ fn offer(random: &mut SeededRandom) -> Offer {
         application_id: random.next_u64(),
         table_hash: std::num::NonZeroU64::new(random.below(2)),
         suites: SuiteSet::from_bits([1, 2, 3, 0x80][random.below(4) as usize]).unwrap(),
-        pattern: if random.chance(0.5) { Pattern::Nk } else { Pattern::Ik },
+        pattern: Some(if random.chance(0.5) { Pattern::Nk } else { Pattern::Ik }),
         client_ephemeral: PublicKey::from_bytes(client_ephemeral),
     }
 }
@@ -63,6 +63,54 @@ fn every_datagram_round_trips_and_keeps_to_1200_bytes() {
                 assert_eq!(HandshakeDatagram::parse(&encoded), Ok(datagram));
             }
         }
+    }
+}
+
+/// What browsers say and hear; `payload` is of either side.
+fn carried<'a>(random: &mut SeededRandom, payload: &'a [u8]) -> [HandshakeDatagram<'a>; 2] {
+    let offer = Offer { suites: SuiteSet::CARRIED, pattern: None, ..offer(random) };
+    let (client_nonce, version) = (random.next_u64(), random.next_u64() as u16);
+    [
+        HandshakeDatagram::Open(Open { offer, payload }),
+        HandshakeDatagram::Opened(Opened { client_nonce, version, payload }),
+    ]
+}
+
+#[test]
+fn what_streams_open_with_round_trips_and_has_a_payload_of_bounded_length() {
+    let mut random = SeededRandom::new(5);
+    for (bytes, is_valid) in [(0, false), (1, true), (3_300, true), (3_301, false)] {
+        for datagram in carried(&mut random, &vec![7; bytes]) {
+            let mut encoded = Vec::new();
+            datagram.encode(&mut encoded);
+            assert_eq!(
+                HandshakeDatagram::parse(&encoded),
+                if is_valid { Ok(datagram) } else { Err(DecodeError::OutOfRange) }
+            );
+        }
+    }
+}
+
+#[test]
+fn no_offer_has_keys_and_none() {
+    let mut random = SeededRandom::new(6);
+    let [open, _] = carried(&mut random, &[7; 60]);
+    let HandshakeDatagram::Open(Open { offer, payload }) = open else { unreachable!("the first is OPEN") };
+    for wrong in [
+        Offer { suites: SuiteSet::ENCRYPTED, ..offer },
+        Offer { suites: SuiteSet::PLAINTEXT, ..offer },
+        Offer { pattern: Some(Pattern::Nk), ..offer },
+    ] {
+        let mut bytes = Vec::new();
+        Open { offer: wrong, payload }.encode(&mut bytes);
+        assert_eq!(HandshakeDatagram::parse(&bytes), Err(DecodeError::OutOfRange), "{wrong:?}");
+    }
+    for wrong in
+        [offer, Offer { suites: SuiteSet::ENCRYPTED, ..offer }, Offer { pattern: Some(Pattern::Nk), ..offer }]
+    {
+        let mut bytes = Vec::new();
+        Hello { offer: wrong }.encode(&mut bytes);
+        assert_eq!(HandshakeDatagram::parse(&bytes), Err(DecodeError::OutOfRange), "{wrong:?}");
     }
 }
 

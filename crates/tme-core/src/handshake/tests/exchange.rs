@@ -120,7 +120,7 @@ fn hand_made(world: &mut World, payload: &[u8]) -> (Vec<Vec<u8>>, Noise) {
         application_id: 0,
         table_hash: None,
         suites: SuiteSet::ENCRYPTED,
-        pattern: Pattern::Nk,
+        pattern: Some(Pattern::Nk),
         client_ephemeral: ephemeral.public(),
     };
     let mut hello = Vec::new();
