@@ -5,11 +5,14 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{World, client_of, end_of, messages, server};
 use tme::token::{self, Token, UserId};
-use tme::{Client, Direction, Event, LinkChoice, LinkKind, Newcomers, PeerId, Reason, SendOptions, Server};
+use tme::{
+    Client, Direction, Event, LinkChoice, LinkConditions, LinkKind, Newcomers, PeerId, Reason, SendOptions,
+    Server,
+};
 
 const THREADS: usize = 4;
 
@@ -243,11 +246,10 @@ fn clients_over_tcp_are_spread_over_the_threads() {
     world.run_until(|world| {
         world.connected_peers().len() == 16 && world.clients.iter().all(Client::is_connected)
     });
-    let peers = world.connected_peers();
-    assert_eq!(
-        threads_of(&world.server, &peers).len(),
-        THREADS,
-        "a thread with less to do gets the next one"
+    let each: Vec<usize> = world.server.thread_statistics().iter().map(|one| one.endpoint.peers).collect();
+    assert!(
+        each.iter().all(|&count| count >= 2),
+        "the thread with the least to do gets the next one: {each:?}"
     );
     assert!(world.server.peers().iter().all(|info| info.link == LinkKind::Tcp));
     world.server.broadcast(0, "over TCP").unwrap();
@@ -263,6 +265,43 @@ fn clients_over_tcp_are_spread_over_the_threads() {
 }
 
 #[test]
+fn whoever_goes_on_over_tcp_stays_with_its_thread_and_comes_back_to_it() {
+    let server = server().listen_tcp().network_threads(THREADS).start_threaded().unwrap();
+    let mut world = World::connected(server, 12);
+    let peers = world.connected_peers();
+    let before: Vec<_> = peers.iter().map(|&peer| world.server.thread_of(peer).unwrap()).collect();
+    let set_loss = |world: &World, loss: Option<f64>| {
+        for client in &world.clients {
+            for direction in [Direction::Incoming, Direction::Outgoing] {
+                let conditions = loss.map(|loss| LinkConditions { loss, ..LinkConditions::default() });
+                client.set_conditions(direction, conditions).unwrap();
+            }
+        }
+    };
+    let all_are_over = |world: &World, link| world.server.peers().iter().all(|info| info.link == link);
+    // Whatever way they go, what they say arrives.
+    let (mut rounds, mut way) = (0, LinkKind::Udp);
+    for (loss, link) in [(Some(1.0), LinkKind::Tcp), (None, LinkKind::Udp)] {
+        assert!(all_are_over(&world, way));
+        set_loss(&world, loss);
+        rounds += 1;
+        world.clients.iter().for_each(|client| client.send(0, "still here").unwrap());
+        world.server.broadcast(0, "still here").unwrap();
+        world.run_until(|world| all_are_over(world, link));
+        way = link;
+        world.run_until(|world| {
+            messages(&world.server_events).len() == 12 * rounds
+                && world.client_events.iter().all(|events| messages(events).len() == rounds)
+        });
+        let now: Vec<_> = peers.iter().map(|&peer| world.server.thread_of(peer).unwrap()).collect();
+        assert_eq!(now, before);
+    }
+    let elsewhere = before.iter().filter(|&&thread| thread != 0).count() as u64;
+    assert!(elsewhere > 0, "twelve addresses are not all alike");
+    assert!(world.server.statistics().post.streams_passed_on >= elsewhere);
+}
+
+#[test]
 fn whoever_asks_hears_of_the_players_of_all_threads() {
     let server = server().information("map=dust2").network_threads(THREADS).start_threaded().unwrap();
     let address = server.local_addr();
@@ -272,6 +311,46 @@ fn whoever_asks_hears_of_the_players_of_all_threads() {
         assert_eq!((info.peers, info.information.as_bytes()), (9, &b"map=dust2"[..]));
     }
     drop(world);
+}
+
+#[test]
+fn a_question_to_everybody_in_the_network_is_answered_once() {
+    use tme_core::handshake::datagram::{HandshakeDatagram, InfoQuery};
+    let builder = Server::builder().listen("0.0.0.0:0").network_threads(THREADS);
+    let server = builder.start_threaded().unwrap();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut datagram = Vec::new();
+    InfoQuery { nonce: 1 }.encode(&mut datagram);
+    // The system gives each of the server's sockets a copy.
+    socket.send_to(&datagram, ("127.255.255.255", server.local_addr().port())).unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while server.statistics().endpoint.handshake.drops.total() < THREADS as u64 - 1 {
+        assert!(Instant::now() < patience, "{:?}", server.statistics().endpoint);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // What comes after it is the first answer that is not this one's.
+    datagram.clear();
+    InfoQuery { nonce: 2 }.encode(&mut datagram);
+    socket.send_to(&datagram, ("127.0.0.1", server.local_addr().port())).unwrap();
+    let mut buffer = [0; 2_048];
+    let mut nonce = || {
+        let bytes = socket.recv(&mut buffer).unwrap();
+        match HandshakeDatagram::parse(&buffer[..bytes]).unwrap() {
+            HandshakeDatagram::InfoAnswer(answer) => answer.nonce,
+            other => panic!("no answer: {other:?}"),
+        }
+    };
+    let mut nonces = [nonce(), nonce()];
+    nonces.sort_unstable();
+    assert_eq!(nonces, [1, 2]);
+    // Figures are told after the answer has left.
+    while server.statistics().endpoint.info_queries < 2 {
+        assert!(Instant::now() < patience, "{:?}", server.statistics().endpoint);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(server.statistics().endpoint.info_queries, 2);
 }
 
 #[test]

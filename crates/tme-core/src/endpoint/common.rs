@@ -3,7 +3,8 @@
 //! One lock, held for a few look-ups by those who admit, confirm and lose peers, and by answers to queries; nothing that happens for
 //! each packet takes it. An endpoint that wants a peer of another to go leaves an *order*, and the driver wakes that one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,12 +14,17 @@ use super::unconfirmed::{Network, Unconfirmed};
 use crate::connection::PeerId;
 use crate::handshake::parameters::PeerNumber;
 use crate::rate::SteadyRate;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// First number given to a client; 1 is the server.
 const FIRST_PEER_NUMBER: u32 = 2;
 /// Numbers of clients that never came, kept for others; beyond it they are spent.
 const SPARE_NUMBERS_MAX: usize = 1_024;
+
+/// How long copies of one query may reach several endpoints after each other. Whoever asks again waits longer.
+const COPY_TIME: Duration = Duration::from_millis(50);
+/// Queries remembered for that.
+const COPIES_MAX: usize = 64;
 
 /// What one endpoint asks of another. Each peer is the subject of at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +55,14 @@ pub(super) struct Whole {
     /// Peers that are connected, by what they have proven.
     pub identities: Identities,
     /// Of those with an identity: they have not been heard of for a while.
-    interrupted: std::collections::BTreeSet<PeerId>,
+    interrupted: BTreeSet<PeerId>,
     next_number: u32,
     /// Numbers given to clients that never came.
     spare_numbers: Vec<PeerNumber>,
     /// Queries that are answered; `None`: none is.
     queries: Option<SteadyRate>,
+    /// Those answered last, oldest first.
+    answered: VecDeque<(Instant, SocketAddr, u64)>,
     /// By shard.
     orders: Box<[Vec<Order>]>,
 }
@@ -79,6 +87,7 @@ impl Common {
             next_number: FIRST_PEER_NUMBER,
             spare_numbers: Vec::new(),
             queries,
+            answered: VecDeque::new(),
             orders: (0..shards).map(|_| Vec::new()).collect(),
         };
         let has_orders = (0..shards).map(|_| AtomicBool::new(false)).collect();
@@ -233,5 +242,19 @@ impl Whole {
     /// Whether one more query is answered; if so, it counts.
     pub fn admit_query(&mut self, now: Instant) -> bool {
         self.queries.as_mut().is_some_and(|rate| rate.admit(now))
+    }
+
+    /// Whether a query has just been answered by another endpoint: of a broadcast the system gives each of several sockets at one
+    /// port a copy. If it has not, it is now.
+    pub fn is_query_answered(&mut self, now: Instant, remote: SocketAddr, nonce: u64) -> bool {
+        let is_over = |&(at, ..): &(Instant, SocketAddr, u64)| now.saturating_since(at) >= COPY_TIME;
+        while self.answered.len() >= COPIES_MAX || self.answered.front().is_some_and(is_over) {
+            self.answered.pop_front();
+        }
+        let is_answered = self.answered.iter().any(|&(_, from, its)| (from, its) == (remote, nonce));
+        if !is_answered {
+            self.answered.push_back((now, remote, nonce));
+        }
+        is_answered
     }
 }

@@ -49,6 +49,9 @@ impl Endpoint {
         let Ok(HandshakeDatagram::InfoQuery(query)) = HandshakeDatagram::parse(datagram) else {
             return self.statistics.handshake.drops.add(DropReason::Malformed);
         };
+        if self.shard.count() > 1 && server.common.lock().is_query_answered(now, path.remote, query.nonce) {
+            return self.statistics.handshake.drops.add(DropReason::Repeated);
+        }
         self.statistics.info_queries += 1;
         // Those who connect go first.
         if self.replies.len() >= REPLIES_MAX / 2 {

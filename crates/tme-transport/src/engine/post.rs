@@ -59,8 +59,10 @@ pub(super) struct PostedDatagram {
 struct Letterbox {
     letters: Mutex<Waiting>,
     has_letters: AtomicBool,
-    /// Peers and streams of this thread, about.
+    /// Peers of this thread, and streams that may become some, as it says itself.
     load: AtomicUsize,
+    /// Streams on their way to it.
+    arriving: AtomicUsize,
     wake: WakeHandle,
 }
 
@@ -82,6 +84,7 @@ impl Post {
             letters: Mutex::default(),
             has_letters: AtomicBool::new(false),
             load: AtomicUsize::new(0),
+            arriving: AtomicUsize::new(0),
             wake,
         });
         Self { boxes: boxes.collect() }
@@ -104,7 +107,7 @@ impl Post {
     /// Streams are as many as there may be.
     pub fn send_stream(&self, to: usize, stream: MovingStream) {
         let Some(target) = self.boxes.get(to) else { return };
-        target.load.fetch_add(1, Ordering::Relaxed);
+        target.arriving.fetch_add(1, Ordering::Relaxed);
         target.letters.lock().letters.push_back(Letter::Stream(Box::new(stream)));
         target.announce();
     }
@@ -131,7 +134,21 @@ impl Post {
         }
     }
 
-    /// How much a thread has to do, for whoever hands out streams.
+    /// A thread is about to have one more stream, which it will count itself.
+    pub fn add_load(&self, index: usize) {
+        if let Some(own) = self.boxes.get(index) {
+            own.load.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// So many streams have arrived at a thread; the load that it told last counts them.
+    pub fn handle_arrived(&self, index: usize, streams: usize) {
+        if let Some(own) = self.boxes.get(index) {
+            own.arriving.fetch_sub(streams, Ordering::Relaxed);
+        }
+    }
+
+    /// How much a thread has to do, for whoever hands out streams: its peers, and streams that may become some.
     pub fn set_load(&self, index: usize, load: usize) {
         if let Some(own) = self.boxes.get(index) {
             own.load.store(load, Ordering::Relaxed);
@@ -140,7 +157,10 @@ impl Post {
 
     /// The thread with the least to do.
     pub fn least_loaded(&self) -> usize {
-        let loads = self.boxes.iter().map(|target| target.load.load(Ordering::Relaxed));
+        let load = |target: &Letterbox| {
+            target.load.load(Ordering::Relaxed) + target.arriving.load(Ordering::Relaxed)
+        };
+        let loads = self.boxes.iter().map(load);
         loads.enumerate().min_by_key(|&(_, load)| load).map_or(0, |(index, _)| index)
     }
 }
@@ -194,7 +214,9 @@ mod tests {
         let post = Post::between((0..3).map(|_| WakeHandle::from_fn(|| {})));
         [5, 2, 9].into_iter().enumerate().for_each(|(index, load)| post.set_load(index, load));
         assert_eq!(post.least_loaded(), 1);
-        post.set_load(1, 6);
-        assert_eq!(post.least_loaded(), 0);
+        (0..3).for_each(|_| post.add_load(1));
+        assert_eq!(post.least_loaded(), 0, "five is the same, and comes first");
+        post.set_load(1, 4);
+        assert_eq!(post.least_loaded(), 1);
     }
 }

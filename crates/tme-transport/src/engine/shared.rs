@@ -184,7 +184,7 @@ impl Shared {
     }
 
     /// As one of several network threads of a server: this one is that shard, and rings that bell.
-    pub fn as_one_of(mut self, shard: Shard, bell: Arc<Bell>) -> Self {
+    pub fn for_shard(mut self, shard: Shard, bell: Arc<Bell>) -> Self {
         self.outbox = Mutex::new(Outbox::of(shard));
         self.bell = Some(bell);
         self

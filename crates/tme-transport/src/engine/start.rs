@@ -98,7 +98,7 @@ impl Engine {
             let rebinding = Rebinding::new(local_address, template.clone());
             let shared = Shared::new(clock, poller.wake_handle(), rebinding);
             let shared = match &bell {
-                Some(bell) => shared.as_one_of(endpoint.shard(), Arc::clone(bell)),
+                Some(bell) => shared.for_shard(endpoint.shard(), Arc::clone(bell)),
                 None => shared,
             };
             let shared = Arc::new(shared);

@@ -261,3 +261,23 @@ fn queries_share_one_limit_and_tell_of_all_peers() {
     let answered = [0, 1].map(|node: usize| net.nodes[node].endpoint.statistics().info_queries);
     assert_eq!(answered.iter().sum::<u64>(), 1, "a tenth of a second's at once");
 }
+
+#[test]
+fn a_query_that_reaches_both_is_answered_once_and_once_more_when_it_is_asked_again() {
+    let mut net = net(0, |_| ());
+    let mut asked = 0;
+    for again in 1..=3 {
+        for node in 0..2 {
+            let mut datagram = Vec::new();
+            InfoQuery { nonce: 7 }.encode(&mut datagram);
+            let now = net.now;
+            let Node { endpoint, random, .. } = &mut net.nodes[node];
+            let path = Path::to("10.0.3.1:4000".parse().unwrap());
+            endpoint.handle_datagram(now, path, Ecn::NotCapable, &mut datagram, random);
+            asked += 1;
+        }
+        let answered = [0, 1].map(|node: usize| net.nodes[node].endpoint.statistics().info_queries);
+        assert_eq!((answered.iter().sum::<u64>(), asked), (again, 2 * again));
+        net.run_for(ms(200));
+    }
+}

@@ -41,11 +41,13 @@ impl Mail<'_> {
                 self.statistics.datagrams_lost += 1;
                 None
             }
-            // A newcomer: to the thread with the least to do.
-            (None, Placed::Now) if bytes.starts_with(&MAGIC) => match post.least_loaded() {
-                least if least != self.shard.index() => Some(Belongs::To(least)),
-                _ => Some(Belongs::Here),
-            },
+            // A newcomer: to the thread with the least to do. It counts at once, for others may come in the same turn; what that
+            // thread tells next is what holds.
+            (None, Placed::Now) if bytes.starts_with(&MAGIC) => {
+                let least = post.least_loaded();
+                post.add_load(least);
+                Some(if least == self.shard.index() { Belongs::Here } else { Belongs::To(least) })
+            }
             (None, _) => Some(Belongs::Here),
         }
     }
@@ -59,9 +61,11 @@ impl Driver {
 
     /// Takes in what others have passed on, and does what they have asked for.
     pub(super) fn take_mail(&mut self, now: Instant) {
-        let Some(post) = &self.post else { return };
+        let Some(post) = self.post.clone() else { return };
         self.endpoint.handle_orders(now);
-        post.take(self.endpoint.shard().index(), &mut self.letters);
+        let own = self.endpoint.shard().index();
+        post.take(own, &mut self.letters);
+        let mut arrived = 0;
         let Self { endpoint, conditions, streams, poller, random, letters, .. } = self;
         for letter in letters.drain(..) {
             match letter {
@@ -74,10 +78,25 @@ impl Driver {
                         endpoint.handle_late_datagram(now, arrived_at, path, ecn, &mut bytes, random);
                     }
                 }
-                Letter::Stream(moving) => streams.adopt(now, poller, *moving, |bytes, path| {
-                    endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, random);
-                }),
+                Letter::Stream(moving) => {
+                    arrived += 1;
+                    streams.adopt(now, poller, *moving, |bytes, path| {
+                        endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, random);
+                    });
+                }
             }
+        }
+        if arrived > 0 {
+            self.tell_load();
+            post.handle_arrived(own, arrived);
+        }
+    }
+
+    /// Tells the others how much there is to do here.
+    pub(super) fn tell_load(&self) {
+        if let Some(post) = &self.post {
+            let load = self.endpoint.connection_count() + self.streams.newcomers();
+            post.set_load(self.endpoint.shard().index(), load);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::engine::outbox::Outbox;
 use crate::engine::shared::DriverFigures;
 
 /// Events waiting for the game beyond which no new peers are admitted: a game that does not read gains no players.
+/// Several network threads have each its part.
 const EVENTS_MAX: usize = 1 << 20;
 /// How old published statistics may be.
 const STATISTICS_AGE_MAX: Duration = Duration::from_millis(100);
@@ -64,7 +65,8 @@ impl Driver {
         }
         self.send_mail();
         self.publish(now);
-        self.endpoint.set_admitting(self.events.len() + self.shared.events_waiting() < EVENTS_MAX);
+        let events_max = EVENTS_MAX / self.endpoint.shard().count();
+        self.endpoint.set_admitting(self.events.len() + self.shared.events_waiting() < events_max);
     }
 
     fn publish(&mut self, now: Instant) {
@@ -76,9 +78,7 @@ impl Driver {
         if first.is_some() || state != self.published {
             self.shared.publish(self.endpoint.statistics(), figures);
             self.published = state;
-            if let Some(post) = &self.post {
-                post.set_load(self.endpoint.shard().index(), state.1 + figures.streams.open);
-            }
+            self.tell_load();
         }
         self.publish_conditions(now);
         let Some(mut peer) = first else { return };

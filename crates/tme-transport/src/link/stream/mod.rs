@@ -218,6 +218,8 @@ pub struct Streams {
     /// Streams of all drivers of one engine.
     open_in_all: Arc<AtomicUsize>,
     moving: VecDeque<(usize, MovingStream)>,
+    /// Streams that stay here and that nobody has claimed yet.
+    newcomers: usize,
 }
 
 impl Streams {
@@ -228,6 +230,7 @@ impl Streams {
             config,
             open_in_all: Arc::default(),
             moving: VecDeque::new(),
+            newcomers: 0,
             listeners: Vec::new(),
             streams: HashMap::new(),
             next_number: LISTENERS_MAX as u32,
@@ -307,6 +310,7 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(&number) else { return };
         if let Some(since) = stream.unclaimed_since.take() {
             self.unclaimed.remove(&(since, number));
+            self.newcomers -= usize::from(stream.is_placed);
         }
         stream.is_claimed = true;
         if !stream.is_releasing {
@@ -399,7 +403,7 @@ impl Streams {
         number: u32,
         handle: &mut impl FnMut(&mut [u8], Path, Placed) -> Belongs,
     ) -> Option<(usize, Vec<Vec<u8>>)> {
-        let Self { streams, scratch, statistics, readable, dirty, .. } = self;
+        let Self { streams, scratch, statistics, readable, dirty, newcomers, .. } = self;
         let stream = streams.get_mut(&number)?;
         scratch.resize(SCRATCH_BYTES, 0);
         let mut is_placed = stream.is_placed;
@@ -418,6 +422,8 @@ impl Streams {
                 _ => is_placed = true,
             }
         });
+        let is_new = is_placed && !stream.is_placed && stream.unclaimed_since.is_some();
+        *newcomers += usize::from(is_new);
         stream.is_placed = is_placed;
         statistics.bytes_in += stream.pipe.read_bytes() - before;
         if stream.pipe.has_unwritten() && !std::mem::replace(&mut stream.is_dirty, true) {
@@ -436,6 +442,12 @@ impl Streams {
     }
 
     // ---- several drivers ----
+
+    /// Streams that stay with this driver and that nobody has claimed yet.
+    #[must_use]
+    pub const fn newcomers(&self) -> usize {
+        self.newcomers
+    }
 
     /// Takes a stream that belongs to another driver, with that one's index.
     pub fn poll_moving(&mut self) -> Option<(usize, MovingStream)> {
@@ -464,6 +476,7 @@ impl Streams {
         stream.is_readable = true;
         (stream.is_dirty, stream.deadline) = (false, None);
         self.unclaimed.extend(stream.unclaimed_since.map(|since| (since, number)));
+        self.newcomers += usize::from(stream.unclaimed_since.is_some());
         self.streams.insert(number, stream);
         // What was read of it is not announced again.
         self.readable.push_back(number);
@@ -679,6 +692,7 @@ impl Streams {
         self.open_in_all.fetch_sub(1, Ordering::Relaxed);
         if let Some(since) = stream.unclaimed_since {
             self.unclaimed.remove(&(since, number));
+            self.newcomers -= usize::from(stream.is_placed);
         }
         log::debug!("{}: stream ended: {failure}", stream.remote);
         self.statistics.ended.add(failure);
