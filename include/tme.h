@@ -44,6 +44,9 @@ extern "C" {
 /** A client. Made by tme_client_create or tme_client_create_echo, ended by tme_client_destroy. */
 typedef struct TmeClient TmeClient;
 
+/** Looks for servers. Made by tme_discovery_create, ended by tme_discovery_destroy. */
+typedef struct TmeDiscovery TmeDiscovery;
+
 /** The bytes of a message: retained from an event, or made to be sent. Outlives the handle it came from. */
 typedef struct TmeMessage TmeMessage;
 
@@ -83,6 +86,8 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_NO_ANSWER (-11)
 /** 1,024 servers are being asked. Retry after an answer. */
 #define TME_ERROR_TOO_MANY_QUERIES (-12)
+/** No interface of this machine took the question to the servers of its network. Retry when there is a network. */
+#define TME_ERROR_NO_NETWORK (-13)
 /** The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later. */
 #define TME_ERROR_BIND (-101)
 /** The system refuses what an engine needs: file handles, threads, randomness. Retry later. */
@@ -95,6 +100,13 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_CLOSED (-106)
 /** An internal error stopped this engine earlier; only destroy works. */
 #define TME_ERROR_POISONED (-107)
+
+/**
+ * The port at which a server is found cannot be bound: a foreign program keeps it for itself. Retry with another one, later, or
+ * with TME_CONFIG_DISCOVERABLE_IF_POSSIBLE.
+ */
+#define TME_ERROR_DISCOVERY (-108)
+
 /** The channel table has no such channel. */
 #define TME_ERROR_UNKNOWN_CHANNEL (-201)
 /** The message is larger than the channel, its mode or the other side takes. No retry helps: split it. */
@@ -156,6 +168,8 @@ typedef struct TmeServer TmeServer;
 
 /** No event of the querier's newest poll has this id. Ask before the next poll. */
 #define TME_ERROR_UNKNOWN_QUERY (-407)
+/** No server that is there, or that the newest poll told to be lost, has this id. */
+#define TME_ERROR_UNKNOWN_SERVER (-408)
 /** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
 #define TME_ERROR_INTERNAL (-501)
 
@@ -361,6 +375,10 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 
 /** A server that was asked what it is has answered, or has not. */
 #define TME_EVENT_SERVER_INFO 12u
+/** A server on this network was found, or (TME_EVENT_FLAG_CHANGED) says something else: tme_discovery_server. */
+#define TME_EVENT_SERVER_FOUND 14u
+/** A server that was found has not answered for 7 s. */
+#define TME_EVENT_SERVER_LOST 15u
 /** The server's time is known now, or was set where it only ran until then: tme_client_server_time. */
 #define TME_EVENT_CLOCK 13u
 /** At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address. */
@@ -392,6 +410,8 @@ TME_C_API const char *tme_reason_string(uint32_t reason);
 
 /** EXPIRED: nothing of the message was ever sent, so it certainly does not arrive. */
 #define TME_EVENT_FLAG_NEVER_SENT 64u
+/** SERVER_FOUND: it was found before, and says something else now, or has one more address. */
+#define TME_EVENT_FLAG_CHANGED 128u
 /** EXPIRED: its deadline, or the age that its channel allows in the queue, passed before it was acknowledged. */
 #define TME_EXPIRED_DEADLINE 1u
 /** EXPIRED: a newer value of its key, or a newer message of a sequenced channel, took its place. */
@@ -424,14 +444,14 @@ typedef struct TmeEvent {
     /**
      * MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
      * TME_REASON_TOKEN a TME_TOKEN_PROBLEM_... ADMISSION: the peer that is connected with the same identity, or 0.
-     * SERVER_INFO: the query.
+     * SERVER_INFO: the query. SERVER_FOUND and SERVER_LOST: the server's id.
      * CLOCK: by how many microseconds it was set, as an int64_t. LINK_CHANGED: TME_LINK_...
      * DELIVERED and EXPIRED: the receipt of the send.
      */
     uint64_t token;
     /**
      * The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
-     * (DISCONNECTED, SERVER_INFO). NULL if there are none.
+     * (DISCONNECTED, SERVER_INFO), the server's name (SERVER_FOUND, SERVER_LOST). NULL if there are none.
      */
     const uint8_t *data;
     /** Bytes in `data`. */
@@ -773,6 +793,12 @@ typedef struct TmeChannelConfig {
  * clients find it by themselves.
  */
 #define TME_CONFIG_LISTEN_TCP 256u
+
+/**
+ * Servers with `discoverable`: start also if the discovery port cannot be had, with a warning in the log, and are not found
+ * then. Without this flag that is TME_ERROR_DISCOVERY.
+ */
+#define TME_CONFIG_DISCOVERABLE_IF_POSSIBLE 512u
 
 /** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
 #define TME_CONGESTION_DELIVERY_RATE 1u
@@ -1540,6 +1566,24 @@ typedef struct TmeEngineStatistics {
     uint64_t streams_bad_upgrade;
     /** WebSockets that ended because text came where datagrams were due. */
     uint64_t streams_text;
+    /** Questions of those who look for servers that were answered. */
+    uint64_t discovery_answered;
+    /** Answers to them that the system did not take. */
+    uint64_t discovery_unsent;
+    /** Datagrams at the discovery port dropped: not a question as it must be. */
+    uint64_t discovery_malformed;
+    /** Because they are of another kind. */
+    uint64_t discovery_unexpected;
+    /** Because they come from no network that leads to the server. */
+    uint64_t discovery_off_link;
+    /** Because they ask for another game. */
+    uint64_t discovery_other_application;
+    /** Because they are copies of one that was answered. */
+    uint64_t discovery_repeated;
+    /** Because their source has asked too often. */
+    uint64_t discovery_source_limited;
+    /** Because there were too many from all sources. */
+    uint64_t discovery_limited;
     /** Datagrams that one of several network threads has passed on to another, which has their connection. */
     uint64_t datagrams_passed_on;
     /** Datagrams of another network thread that were lost, because too many waited for it. */
@@ -1743,6 +1787,191 @@ TME_C_API TmeResult tme_client_send_message(
     TmeMessage *message,
     const TmeSendOptions *options);
 
+/* ---- Discoveries: find the servers on one's own network -------------------------------------- */
+
+/** Look for servers on this machine alone: nothing leaves it. */
+#define TME_DISCOVERY_THIS_MACHINE 1u
+/** Most bytes in the name of a server, without its NUL. */
+#define TME_DISPLAY_NAME_BYTES_MAX 64u
+
+/** What to look for, and where. tme_discovery_config_init fills in the defaults; what is zero takes its default. */
+typedef struct TmeDiscoveryConfig {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_DISCOVERY_... Default: on all networks of this machine, itself included. */
+    uint32_t flags;
+    /** Name of the game whose servers are looked for, as their configs have it. Default: NULL, servers of all games. */
+    const char *application;
+    /** UDP port at which servers are asked; they must have the same. Default 7776. */
+    uint32_t port;
+    /** 0. */
+    uint32_t reserved;
+} TmeDiscoveryConfig;
+
+/**
+ * Gives the number by which servers tell which game they run.
+ *
+ * Parameters: `application`, the name as configs have it, NULL for none; `id` gets the number, 0 for no name.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_UTF8.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_query_application_id(const char *application, uint64_t *id);
+
+/**
+ * A server that was found, and what it says of itself. Nothing of it is authenticated: anybody on the network may have said it
+ * instead. The handshake proves who is there.
+ */
+typedef struct TmeFoundServer {
+    /** Size of the struct as the caller knows it. */
+    uint32_t struct_size;
+    /** TME_SERVER_... */
+    uint32_t flags;
+    /** Names it within this discovery; the token of its events. */
+    uint64_t id;
+    /** Which game it runs: tme_query_application_id of the game's name. */
+    uint64_t application_id;
+    /** Hash of its channel table. */
+    uint64_t channel_table;
+    /** The round trip of the question that was answered. */
+    uint64_t rtt_us;
+    /** Peers connected. */
+    uint32_t peers;
+    /** Most peers at a time. */
+    uint32_t peers_max;
+    /** Where to connect to: address and port. */
+    char address[64];
+    /** All its addresses that have answered, at most eight, with a space between two; the first is `address`. */
+    char addresses[512];
+    /** Its name, without control characters. */
+    char name[72];
+    /** Bytes in `information`, at most 512. */
+    uint32_t information_bytes;
+    /** 0. */
+    uint32_t reserved;
+    /** What the game has added, with a NUL after it where that is text. */
+    uint8_t information[520];
+} TmeFoundServer;
+
+/**
+ * Fills in the defaults of a discovery.
+ *
+ * Parameters: `config` of `struct_size` bytes, which must be `sizeof *config`.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_config_init(TmeDiscoveryConfig *config, size_t struct_size);
+
+/**
+ * Makes a discovery, which has sockets of its own. It asks for servers whenever it is updated.
+ *
+ * Parameters: `config`, NULL for the defaults. `discovery` gets the discovery.
+ * Ownership: the caller's, until tme_discovery_destroy.
+ * Returns: TME_OK; TME_ERROR_CONFIG if the port is none; TME_ERROR_BIND; TME_ERROR_SYSTEM; TME_ERROR_NULL;
+ * TME_ERROR_STRUCT_SIZE; TME_ERROR_STRUCT_TAIL; TME_ERROR_UTF8; TME_ERROR_FLAGS.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_create(
+    const TmeDiscoveryConfig *config,
+    TmeDiscovery **discovery);
+
+/**
+ * Ends a discovery.
+ *
+ * Parameters: `discovery`; NULL does nothing.
+ * Returns: TME_OK; TME_ERROR_HANDLE.
+ * Threads: any, when no other call on the discovery is running or will come.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_destroy(TmeDiscovery *discovery);
+
+/**
+ * Looks for servers for as long as it is told. tme_discovery_servers lists them then.
+ *
+ * Parameters: `time_ms`; 2,000 find nearly all that there are.
+ * Returns: TME_OK, also if none was found; TME_ERROR_NO_NETWORK if none was found and no interface took the question;
+ * TME_ERROR_BUSY; TME_ERROR_WAIT; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time; it blocks this one.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_search(TmeDiscovery *discovery, uint32_t time_ms);
+
+/**
+ * Asks when it is time, receives, and waits at most the time given for news.
+ *
+ * Parameters: `timeout_ms`; 0 does not wait. Returns early with news.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_WAIT; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_update(TmeDiscovery *discovery, uint32_t timeout_ms);
+
+/**
+ * Takes news: TME_EVENT_SERVER_FOUND and TME_EVENT_SERVER_LOST.
+ *
+ * Parameters: `events`, an array of `capacity`; `count` gets how many were taken, at most 4,096. 0 with TME_OK: there are
+ * none. The data of events taken earlier ends here.
+ * Returns: TME_OK; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE; TME_ERROR_LENGTH if the array is
+ * not aligned.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_poll(
+    TmeDiscovery *discovery,
+    TmeEvent *events,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Lists the servers that are there.
+ *
+ * Parameters: `servers`, an array of `capacity`, gets as many ids as fit; `count` gets how many servers there are, at most
+ * 1,024, also if they do not fit. NULL with capacity 0 asks for the count.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL if there are more; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL;
+ * TME_ERROR_HANDLE; TME_ERROR_LENGTH.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_servers(
+    TmeDiscovery *discovery,
+    uint64_t *servers,
+    uint32_t capacity,
+    uint32_t *count);
+
+/**
+ * Tells what a server says of itself that is there, or that an event of the newest poll is about.
+ *
+ * Parameters: `server`, an id of tme_discovery_servers or an event's token; `info` of `struct_size` bytes, which must be
+ * `sizeof *info`.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_SERVER; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_server(
+    TmeDiscovery *discovery,
+    uint64_t server,
+    TmeFoundServer *info,
+    size_t struct_size);
+
+/**
+ * Tells by which interfaces the newest question could not leave, and why: a line for each. While others took it there may be
+ * nothing wrong, for a tunnel leads to no network.
+ *
+ * Parameters: `buffer` of `capacity` bytes gets the text, empty if there are none; `needed` (may be NULL) gets the bytes it
+ * takes with its NUL.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; TME_ERROR_BUSY; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: one at a time.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_discovery_problems(
+    TmeDiscovery *discovery,
+    char *buffer,
+    size_t capacity,
+    size_t *needed);
+
 /* ---- Keys: made, and turned into what others may know ---------------------------------------- */
 
 /** Bytes that the text of a key takes: 64 hexadecimal digits and a NUL. */
@@ -1879,16 +2108,6 @@ TME_C_API uint64_t tme_log_lost_lines(void);
 #define TME_SERVER_IS_COMPATIBLE 8u
 /** Most bytes of information that the game can add to what a server says of itself. */
 #define TME_INFORMATION_BYTES_MAX 512u
-
-/**
- * Gives the number by which servers tell which game they run.
- *
- * Parameters: `application`, the name as configs have it, NULL for none; `id` gets the number, 0 for no name.
- * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_UTF8.
- * Threads: any.
- * Since: 0.1
- */
-TME_C_API TmeResult tme_query_application_id(const char *application, uint64_t *id);
 
 /**
  * What a server says of itself to anybody. Nothing of it is authenticated: somebody on the way may have said it instead. The
@@ -2040,6 +2259,17 @@ TME_C_API TmeResult tme_query_ask(
 #define TME_BROWSERS_ANYWHERE 3u
 
 /**
+ * Changes the name under which players on the same network find this server. Nothing happens if it is not found at all.
+ *
+ * Parameters: `name`, at most 64 bytes without control characters.
+ * Returns: TME_OK; TME_ERROR_CONFIG if it cannot be a name; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_UTF8.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_set_display_name(TmeServer *server, const char *name);
+
+/**
  * Changes what the game tells those who only ask what this server is.
  *
  * Parameters: `information` of `length` bytes, at most 512. Anybody can read it.
@@ -2155,12 +2385,20 @@ typedef struct TmeServerConfig {
      */
     const char *listen_tcp;
     /**
+     * Name under which players on the same network find this server, at most 64 bytes without control characters;
+     * tme_server_set_display_name changes it. Default: NULL, and it is not found.
+     */
+    const char *discoverable;
+    /**
+     * UDP port at which those ask who look for servers; they must have the same. All TME servers on a machine share it.
+     * Default 7776.
+     */
+    uint32_t discovery_port;
+    /**
      * Network threads with TME_CONFIG_THREADED, 1-64: for servers whose traffic is more than one processor core can take. They
      * share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
      */
     uint32_t network_threads;
-    /** 0. */
-    uint32_t reserved;
 } TmeServerConfig;
 
 /**
@@ -2299,6 +2537,15 @@ TME_C_API TmeResult tme_server_tcp_address(
  * Since: 0.1
  */
 TME_C_API uint16_t tme_server_tcp_port(const TmeServer *server);
+
+/**
+ * The UDP port at which the server answers those who look for servers.
+ *
+ * Returns: the port; 0 if it does not, or if `server` is not a server, or poisoned.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint16_t tme_server_discovery_port(const TmeServer *server);
 
 /**
  * The key that clients pin, 64 hexadecimal digits.

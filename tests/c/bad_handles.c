@@ -20,6 +20,11 @@ static void querier_calls(void *handle, TmeResult expected)
     every_querier_call_gives(handle, expected);
 }
 
+static void discovery_calls(void *handle, TmeResult expected)
+{
+    every_discovery_call_gives(handle, expected);
+}
+
 static void message_calls(void *handle, TmeResult expected)
 {
     every_message_call_gives(handle, expected);
@@ -40,6 +45,11 @@ static TmeResult end_querier(void *handle)
     return tme_querier_destroy(handle);
 }
 
+static TmeResult end_discovery(void *handle)
+{
+    return tme_discovery_destroy(handle);
+}
+
 static TmeResult end_message(void *handle)
 {
     return tme_message_release(handle);
@@ -54,6 +64,9 @@ int main(void)
     CHECK_OK(tme_message_create(3, &message));
     TmeQuerier *querier;
     CHECK_OK(tme_querier_create(0, &querier));
+    TmeDiscovery *discovery;
+    TmeDiscoveryConfig here = {.struct_size = sizeof here, .flags = TME_DISCOVERY_THIS_MACHINE};
+    CHECK_OK(tme_discovery_create(&here, &discovery));
     /* Large enough for any handle, aligned, and not one. */
     uint64_t zeros[64] = {0};
     uint64_t noise[64];
@@ -68,12 +81,13 @@ int main(void)
         {client_calls, end_client, world.clients[0]},
         {message_calls, end_message, message},
         {querier_calls, end_querier, querier},
+        {discovery_calls, end_discovery, discovery},
     };
     for (size_t of = 0; of < COUNT_OF(kinds); of++) {
         kinds[of].calls(NULL, TME_ERROR_NULL);
         CHECK_OK(kinds[of].end(NULL));
 
-        void *wrong[] = {zeros, noise, (char *)noise + 1, NULL, NULL, NULL};
+        void *wrong[] = {zeros, noise, (char *)noise + 1, NULL, NULL, NULL, NULL};
         size_t count = 3;
         for (size_t other = 0; other < COUNT_OF(kinds); other++)
             if (other != of)
@@ -90,6 +104,8 @@ int main(void)
     CHECK_BYTES(expect_server_event(&world, TME_EVENT_MESSAGE).data, 3, "\0\0\0");
     CHECK_OK(tme_querier_update(querier, 0));
     CHECK_OK(tme_querier_destroy(querier));
+    CHECK_OK(tme_discovery_update(discovery, 0));
+    CHECK_OK(tme_discovery_destroy(discovery));
     close_world(&world);
     return 0;
 }

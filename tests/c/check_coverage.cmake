@@ -8,7 +8,7 @@ file(READ "${HEADER}" header)
 string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" "" declarations "${header}")
 string(REGEX MATCHALL "tme_[a-z0-9_]+\\(" functions "${declarations}")
 string(REGEX MATCHALL "TME_(ERROR_[A-Z0-9_]+|PARTIAL|EVENT_[A-Z0-9_]+)" constants "${declarations}")
-string(REGEX MATCHALL "tme_[a-z0-9_]+\\([ \n]*(const )?Tme(Server|Client|Message|Querier) \\*" takers "${declarations}")
+string(REGEX MATCHALL "tme_[a-z0-9_]+\\([ \n]*(const )?Tme(Server|Client|Message|Querier|Discovery) \\*" takers "${declarations}")
 list(REMOVE_DUPLICATES functions)
 list(REMOVE_DUPLICATES constants)
 

@@ -16,6 +16,7 @@ static TmeConditionStatistics condition_statistics;
 static TmeApplicantInfo applicant;
 static TmeTokenInfo token;
 static TmeServerInfo server_info;
+static TmeFoundServer found_server;
 static char text[128];
 static size_t needed;
 static uint32_t count;
@@ -68,6 +69,8 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_UINT(tme_server_port(server), 0);
     CHECK_RESULT(tme_server_tcp_address(server, text, sizeof text, &needed), expected);
     CHECK_UINT(tme_server_tcp_port(server), 0);
+    CHECK_UINT(tme_server_discovery_port(server), 0);
+    CHECK_RESULT(tme_server_set_display_name(server, "abc"), expected);
 
     CHECK_OK(tme_message_release(message));
 }
@@ -119,6 +122,23 @@ void every_querier_call_gives(TmeQuerier *querier, TmeResult expected)
     CHECK_UINT(count, 0);
     CHECK_RESULT(tme_querier_server_info(querier, 1, &server_info, sizeof server_info), expected);
     CHECK_RESULT(tme_querier_open_count(querier, &count), expected);
+}
+
+void every_discovery_call_gives(TmeDiscovery *discovery, TmeResult expected)
+{
+    uint64_t servers[4];
+    count = 7;
+    CHECK_RESULT(tme_discovery_search(discovery, 0), expected);
+    CHECK_RESULT(tme_discovery_update(discovery, 0), expected);
+    CHECK_RESULT(tme_discovery_poll(discovery, events, 4, &count), expected);
+    CHECK_UINT(count, 0);
+    count = 7;
+    CHECK_RESULT(tme_discovery_servers(discovery, servers, 4, &count), expected);
+    CHECK_UINT(count, 0);
+    CHECK_RESULT(tme_discovery_server(discovery, 1, &found_server, sizeof found_server), expected);
+    needed = 7;
+    CHECK_RESULT(tme_discovery_problems(discovery, text, sizeof text, &needed), expected);
+    CHECK_UINT(needed, 0);
 }
 
 void every_message_call_gives(TmeMessage *message, TmeResult expected)

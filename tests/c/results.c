@@ -119,6 +119,34 @@ static TmeResult one_query_more(void)
     return result;
 }
 
+static TmeResult server_12345(void)
+{
+    TmeDiscovery *discovery;
+    TmeFoundServer info;
+    const TmeDiscoveryConfig here = {.struct_size = sizeof here, .flags = TME_DISCOVERY_THIS_MACHINE};
+    CHECK_OK(tme_discovery_create(&here, &discovery));
+    TmeResult result = tme_discovery_server(discovery, 12345, &info, sizeof info);
+    CHECK_OK(tme_discovery_destroy(discovery));
+    return result;
+}
+
+#ifndef _WIN32
+/* The port for players is nobody else's, so it will do. */
+static TmeResult discovery_port_of_a_foreign_program(void)
+{
+    TmeServer *server;
+    TmeServerConfig config = server_config();
+    config.discoverable = "late";
+    config.discovery_port = tme_server_port(world.server);
+    config.flags = TME_CONFIG_DISCOVERABLE_IF_POSSIBLE;
+    CHECK_OK(tme_server_create(&config, &server));
+    CHECK_UINT(tme_server_discovery_port(server), 0);
+    CHECK_OK(tme_server_destroy(server));
+    config.flags = 0;
+    return tme_server_create(&config, &server);
+}
+#endif
+
 static TmeResult query_12345(void)
 {
     TmeQuerier *querier;
@@ -417,6 +445,11 @@ int main(void)
         {TME_ERROR_TOO_MANY_RETAINED, second_retained, "1"},
         {TME_ERROR_NOT_WRITABLE, cloned_message, "new one"},
         {TME_ERROR_UNKNOWN_QUERY, query_12345, "newest poll"},
+        {TME_ERROR_UNKNOWN_SERVER, server_12345, "has this id"},
+#ifndef _WIN32
+        /* There a port can be shared with who does not want to. */
+        {TME_ERROR_DISCOVERY, discovery_port_of_a_foreign_program, "discovery port: "},
+#endif
         {TME_ERROR_NO_FIGURES, figures_of_no_conditions, "network conditions"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

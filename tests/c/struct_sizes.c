@@ -1,5 +1,7 @@
 /* Structs of programs that were built with an older or newer header: sizes that never were are refused, a newer tail is
  * accepted if it is zero, and nothing beyond the size that the caller gave is touched. */
+#include <stdio.h>
+
 #include "world.h"
 
 enum {
@@ -25,6 +27,8 @@ static const char token_key[] = "01010101010101010101010101010101010101010101010
 static char token[TME_TOKEN_TEXT_BYTES];
 static TmeQuerier *querier;
 static uint64_t query;
+static TmeDiscovery *discovery;
+static uint64_t found;
 /* Room for a struct of any size that is accepted, and a canary behind it. */
 static union {
     uint64_t alignment;
@@ -88,6 +92,16 @@ static TmeResult server_applicant_info(void *info, size_t size)
 static TmeResult query_ask(void *info, size_t size)
 {
     return tme_query_ask(asking.address, 20000, info, size);
+}
+
+static TmeResult discovery_config_init(void *config, size_t size)
+{
+    return tme_discovery_config_init(config, size);
+}
+
+static TmeResult discovery_server(void *info, size_t size)
+{
+    return tme_discovery_server(discovery, found, info, size);
 }
 
 static TmeResult querier_server_info(void *info, size_t size)
@@ -299,6 +313,14 @@ static TmeResult read_log_config(const void *config)
     return result == TME_ERROR_CONFIG ? TME_OK : result;
 }
 
+static TmeResult read_discovery_config(const void *config)
+{
+    TmeDiscovery *made;
+    TmeResult result = tme_discovery_create(config, &made);
+    CHECK_OK(tme_discovery_destroy(made));
+    return result;
+}
+
 static void check_reading(Read *read, const void *good, size_t first, size_t size)
 {
     const uint32_t refused[] = {0, 4, (uint32_t)first - 1, (uint32_t)size - 1, STRUCT_BYTES_MAX + 1, UINT32_MAX};
@@ -342,8 +364,6 @@ static void reserved_fields_must_be_zero(void)
 {
     TmeServer *server;
     TmeClient *client;
-    CHECK_RESULT(tme_server_create(&(TmeServerConfig){.struct_size = sizeof(TmeServerConfig), .reserved = 1}, &server),
-                 TME_ERROR_STRUCT_TAIL);
     CHECK_RESULT(tme_server_create(&(TmeServerConfig){.struct_size = sizeof(TmeServerConfig), .network_threads = 65}, &server),
                  TME_ERROR_CONFIG);
     /* What was reserved once is refused as what it has become. */
@@ -355,6 +375,9 @@ static void reserved_fields_must_be_zero(void)
                  TME_ERROR_STRUCT_TAIL);
     TmeTokenConfig player = {.struct_size = sizeof player, .reserved = 1, .user = "42"};
     CHECK_RESULT(read_token_config(&player), TME_ERROR_STRUCT_TAIL);
+    TmeDiscovery *discovery;
+    CHECK_RESULT(tme_discovery_create(&(TmeDiscoveryConfig){.struct_size = sizeof(TmeDiscoveryConfig), .reserved = 1},
+                                      &discovery), TME_ERROR_STRUCT_TAIL);
     TmeLogConfig log;
     CHECK_OK(tme_log_config_init(&log, sizeof log));
     log.reserved = 1;
@@ -392,6 +415,23 @@ int main(void)
     CHECK_OK(tme_querier_poll(querier, &answer, 1, &count));
     CHECK_UINT(count, 1);
 
+    /* Its own server, for a discovery that finds only servers of this process. */
+    char game[64];
+    snprintf(game, sizeof game, "struct sizes %llu", (unsigned long long)now_ms());
+    TmeServerConfig findable = server_config();
+    findable.flags = TME_CONFIG_THREADED;
+    findable.application = game;
+    findable.discoverable = "here";
+    TmeServer *found_server;
+    CHECK_OK(tme_server_create(&findable, &found_server));
+    const TmeDiscoveryConfig here = {.struct_size = sizeof here, .flags = TME_DISCOVERY_THIS_MACHINE, .application = game};
+    CHECK_OK(tme_discovery_create(&here, &discovery));
+    for (uint64_t give_up_at = now_ms() + 20000; found == 0;) {
+        CHECK(now_ms() < give_up_at);
+        CHECK_OK(tme_discovery_search(discovery, 50));
+        (void)tme_discovery_servers(discovery, &found, 1, &count);
+    }
+
     static const struct {
         Write *write;
         size_t size;
@@ -409,6 +449,8 @@ int main(void)
         {conditions_init, sizeof(TmeConditions), 0},
         {conditions_preset, sizeof(TmeConditions), 0},
         {log_config_init, sizeof(TmeLogConfig), 0},
+        {discovery_config_init, sizeof(TmeDiscoveryConfig), 0},
+        {discovery_server, sizeof(TmeFoundServer), 0},
         {server_peer_info, sizeof(TmePeerInfo), FIRST_PEER_INFO},
         {client_server_info, sizeof(TmePeerInfo), FIRST_PEER_INFO},
         {server_peer_statistics, sizeof(TmePeerStatistics), FIRST_PEER_STATISTICS},
@@ -453,6 +495,7 @@ int main(void)
         {read_server_conditions, &perfect, sizeof perfect, 0},
         {read_client_conditions, &perfect, sizeof perfect, 0},
         {read_log_config, &log, sizeof log, 0},
+        {read_discovery_config, &here, sizeof here, 0},
     };
     for (size_t i = 0; i < COUNT_OF(read); i++)
         check_reading(read[i].read, read[i].good, read[i].first ? read[i].first : read[i].size, read[i].size);
@@ -460,6 +503,8 @@ int main(void)
     a_zeroed_struct_takes_all_defaults();
     reserved_fields_must_be_zero();
     CHECK_OK(tme_querier_destroy(querier));
+    CHECK_OK(tme_discovery_destroy(discovery));
+    CHECK_OK(tme_server_destroy(found_server));
     close_world(&asking);
     close_world(&world);
     return 0;

@@ -175,9 +175,53 @@ void servers_say_what_they_are() {
     CHECK(impatient.update().code() == tme::ErrorCode::null && must(moved.open_count()) == 0);
 }
 
+void servers_are_found_on_the_network() {
+    // Nobody else's servers are of this game, whoever shares the discovery port.
+    const auto game = "cpp discovery " + must(tme::key_generate());
+    tme::ServerConfig config;
+    config.listen = "127.0.0.1:0";
+    config.is_threaded = true;
+    config.application = game;
+    config.information = "map=dust";
+    config.discoverable = "Bob's game";
+    auto server = must(tme::Server::start(config));
+    CHECK(server.discovery_port() == 7776);
+
+    tme::DiscoveryConfig here;
+    here.application = game;
+    here.is_this_machine_only = true;
+    auto discovery = must(tme::Discovery::start(here));
+    std::vector<tme::DiscoveryEvent> news;
+    const auto wait_for_news = [&] {
+        news.clear();
+        until("news", [&] {
+            must(discovery.update(10ms));
+            news = must(discovery.events());
+            return !news.empty();
+        });
+    };
+    wait_for_news();
+    const auto& found = news[0].server;
+    CHECK(news[0].kind == tme::DiscoveryEvent::Kind::found && found.name == "Bob's game");
+    CHECK(found.info.address == must(server.local_address()) && found.info.information == "map=dust");
+    CHECK(found.addresses.size() == 1 && found.addresses[0] == found.info.address && found.info.is_compatible);
+    CHECK(found.channel_table != 0 && must(discovery.servers())[0].id == found.id);
+    CHECK(discovery.server(tme::FoundId::none).code() == tme::ErrorCode::unknown_server);
+    must(discovery.search(0ms));
+    (void)must(discovery.problems());
+
+    CHECK(server.set_display_name("two\nlines").code() == tme::ErrorCode::config);
+    must(server.set_display_name("Alice's game"));
+    wait_for_news();
+    CHECK(news[0].kind == tme::DiscoveryEvent::Kind::changed && news[0].server.name == "Alice's game");
+    tme::Discovery moved = std::move(discovery);
+    CHECK(discovery.update().code() == tme::ErrorCode::null && must(moved.servers()).size() == 1);
+}
+
 } // namespace
 
 int main() {
+    servers_are_found_on_the_network();
     a_token_says_what_its_backend_said();
     a_server_lets_in_who_has_a_token();
     the_game_decides();

@@ -117,12 +117,16 @@ void each_setting_reaches_its_place() {
     server.listens_for_tcp = true;
     server.listen_tcp = "listen_tcp";
     server.browsers = tme::Browsers::never;
+    server.discoverable = "discoverable";
+    server.discovery_port = 27;
+    server.is_discoverable_if_possible = true;
     must(tme::detail::with_c(server, [&](const TmeServerConfig& c) {
         CHECK(equal_text(c.listen, "listen") && equal_text(c.application, "application"));
         CHECK(equal_text(c.key, "key") && equal_text(c.key_file, "key_file"));
         CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_REQUIRE_IDENTITY |
                           TME_CONFIG_REQUIRE_TOKEN | TME_CONFIG_ASK | TME_CONFIG_NO_QUERIES | TME_CONFIG_NOTE_ARRIVALS |
-                          TME_CONFIG_LISTEN_TCP));
+                          TME_CONFIG_LISTEN_TCP | TME_CONFIG_DISCOVERABLE_IF_POSSIBLE));
+        CHECK(equal_text(c.discoverable, "discoverable") && c.discovery_port == 27);
         CHECK(equal_text(c.token_keys, "one,two") && equal_text(c.server_name, "server_name"));
         CHECK(c.token_clock_tolerance_ms == 20'000 && c.tokens_issued_before_start_s == 21);
         CHECK(c.decision_time_ms == 22'000 && c.applicants_max == 23 && c.newcomers == TME_NEWCOMERS_ALLOW);

@@ -15,13 +15,15 @@ const LEFT_OUT: [(&str, &str); 5] = [
 ];
 
 /// Structs that are translated field by field. Statistics are not: there the wrapper's structs are those of C.
-const TRANSLATED: [&str; 13] = [
+const TRANSLATED: [&str; 15] = [
     "TmeApplicantInfo",
     "TmeBroadcast",
     "TmeChannelConfig",
     "TmeClientConfig",
     "TmeConditions",
+    "TmeDiscoveryConfig",
     "TmeEvent",
+    "TmeFoundServer",
     "TmeLogConfig",
     "TmePeerInfo",
     "TmeSendOptions",

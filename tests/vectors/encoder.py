@@ -131,11 +131,28 @@ def info_query(nonce):
     return (b"TMED\x07" + u64(nonce)).ljust(600, b"\0")
 
 
-def info_answer(nonce=0x1122334455667788, versions=(1,), application=0xA11CE5, peers=3, peers_max=64, flags=0, information=b""):
-    raw = b"TMED\x08" + u64(nonce) + u8(len(versions)) + b"".join(map(u16, versions)) + u64(application)
+def description(versions=(1,), application=0xA11CE5, peers=3, peers_max=64, flags=0, information=b""):
+    raw = u8(len(versions)) + b"".join(map(u16, versions)) + u64(application)
     return raw + u32(peers) + u32(peers_max) + u8(flags) + information, {
-        "nonce": nonce, "versions": list(versions), "application_id": application, "peers": peers,
+        "versions": list(versions), "application_id": application, "peers": peers,
         "peers_max": peers_max, "flags": flags, "information": information.hex()}
+
+
+def info_answer(nonce=0x1122334455667788, **arguments):
+    raw, shape = description(**arguments)
+    return b"TMED\x08" + u64(nonce) + raw, {"nonce": nonce, **shape}
+
+
+def discover(nonce=0x1122334455667788, application=None, flags=None):
+    flags = (1 if application is None else 0) if flags is None else flags
+    return (b"TMED\x09" + u64(nonce) + u8(flags) + u64(application or 0)).ljust(700, b"\0")
+
+
+def here(nonce=0x1122334455667788, instance=7, table_hash=0x1234, port=7777, name=b"Bob's game", **arguments):
+    raw, shape = description(**arguments)
+    head = b"TMED\x0a" + u64(nonce) + u64(instance) + u64(table_hash) + u16(port) + u8(len(name)) + name
+    return head + raw, {"nonce": nonce, "instance": instance, "channel_table_hash": table_hash, "port": port,
+                        "name": name.decode(errors="replace"), **shape}
 
 
 def split_parts(message):

@@ -20,7 +20,7 @@ from encoder import (
     SERVER_EPHEMERAL, SUITE_NAMES, TABLE, UNORDERED, UNRELIABLE,
     accept_datagrams, ack, base64url, channel, channel_bytes, channel_credit, client_parameters, clock_answer, clock_request,
     close, connect_datagrams, connect_token,
-    connection_credit, cookie_datagram, fixed, fragment, generation_keys, handshake, hello, info_answer, info_query,
+    connection_credit, cookie_datagram, discover, fixed, fragment, generation_keys, handshake, hello, here, info_answer, info_query,
     join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, open_datagram, opened_datagram, padding, path_challenge, path_response, ping,
     provokes, refusal, reset_token, reset_token_frame, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
     token_key_id, u16, u24, u32, u64, u8, varint)
@@ -55,7 +55,7 @@ def datagram_vectors():
     cookie, part = fixed("cookie", 20), fixed("part", 71)
     long_part = fixed("long part", 1100)
 
-    def good(name, data, kind, **fields):
+    def good(name, data, kind, /, **fields):
         return {"name": name, "bytes": data.hex(), "decoded": {"datagram": kind, **fields}}
 
     yield good("HELLO with one version", hello(raw), "hello", **form)
@@ -93,6 +93,16 @@ def datagram_vectors():
         yield good(f"OPEN {name}", open_datagram(carried, payload), "open", **carried_form, payload=payload.hex())
         yield good(f"OPENED {name}", opened_datagram(nonce, 1, payload), "opened", nonce=nonce, version=1,
                    payload=payload.hex())
+    yield good("DISCOVER of one application", discover(application=0xA11CE5), "discover", nonce=nonce, application_id=0xA11CE5)
+    yield good("DISCOVER of the application without a name", discover(application=0), "discover", nonce=nonce, application_id=0)
+    yield good("DISCOVER of any application", discover(), "discover", nonce=nonce, application_id=None)
+    for name, arguments in (
+            ("HERE", {}),
+            ("HERE without a name", {"name": b"", "port": 1}),
+            ("HERE of 640 bytes", {"versions": tuple(range(7, 0, -1)), "flags": 7, "port": 65_535, "instance": 2**64 - 1,
+                                   "name": "ü".encode() * 32, "information": fixed("information", 512)})):
+        data, shape = here(**arguments)
+        yield good(name, data, "here", **shape)
     yield from malformed_datagrams(raw, cookie, part, long_part)
     yield from malformed_openings(carried, part, 3 * long_part)
     for name, data, kind in (("STUN binding request", bytes.fromhex("000100002112a442") + bytes(12), "foreign"),
@@ -165,7 +175,19 @@ def malformed_datagrams(raw, cookie, part, long_part):
     yield bad("INFO_ANSWER without versions", info_answer(versions=())[0])
     yield bad("INFO_ANSWER with eight versions", info_answer(versions=tuple(range(8)))[0])
     yield bad("INFO_ANSWER with 513 bytes of information", info_answer(information=bytes(513))[0])
-    for kind in (0, 9, 10, 13, 255):
+    yield bad("DISCOVER of 699 bytes", discover()[:-1])
+    yield bad("DISCOVER of 701 bytes", discover() + b"\0")
+    yield bad("DISCOVER with a non-zero padding byte", discover()[:-1] + b"\x01")
+    yield bad("DISCOVER with a reserved flag", discover(flags=2))
+    yield bad("DISCOVER of any application and of one", discover(application=1, flags=1))
+    yield bad("HERE cut inside the flags", here()[0][:-1])
+    yield bad("HERE with port 0", here(port=0)[0])
+    yield bad("HERE with a name of 65 bytes", here(name=b"n" * 65)[0])
+    yield bad("HERE with a name that is not UTF-8", here(name=b"\xff")[0])
+    yield bad("HERE with an escape character in its name", here(name=b"\x1b[2J")[0])
+    yield bad("HERE with a C1 control character in its name", here(name="\x9b".encode())[0])
+    yield bad("HERE with 513 bytes of information", here(information=bytes(513))[0])
+    for kind in (0, 13, 255):
         yield bad(f"handshake datagram of type {kind}", b"TMED" + u8(kind) + bytes(62))
     yield bad("the magic alone", b"TMED")
     yield bad("another magic", b"TMEE" + answer[4:])

@@ -43,6 +43,8 @@ STREAM_DATAGRAM_BYTES_MAX = 16_384
 HELLO_BYTES = 1200
 INFO_QUERY_BYTES = 600
 INFORMATION_BYTES_MAX = 512
+DISCOVER_BYTES = 700
+DISPLAY_NAME_BYTES_MAX = 64
 VERSIONS_MAX = 7
 PART_BYTES_MAX = 1100
 CELL_BYTES = 1100
@@ -273,9 +275,35 @@ def read_info_query(cursor):
 
 
 def read_info_answer(cursor):
-    answer = {"datagram": "info_answer", "nonce": cursor.uint(8)}
+    return {"datagram": "info_answer", "nonce": cursor.uint(8), **read_description(cursor)}
+
+
+def read_discover(cursor):
+    require(len(cursor.data) == DISCOVER_BYTES, f"DISCOVER of {len(cursor.data)} bytes")
+    nonce, flags, application = cursor.uint(8), cursor.uint(1), cursor.uint(8)
+    require(flags < 2 and not (flags and application), f"flags 0x{flags:02x} with application {application}")
+    require(not any(cursor.rest()), "padding of DISCOVER is not zero")
+    return {"datagram": "discover", "nonce": nonce, "application_id": None if flags else application}
+
+
+def read_here(cursor):
+    here = {"datagram": "here", "nonce": cursor.uint(8), "instance": cursor.uint(8), "channel_table_hash": cursor.uint(8),
+            "port": cursor.uint(2)}
+    require(here["port"] != 0, "port 0 in HERE")
+    length = cursor.uint(1)
+    require(length <= DISPLAY_NAME_BYTES_MAX, f"a name of {length} bytes")
+    try:
+        here["name"] = cursor.take(length).decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"name: {error}") from None
+    require(not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in here["name"]), "control character in a name")
+    return {**here, **read_description(cursor)}
+
+
+def read_description(cursor):
+    answer = {}
     count = cursor.uint(1)
-    require(1 <= count <= VERSIONS_MAX, f"{count} versions in INFO_ANSWER")
+    require(1 <= count <= VERSIONS_MAX, f"{count} versions in what a server says of itself")
     answer["versions"] = [cursor.uint(2) for _ in range(count)]
     answer["application_id"] = cursor.uint(8)
     answer["peers"], answer["peers_max"] = cursor.uint(4), cursor.uint(4)
@@ -302,7 +330,7 @@ def read_opened(cursor):
 
 
 HANDSHAKE_READERS = {1: read_hello, 2: read_cookie, 3: read_connect, 4: read_accept, 5: read_refuse, 6: read_reset,
-                     7: read_info_query, 8: read_info_answer, 11: read_open, 12: read_opened}
+                     7: read_info_query, 8: read_info_answer, 9: read_discover, 10: read_here, 11: read_open, 12: read_opened}
 
 
 def read_handshake_datagram(datagram):

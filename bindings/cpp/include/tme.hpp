@@ -81,12 +81,14 @@ enum class ErrorCode : TmeResult {
     unresolved = TME_ERROR_UNRESOLVED,
     no_answer = TME_ERROR_NO_ANSWER,
     too_many_queries = TME_ERROR_TOO_MANY_QUERIES,
+    no_network = TME_ERROR_NO_NETWORK,
     bind = TME_ERROR_BIND,
     system = TME_ERROR_SYSTEM,
     wait = TME_ERROR_WAIT,
     socket = TME_ERROR_SOCKET,
     closed = TME_ERROR_CLOSED,
     poisoned = TME_ERROR_POISONED,
+    discovery = TME_ERROR_DISCOVERY,
     unknown_channel = TME_ERROR_UNKNOWN_CHANNEL,
     too_large = TME_ERROR_TOO_LARGE,
     would_block = TME_ERROR_WOULD_BLOCK,
@@ -110,6 +112,7 @@ enum class ErrorCode : TmeResult {
     not_writable = TME_ERROR_NOT_WRITABLE,
     no_figures = TME_ERROR_NO_FIGURES,
     unknown_query = TME_ERROR_UNKNOWN_QUERY,
+    unknown_server = TME_ERROR_UNKNOWN_SERVER,
     internal = TME_ERROR_INTERNAL,
 };
 
@@ -306,6 +309,8 @@ inline constexpr std::size_t token_user_data_bytes_max = TME_TOKEN_USER_DATA_BYT
 
 /// Most bytes that the game can add to what a server says of itself.
 inline constexpr std::size_t information_bytes_max = TME_INFORMATION_BYTES_MAX;
+/// Most bytes in the name under which a server is found.
+inline constexpr std::size_t display_name_bytes_max = TME_DISPLAY_NAME_BYTES_MAX;
 
 /// A constant text for a result.
 [[nodiscard]] inline const char* to_string(ErrorCode code) {
@@ -1574,6 +1579,13 @@ struct ServerConfig {
     std::string listen_tcp = {};
     /// From where browsers may connect, which needs TCP. Elsewhere they are refused as `suites`.
     Browsers browsers = Browsers::loopback;
+    /// Name under which players on the same network find this server, at most 64 bytes without control characters;
+    /// `set_display_name` changes it. Empty: it is not found.
+    std::string discoverable = {};
+    /// UDP port at which those ask who look for servers; they must have the same. All TME servers on a machine share it.
+    std::uint16_t discovery_port = 7776;
+    /// Starts also if that port cannot be had, with a warning in the log, and is not found then.
+    bool is_discoverable_if_possible = false;
 };
 
 /// What a client is told.
@@ -1774,6 +1786,33 @@ struct ServerInfo {
     bool is_compatible = false;
     /// Any bytes that the game has added, at most 512.
     std::string information = {};
+};
+
+/// Names a server that was found; never used twice by one `Discovery`.
+enum class FoundId : std::uint64_t { none = 0 };
+
+/// A server on this network, and what it says of itself. Nothing of it is authenticated: the handshake proves who is there.
+struct FoundServer {
+    /// Names it within its discovery.
+    FoundId id = FoundId::none;
+    /// Its name, without control characters.
+    std::string name = {};
+    /// All its addresses that have answered, at most eight; the first is `info.address`.
+    std::vector<std::string> addresses = {};
+    /// Hash of its channel table.
+    std::uint64_t channel_table = 0;
+    /// The rest, and where to connect to.
+    ServerInfo info = {};
+};
+
+/// Which servers to look for, and where.
+struct DiscoveryConfig {
+    /// Only servers of this game. Empty: of all games.
+    std::string application = {};
+    /// UDP port at which servers are asked; they must have the same.
+    std::uint16_t port = 7776;
+    /// Looks on this machine alone: nothing leaves it.
+    bool is_this_machine_only = false;
 };
 
 /// A network's behaviour in one direction: a perfect one unless told otherwise. All probabilities are 0.0-1.0.
@@ -2034,6 +2073,9 @@ template <class With>
     to.flags |= from.listens_for_tcp ? TME_CONFIG_LISTEN_TCP : 0u;
     to.listen_tcp = settings.text("listen_tcp", from.listen_tcp);
     to.browsers = static_cast<std::uint32_t>(from.browsers);
+    to.discoverable = settings.text("discoverable", from.discoverable);
+    to.discovery_port = from.discovery_port;
+    to.flags |= from.is_discoverable_if_possible ? TME_CONFIG_DISCOVERABLE_IF_POSSIBLE : 0u;
     const auto checked = settings.result();
     return checked ? done(with(to)) : checked;
 }
@@ -2176,6 +2218,13 @@ template <class With>
     return to;
 }
 
+inline void set_flags(ServerInfo& info, std::uint32_t flags) noexcept {
+    info.requires_identity = (flags & TME_SERVER_REQUIRES_IDENTITY) != 0;
+    info.requires_token = (flags & TME_SERVER_REQUIRES_TOKEN) != 0;
+    info.is_plaintext = (flags & TME_SERVER_IS_PLAINTEXT) != 0;
+    info.is_compatible = (flags & TME_SERVER_IS_COMPATIBLE) != 0;
+}
+
 [[nodiscard]] inline ServerInfo from_c(const TmeServerInfo& from) {
     ServerInfo to;
     to.address = from.address;
@@ -2183,12 +2232,31 @@ template <class With>
     to.peers = from.peers;
     to.peers_max = from.peers_max;
     to.rtt = from_us(from.rtt_us);
-    to.requires_identity = (from.flags & TME_SERVER_REQUIRES_IDENTITY) != 0;
-    to.requires_token = (from.flags & TME_SERVER_REQUIRES_TOKEN) != 0;
-    to.is_plaintext = (from.flags & TME_SERVER_IS_PLAINTEXT) != 0;
-    to.is_compatible = (from.flags & TME_SERVER_IS_COMPATIBLE) != 0;
+    set_flags(to, from.flags);
     const void* information = from.information;
     to.information.assign(static_cast<const char*>(information), from.information_bytes);
+    return to;
+}
+
+[[nodiscard]] inline FoundServer from_c(const TmeFoundServer& from) {
+    FoundServer to;
+    to.id = static_cast<FoundId>(from.id);
+    to.name = from.name;
+    to.channel_table = from.channel_table;
+    to.info.address = from.address;
+    to.info.application_id = from.application_id;
+    to.info.peers = from.peers;
+    to.info.peers_max = from.peers_max;
+    to.info.rtt = from_us(from.rtt_us);
+    set_flags(to.info, from.flags);
+    const void* information = from.information;
+    to.info.information.assign(static_cast<const char*>(information), from.information_bytes);
+    const std::string all = from.addresses;
+    for (std::size_t start = 0; start < all.size();) {
+        const std::size_t end = (std::min)(all.find(' ', start), all.size());
+        to.addresses.push_back(all.substr(start, end - start));
+        start = end + 1;
+    }
     return to;
 }
 
@@ -2437,6 +2505,12 @@ public:
         return detail::done(tme_server_set_information(engine_.get(), bytes.data(), bytes.size()));
     }
 
+    /// Changes the name under which players on the same network find this server, at most 64 bytes without control characters.
+    /// Errors: `config`.
+    Result<void> set_display_name(const std::string& name) {
+        return detail::done(tme_server_set_display_name(engine_.get(), name.c_str()));
+    }
+
     /// The peers that are connected.
     [[nodiscard]] Result<std::vector<PeerId>> peers() const {
         std::vector<TmePeer> ids;
@@ -2575,6 +2649,9 @@ public:
 
     /// The port the server listens on for TCP; 0 if it does not, or was moved from.
     [[nodiscard]] std::uint16_t tcp_port() const { return tme_server_tcp_port(engine_.get()); }
+
+    /// The UDP port at which the server answers those who look for servers; 0 if it does not, or was moved from.
+    [[nodiscard]] std::uint16_t discovery_port() const { return tme_server_discovery_port(engine_.get()); }
 
     /// The key that clients pin, 64 hexadecimal digits.
     [[nodiscard]] Result<std::string> public_key() const {
@@ -2911,6 +2988,128 @@ query_ask(const std::string& address, std::chrono::milliseconds patience = std::
     const TmeResult result = tme_query_application_id(application.empty() ? nullptr : application.c_str(), &id);
     return result < 0 ? Result<std::uint64_t>(Error::last(result)) : id;
 }
+
+// ---- Discovery: finds the servers on one's own network -------------------------------------------
+
+/// What has become known of a server.
+struct DiscoveryEvent {
+    /// What has happened.
+    enum class Kind : std::uint32_t {
+        /// It has answered for the first time.
+        found,
+        /// It says something else than before, or has one more address.
+        changed,
+        /// It has not answered for 7 s.
+        lost,
+    };
+    Kind kind = Kind::found;
+    /// The server, as it is now or was last.
+    FoundServer server = {};
+};
+
+/// Looks for servers until it ends: `search` and `servers` once, or `update` and `events` once a frame.
+///
+/// Threads: one at a time, a second one gets `busy` and has done nothing. Only `search` and `update` wait, as long as they are
+/// told.
+class Discovery {
+public:
+    /// Makes a discovery, which has sockets of its own. Errors: `bind`, `system`.
+    [[nodiscard]] static Result<Discovery> start(const DiscoveryConfig& config = {}) {
+        TmeDiscoveryConfig c = {};
+        tme_discovery_config_init(&c, sizeof c);
+        c.application = config.application.empty() ? nullptr : config.application.c_str();
+        c.port = config.port;
+        c.flags = config.is_this_machine_only ? TME_DISCOVERY_THIS_MACHINE : 0u;
+        TmeDiscovery* discovery = nullptr;
+        const TmeResult result = tme_discovery_create(&c, &discovery);
+        return result < 0 ? Result<Discovery>(Error::last(result)) : Discovery(discovery);
+    }
+
+    /// Looks around for so long, and blocks; 2 s find nearly all that there are. Errors: `no_network`, `busy`, `wait`.
+    Result<void> search(std::chrono::milliseconds time = std::chrono::milliseconds(2'000)) {
+        return detail::done(tme_discovery_search(discovery_.get(), detail::wait_ms(time)));
+    }
+
+    /// Asks when it is time, receives, and waits at most `timeout` for news; zero does not wait. Errors: `busy`, `wait`.
+    Result<void> update(std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
+        return detail::done(tme_discovery_update(discovery_.get(), detail::wait_ms(timeout)));
+    }
+
+    /// Takes the news. Errors: `busy`.
+    [[nodiscard]] Result<std::vector<DiscoveryEvent>> events() {
+        std::vector<DiscoveryEvent> events;
+        TmeEvent raw[16];
+        std::uint32_t count = 0;
+        do {
+            const TmeResult result = tme_discovery_poll(discovery_.get(), raw, 16, &count);
+            if (result < 0) {
+                return Error::last(result);
+            }
+            for (std::uint32_t index = 0; index < count; ++index) {
+                auto server = this->server(static_cast<FoundId>(raw[index].token));
+                if (!server) {
+                    continue;
+                }
+                const bool is_changed = (raw[index].flags & TME_EVENT_FLAG_CHANGED) != 0;
+                switch (raw[index].type) {
+                case TME_EVENT_SERVER_FOUND:
+                    events.push_back({is_changed ? DiscoveryEvent::Kind::changed : DiscoveryEvent::Kind::found, *server});
+                    break;
+                case TME_EVENT_SERVER_LOST: events.push_back({DiscoveryEvent::Kind::lost, *server}); break;
+                default: break;
+                }
+            }
+        } while (count == 16);
+        return events;
+    }
+
+    /// The servers that are there, at most 1,024. Errors: `busy`.
+    [[nodiscard]] Result<std::vector<FoundServer>> servers() {
+        std::vector<std::uint64_t> ids(1'024);
+        std::uint32_t count = 0;
+        const TmeResult result =
+            tme_discovery_servers(discovery_.get(), ids.data(), static_cast<std::uint32_t>(ids.size()), &count);
+        if (result < 0) {
+            return Error::last(result);
+        }
+        std::vector<FoundServer> servers;
+        for (std::uint32_t index = 0; index < count; ++index) {
+            auto server = this->server(static_cast<FoundId>(ids[index]));
+            if (!server) {
+                return server.error();
+            }
+            servers.push_back(*server);
+        }
+        return servers;
+    }
+
+    /// What a server says of itself that is there, or that `events` has just told of. Errors: `unknown_server`, `busy`.
+    [[nodiscard]] Result<FoundServer> server(FoundId id) {
+        TmeFoundServer info = {};
+        const TmeResult result =
+            tme_discovery_server(discovery_.get(), static_cast<std::uint64_t>(id), &info, sizeof info);
+        return result < 0 ? Result<FoundServer>(Error::last(result)) : detail::from_c(info);
+    }
+
+    /// By which interfaces the newest question could not leave, and why: a line for each. Empty if there are none.
+    [[nodiscard]] Result<std::string> problems() {
+        return detail::text_of([&](char* buffer, std::size_t capacity, std::size_t* needed) {
+            return tme_discovery_problems(discovery_.get(), buffer, capacity, needed);
+        });
+    }
+
+    /// For calls of `tme.h`; NULL if moved from. It stays this object's.
+    [[nodiscard]] TmeDiscovery* native_handle() const noexcept { return discovery_.get(); }
+
+private:
+    struct Destroy {
+        void operator()(TmeDiscovery* discovery) const noexcept { tme_discovery_destroy(discovery); }
+    };
+
+    explicit Discovery(TmeDiscovery* discovery) noexcept : discovery_(discovery) {}
+
+    std::unique_ptr<TmeDiscovery, Destroy> discovery_;
+};
 
 // ---- Tokens: a backend's word for a player -------------------------------------------------------
 

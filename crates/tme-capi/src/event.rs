@@ -37,6 +37,11 @@ pub const TME_EVENT_ADMISSION: u32 = 9;
 /// A server that was asked what it is has answered, or has not.
 pub const TME_EVENT_SERVER_INFO: u32 = 12;
 
+/// A server on this network was found, or (TME_EVENT_FLAG_CHANGED) says something else: tme_discovery_server.
+pub const TME_EVENT_SERVER_FOUND: u32 = 14;
+/// A server that was found has not answered for 7 s.
+pub const TME_EVENT_SERVER_LOST: u32 = 15;
+
 /// The server's time is known now, or was set where it only ran until then: tme_client_server_time.
 pub const TME_EVENT_CLOCK: u32 = 13;
 /// At a server: a client goes on from another address, in the same session. tme_server_peer_info has the address.
@@ -63,6 +68,9 @@ pub const TME_EVENT_FLAG_STEPPED: u32 = 32;
 
 /// EXPIRED: nothing of the message was ever sent, so it certainly does not arrive.
 pub const TME_EVENT_FLAG_NEVER_SENT: u32 = 64;
+
+/// SERVER_FOUND: it was found before, and says something else now, or has one more address.
+pub const TME_EVENT_FLAG_CHANGED: u32 = 128;
 
 /// EXPIRED: its deadline, or the age that its channel allows in the queue, passed before it was acknowledged.
 pub const TME_EXPIRED_DEADLINE: u32 = 1;
@@ -92,12 +100,12 @@ pub struct TmeEvent {
     pub channel: u32,
     /// MESSAGE: its key, in reliable-latest channels. CONNECTED: the client's number. DISCONNECTED: the game's own code, with
     /// TME_REASON_TOKEN a TME_TOKEN_PROBLEM_…. ADMISSION: the peer that is connected with the same identity, or 0.
-    /// SERVER_INFO: the query.
+    /// SERVER_INFO: the query. SERVER_FOUND and SERVER_LOST: the server's id.
     /// CLOCK: by how many microseconds it was set, as an int64_t. LINK_CHANGED: TME_LINK_….
     /// DELIVERED and EXPIRED: the receipt of the send.
     pub token: u64,
     /// The message (MESSAGE), user data of the other side (CONNECTED, ADMISSION), the game's own bytes or an explanation
-    /// (DISCONNECTED, SERVER_INFO). NULL if there are none.
+    /// (DISCONNECTED, SERVER_INFO), the server's name (SERVER_FOUND, SERVER_LOST). NULL if there are none.
     pub data: *const u8,
     /// Bytes in `data`.
     pub length: usize,
@@ -138,6 +146,8 @@ pub extern "C" fn tme_event_string(r#type: u32) -> *const c_char {
         TME_EVENT_ADMISSION => c"admission",
         TME_EVENT_SERVER_INFO => c"server info",
         TME_EVENT_CLOCK => c"clock",
+        TME_EVENT_SERVER_FOUND => c"server found",
+        TME_EVENT_SERVER_LOST => c"server lost",
         TME_EVENT_ADDRESS_CHANGED => c"address changed",
         TME_EVENT_LINK_CHANGED => c"link changed",
         TME_EVENT_DELIVERED => c"delivered",

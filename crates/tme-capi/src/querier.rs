@@ -85,16 +85,21 @@ unsafe impl Versioned for TmeServerInfo {
     }
 }
 
+/// TME_SERVER_… of what a server says.
+pub(crate) fn server_flags(of: &ServerInfo) -> u32 {
+    let flags = [
+        (of.demands.identity, TME_SERVER_REQUIRES_IDENTITY),
+        (of.demands.token, TME_SERVER_REQUIRES_TOKEN),
+        (of.demands.plaintext, TME_SERVER_IS_PLAINTEXT),
+        (of.is_compatible(), TME_SERVER_IS_COMPATIBLE),
+    ];
+    flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum()
+}
+
 impl TmeServerInfo {
     fn new(address: SocketAddr, of: &ServerInfo) -> Self {
-        let flags = [
-            (of.demands.identity, TME_SERVER_REQUIRES_IDENTITY),
-            (of.demands.token, TME_SERVER_REQUIRES_TOKEN),
-            (of.demands.plaintext, TME_SERVER_IS_PLAINTEXT),
-            (of.is_compatible(), TME_SERVER_IS_COMPATIBLE),
-        ];
         let mut info = Self {
-            flags: flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum(),
+            flags: server_flags(of),
             application_id: of.application_id,
             rtt_us: u64::try_from(of.rtt.as_micros()).unwrap_or(u64::MAX),
             peers: of.peers,

@@ -36,6 +36,8 @@ pub const TME_ERROR_UNRESOLVED: TmeResult = -10;
 pub const TME_ERROR_NO_ANSWER: TmeResult = -11;
 /// 1,024 servers are being asked. Retry after an answer.
 pub const TME_ERROR_TOO_MANY_QUERIES: TmeResult = -12;
+/// No interface of this machine took the question to the servers of its network. Retry when there is a network.
+pub const TME_ERROR_NO_NETWORK: TmeResult = -13;
 /// The socket cannot be bound: address in use, or not of this machine. Retry with another port, or later.
 pub const TME_ERROR_BIND: TmeResult = -101;
 /// The system refuses what an engine needs: file handles, threads, randomness. Retry later.
@@ -48,6 +50,9 @@ pub const TME_ERROR_SOCKET: TmeResult = -105;
 pub const TME_ERROR_CLOSED: TmeResult = -106;
 /// An internal error stopped this engine earlier; only destroy works.
 pub const TME_ERROR_POISONED: TmeResult = -107;
+/// The port at which a server is found cannot be bound: a foreign program keeps it for itself. Retry with another one, later, or
+/// with TME_CONFIG_DISCOVERABLE_IF_POSSIBLE.
+pub const TME_ERROR_DISCOVERY: TmeResult = -108;
 /// The channel table has no such channel.
 pub const TME_ERROR_UNKNOWN_CHANNEL: TmeResult = -201;
 /// The message is larger than the channel, its mode or the other side takes. No retry helps: split it.
@@ -97,6 +102,8 @@ pub const TME_ERROR_NOT_WRITABLE: TmeResult = -405;
 pub const TME_ERROR_NO_FIGURES: TmeResult = -406;
 /// No event of the querier's newest poll has this id. Ask before the next poll.
 pub const TME_ERROR_UNKNOWN_QUERY: TmeResult = -407;
+/// No server that is there, or that the newest poll told to be lost, has this id.
+pub const TME_ERROR_UNKNOWN_SERVER: TmeResult = -408;
 /// A bug in the library was caught in this call; the engine is poisoned. Please report it.
 pub const TME_ERROR_INTERNAL: TmeResult = -501;
 
@@ -148,12 +155,14 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_UNRESOLVED => c"the server's name leads to no address that can be reached",
         TME_ERROR_NO_ANSWER => c"the server does not answer; check address, port and firewall",
         TME_ERROR_TOO_MANY_QUERIES => c"too many servers are being asked; wait for an answer",
+        TME_ERROR_NO_NETWORK => c"this machine is in no network that can be asked",
         TME_ERROR_BIND => c"the socket cannot be bound: address in use, or not of this machine",
         TME_ERROR_SYSTEM => c"the system refuses what a network engine needs",
         TME_ERROR_WAIT => c"waiting for the network failed; the engine has stopped",
         TME_ERROR_SOCKET => c"the socket no longer works; the engine has stopped",
         TME_ERROR_CLOSED => c"the engine is closed",
         TME_ERROR_POISONED => c"an internal error stopped this engine earlier; destroy it",
+        TME_ERROR_DISCOVERY => c"the discovery port cannot be bound",
         TME_ERROR_UNKNOWN_CHANNEL => c"the channel table has no such channel",
         TME_ERROR_TOO_LARGE => c"the message is too large for the channel",
         TME_ERROR_WOULD_BLOCK => c"the send queue is full; try again after TME_EVENT_WRITABLE",
@@ -177,6 +186,7 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_NOT_WRITABLE => c"the message cannot be written; make a new one",
         TME_ERROR_NO_FIGURES => c"nothing has been measured yet, or nothing asked for it",
         TME_ERROR_UNKNOWN_QUERY => c"no event of the newest poll is about this query",
+        TME_ERROR_UNKNOWN_SERVER => c"no server that was found has this id",
         TME_ERROR_INTERNAL => c"an internal error was caught; please report it",
         _ => c"not a result of this version of the library",
     }

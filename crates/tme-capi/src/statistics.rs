@@ -8,6 +8,7 @@ use tme::{
     PacketDrop, SendBudget, StreamFailure,
 };
 
+use tme::discovery::DiscoveryDrop;
 use tme::token::TokenProblem;
 
 use crate::boundary::Versioned;
@@ -241,6 +242,24 @@ pub struct TmeEngineStatistics {
     pub streams_bad_upgrade: u64,
     /// WebSockets that ended because text came where datagrams were due.
     pub streams_text: u64,
+    /// Questions of those who look for servers that were answered.
+    pub discovery_answered: u64,
+    /// Answers to them that the system did not take.
+    pub discovery_unsent: u64,
+    /// Datagrams at the discovery port dropped: not a question as it must be.
+    pub discovery_malformed: u64,
+    /// Because they are of another kind.
+    pub discovery_unexpected: u64,
+    /// Because they come from no network that leads to the server.
+    pub discovery_off_link: u64,
+    /// Because they ask for another game.
+    pub discovery_other_application: u64,
+    /// Because they are copies of one that was answered.
+    pub discovery_repeated: u64,
+    /// Because their source has asked too often.
+    pub discovery_source_limited: u64,
+    /// Because there were too many from all sources.
+    pub discovery_limited: u64,
     /// Datagrams that one of several network threads has passed on to another, which has their connection.
     pub datagrams_passed_on: u64,
     /// Datagrams of another network thread that were lost, because too many waited for it.
@@ -301,7 +320,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 336);
+    assert!(size_of::<TmeEngineStatistics>() == 408);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -497,6 +516,15 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             streams_released: ended.of(StreamFailure::Released),
             streams_bad_upgrade: ended.of(StreamFailure::BadUpgrade),
             streams_text: ended.of(StreamFailure::TextMessage),
+            discovery_answered: of.discovery.answered,
+            discovery_unsent: of.discovery.unsent,
+            discovery_malformed: of.discovery.drops.of(DiscoveryDrop::Malformed),
+            discovery_unexpected: of.discovery.drops.of(DiscoveryDrop::Unexpected),
+            discovery_off_link: of.discovery.drops.of(DiscoveryDrop::OffLink),
+            discovery_other_application: of.discovery.drops.of(DiscoveryDrop::OtherApplication),
+            discovery_repeated: of.discovery.drops.of(DiscoveryDrop::Repeated),
+            discovery_source_limited: of.discovery.drops.of(DiscoveryDrop::SourceLimited),
+            discovery_limited: of.discovery.drops.of(DiscoveryDrop::Limited),
             datagrams_passed_on: of.post.datagrams_passed_on,
             datagrams_not_passed_on: of.post.datagrams_lost,
             streams_passed_on: of.post.streams_passed_on,

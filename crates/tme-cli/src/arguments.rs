@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tme::discovery::DISCOVERY_PORT;
 use tme::{Browsers, LinkChoice, LinkKind, Preset};
 
 use crate::logs::LogOptions;
@@ -43,6 +44,8 @@ pub enum Command {
     Connect(ConnectOptions),
     /// Asks servers what they are, without connecting
     Query(QueryOptions),
+    /// Lists the servers on this network
+    Discover(DiscoverOptions),
     /// Measures throughput and latency between two processes
     Bench(BenchOptions),
     /// Runs simulated worlds and checks that every promise is kept
@@ -208,6 +211,7 @@ Without standard input it runs until it is told to end (Ctrl-C, SIGTERM).
 Examples:
   tme serve                                       port 7777 on all interfaces, a new key every time
   tme serve --key-file server.key                 the same key every time, made the first time
+  tme serve --discoverable \"Bob's room\"           found by `tme discover` on the same network
   tme serve --tcp                                 TCP at the same port, too, for those whose network lets no UDP through
   tme serve --listen 127.0.0.1:0 --net wifi_bad   this machine only, a free port, over modelled Wi-Fi";
 
@@ -230,6 +234,12 @@ pub struct ServeOptions {
     /// From where browsers may connect, which needs TCP
     #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
     pub browsers: BrowserPlaces,
+    /// PEM file with a certificate chain, to speak TLS on the TCP port, too
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_chain: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_chain")]
+    pub tls_key: Option<PathBuf>,
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -242,6 +252,12 @@ pub struct ServeOptions {
     /// What this server is called in tokens for it alone
     #[arg(long, value_name = "NAME", requires = "token_key")]
     pub server_name: Option<String>,
+    /// Let those find this server who look for servers on the same network, under this name
+    #[arg(long, value_name = "NAME")]
+    pub discoverable: Option<String>,
+    /// UDP port at which they ask; all servers on a machine share it
+    #[arg(long, value_name = "PORT", default_value_t = DISCOVERY_PORT, requires = "discoverable")]
+    pub discovery_port: u16,
     /// How many clients there can be at a time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=524_287))]
     pub max_peers: u32,
@@ -310,6 +326,15 @@ pub struct ConnectOptions {
     /// By what the server may be reached
     #[arg(long, value_name = "LINK", value_enum, default_value_t = Link::Any)]
     pub link: Link,
+    /// Put TLS around TCP and WebSockets; the certificate must be of an authority that this system trusts
+    #[arg(long)]
+    pub tls: bool,
+    /// As --tls, but the certificate must be of an authority in this PEM file
+    #[arg(long, value_name = "FILE", conflicts_with = "tls")]
+    pub tls_authorities: Option<PathBuf>,
+    /// Name that the certificate must be for [default: the server's host]
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Option<String>,
     /// Network conditions to model on this side, for what goes by UDP [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,
@@ -335,6 +360,36 @@ pub struct QueryOptions {
     /// How long each has to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub timeout: u32,
+    /// Print one JSON object for each
+    #[arg(long)]
+    pub json: bool,
+}
+
+const DISCOVER_EXAMPLES: &str = "\
+Asks by broadcast and multicast on every network this machine is in; no router passes it on. What a server says
+here is not authenticated. Servers are found if they want to be: `tme serve --discoverable NAME`.
+
+Examples:
+  tme discover                                      servers of all games
+  tme discover --application \"tme chat\" --seconds 5   those of `tme serve`, for longer
+  tme discover --json                               one JSON object a line for each";
+
+/// Options of `tme discover`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = DISCOVER_EXAMPLES)]
+pub struct DiscoverOptions {
+    /// Only servers of this game, by the name it gives its servers [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub application: Option<String>,
+    /// How long to look, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub seconds: u32,
+    /// UDP port at which servers are asked
+    #[arg(long, value_name = "PORT", default_value_t = DISCOVERY_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Look on this machine alone; nothing leaves it
+    #[arg(long)]
+    pub this_machine: bool,
     /// Print one JSON object for each
     #[arg(long)]
     pub json: bool,

@@ -78,7 +78,7 @@ impl std::error::Error for Failure {}
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let reason = match &error {
-            Error::Engine(EngineError::Bind(_)) => ExitReason::Listen,
+            Error::Engine(EngineError::Bind(_) | EngineError::Discovery(_)) => ExitReason::Listen,
             Error::File { .. } => ExitReason::File,
             Error::Address { .. }
             | Error::Config(_)
@@ -86,7 +86,7 @@ impl From<Error> for Failure {
             | Error::Channels(_)
             | Error::Token(_)
             | Error::TokenText(_) => ExitReason::Usage,
-            Error::Query(_) => ExitReason::Unreachable,
+            Error::Query(_) | Error::NoNetwork(_) => ExitReason::Unreachable,
             _ => ExitReason::Other,
         };
         Self::new(reason, error)

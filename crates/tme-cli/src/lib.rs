@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod bench;
 pub mod chat;
 pub mod demo;
+pub mod discover;
 mod failure;
 mod format;
 mod input;
@@ -38,6 +39,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(options) => chat::serve::run(&options),
         Command::Connect(options) => chat::connect::run(&options),
         Command::Query(options) => query::run(&options),
+        Command::Discover(options) => discover::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Sim(options) => sim::run(&options),
         Command::Keygen(options) => keys::run(&options),

@@ -57,7 +57,8 @@ fn demands(info: &ServerInfo) -> Vec<&'static str> {
     named.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect()
 }
 
-fn describe(info: &ServerInfo) -> String {
+/// A server in one line.
+pub(crate) fn describe(info: &ServerInfo) -> String {
     let wants = demands(info);
     let wants = if wants.is_empty() { String::new() } else { format!(", requires {}", wants.join(" and ")) };
     let said = match info.information.as_bytes() {
@@ -74,19 +75,27 @@ fn describe(info: &ServerInfo) -> String {
     )
 }
 
+/// What a server says, as an object.
+pub(crate) fn info_json(info: &ServerInfo) -> Value {
+    json!({
+        "versions": info.versions.as_slice(),
+        "application": format!("{:016x}", info.application_id),
+        "peers": info.peers,
+        "peers_max": info.peers_max,
+        "requires": demands(info),
+        "information": info.information.as_bytes().escape_ascii().to_string(),
+        "rtt_us": u64::try_from(info.rtt.as_micros()).unwrap_or(u64::MAX),
+    })
+}
+
 fn to_json(answer: &Answer) -> Value {
     match &answer.result {
-        Ok((address, info)) => json!({
-            "server": answer.target,
-            "address": address.to_string(),
-            "versions": info.versions.as_slice(),
-            "application": format!("{:016x}", info.application_id),
-            "peers": info.peers,
-            "peers_max": info.peers_max,
-            "requires": demands(info),
-            "information": info.information.as_bytes().escape_ascii().to_string(),
-            "rtt_us": u64::try_from(info.rtt.as_micros()).unwrap_or(u64::MAX),
-        }),
+        Ok((address, info)) => {
+            let mut value = info_json(info);
+            value["server"] = json!(answer.target);
+            value["address"] = json!(address.to_string());
+            value
+        }
         Err(error) => json!({ "server": answer.target, "error": error.to_string() }),
     }
 }

@@ -67,6 +67,19 @@ pub struct StreamId {
     pub number: NonZeroU32,
     /// What kind it is.
     pub kind: LinkKind,
+    /// Whether it is TLS, with a certificate of the server's own.
+    pub is_secure: bool,
+}
+
+/// What may happen to a datagram on its way, as far as that matters to a client without keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// It came by itself: its address may be forged.
+    Datagrams,
+    /// It came in a stream that anybody on the way can read and change.
+    Stream,
+    /// It came in a stream that nobody can.
+    SecureStream,
 }
 
 /// The way a datagram takes: the other side's address, the local address it used where that is known, and the stream that
@@ -92,6 +105,16 @@ impl Path {
     #[must_use]
     pub const fn through(stream: StreamId, remote: SocketAddr) -> Self {
         Self { remote, local: None, stream: Some(stream) }
+    }
+
+    /// What carries datagrams here.
+    #[must_use]
+    pub const fn carrier(&self) -> Carrier {
+        match self.stream {
+            None => Carrier::Datagrams,
+            Some(StreamId { is_secure: false, .. }) => Carrier::Stream,
+            Some(StreamId { is_secure: true, .. }) => Carrier::SecureStream,
+        }
     }
 
     /// Whether both lead to the same place by the same carrier; the local address may differ.

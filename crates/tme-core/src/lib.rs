@@ -10,6 +10,7 @@ pub mod codec;
 pub mod connection;
 pub mod crypto;
 pub mod datagram;
+pub mod discovery;
 pub mod endpoint;
 pub mod handshake;
 pub mod link;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use crate::handshake::datagram::{
-    HandshakeDatagram, InfoAnswer, InfoQuery, Information, ServerDemands, Versions,
+    Description, HandshakeDatagram, InfoQuery, Information, ServerDemands, Versions,
 };
 use crate::random::Random;
 use crate::rate::SteadyRate;
@@ -49,6 +49,18 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
+    pub(crate) fn new(description: &Description<'_>, rtt: Duration) -> Self {
+        Self {
+            versions: description.versions,
+            application_id: description.application_id,
+            peers: description.peers,
+            peers_max: description.peers_max,
+            demands: description.demands,
+            information: Information::new(description.information).unwrap_or_default(),
+            rtt,
+        }
+    }
+
     /// Whether it speaks a protocol version that this crate speaks, too.
     #[must_use]
     pub fn is_compatible(&self) -> bool {
@@ -168,7 +180,7 @@ impl Queries {
         let Some(open) = self.open.get(&id).filter(|open| open.remote == remote) else { return false };
         let Some(&sent_at) = open.sent_at.get(attempt) else { return false };
         let rtt = now.saturating_since(sent_at);
-        self.end(id, Some(server_info(&answer, rtt)));
+        self.end(id, Some(ServerInfo::new(&answer.description, rtt)));
         true
     }
 
@@ -223,21 +235,10 @@ impl Queries {
     }
 }
 
-fn server_info(answer: &InfoAnswer<'_>, rtt: Duration) -> ServerInfo {
-    ServerInfo {
-        versions: answer.versions,
-        application_id: answer.application_id,
-        peers: answer.peers,
-        peers_max: answer.peers_max,
-        demands: answer.demands,
-        information: Information::new(answer.information).unwrap_or_default(),
-        rtt,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handshake::datagram::InfoAnswer;
     use crate::random::SeededRandom;
 
     fn remote(port: u16) -> SocketAddr {
@@ -256,16 +257,9 @@ mod tests {
         let versions = Versions::OURS;
         let demands = ServerDemands { token: true, ..ServerDemands::default() };
         let information = &[7; 512];
-        let info = InfoAnswer {
-            nonce: query.nonce,
-            versions,
-            application_id: 5,
-            peers: 1,
-            peers_max: 2,
-            demands,
-            information,
-        };
-        info.encode(&mut answer);
+        let description =
+            Description { versions, application_id: 5, peers: 1, peers_max: 2, demands, information };
+        InfoAnswer { nonce: query.nonce, description }.encode(&mut answer);
         assert!(answer.len() <= datagram.len());
         answer
     }

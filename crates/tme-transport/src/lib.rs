@@ -12,6 +12,8 @@
 //! | [`wake`] | how does another thread end that sleep? |
 //! | [`resolve`] | which addresses does `host:port` stand for? |
 //! | [`query`] | what do servers say of themselves to those who only ask? |
+//! | [`discovery`] | which servers are there on this network? |
+//! | [`interfaces`] | which networks is this machine in? |
 //! | [`relay`] | how does a bad network get between two programs? |
 //! | [`engine`] | how do the game's threads and the protocol work together? |
 //! | [`logging`] | where do log lines go? |
@@ -20,7 +22,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod discovery;
 pub mod engine;
+pub mod interfaces;
 pub mod link;
 pub mod logging;
 pub mod poller;

@@ -31,6 +31,7 @@ fn config(endpoint: EndpointConfig, udp: UdpConfig) -> EngineConfig {
         streams: StreamsConfig::default(),
         choice: LinkChoice::Udp,
         connect: None,
+        discovery: None,
     }
 }
 

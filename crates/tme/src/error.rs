@@ -10,6 +10,7 @@ use tme_core::crypto::keys::KeyParseError;
 use tme_core::link::ConditionsError;
 use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
+use tme_transport::link::stream::TlsError;
 use tme_transport::query::QueryError;
 
 /// Why a server or client could not start, or stopped.
@@ -46,6 +47,8 @@ pub enum Error {
     Token(TokenError),
     /// A text that is not a sealed token.
     TokenText(TokenTextError),
+    /// No interface of this machine took a question to the servers of its network; why each did not.
+    NoNetwork(String),
     /// A server that could not be asked what it is, or did not answer.
     Query(QueryError),
 }
@@ -69,8 +72,16 @@ impl Error {
             Self::Query(QueryError::Unresolved(_)) => 10,
             Self::Query(QueryError::TimedOut) => 11,
             Self::Query(QueryError::TooMany) => 12,
+            Self::NoNetwork(_) => 13,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
+        }
+    }
+
+    pub(crate) fn tls(error: &TlsError) -> Self {
+        match &error.path {
+            Some(path) => Self::file(path.as_ref(), &error.why),
+            None => Self::Config(format!("TLS: {error}")),
         }
     }
 
@@ -87,6 +98,8 @@ impl fmt::Display for Error {
             Self::Key(error) => error.fmt(f),
             Self::File { path, why } => write!(f, "{}: {why}", path.display()),
             Self::Config(text) => f.write_str(text),
+            Self::NoNetwork(why) if why.is_empty() => f.write_str("this machine is in no network"),
+            Self::NoNetwork(why) => write!(f, "this machine is in no network that can be asked: {why}"),
             Self::Engine(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
             Self::Conditions(error) => error.fmt(f),
@@ -108,7 +121,7 @@ impl std::error::Error for Error {
             Self::Token(error) => Some(error),
             Self::TokenText(error) => Some(error),
             Self::Query(error) => Some(error),
-            Self::Address { .. } | Self::File { .. } | Self::Config(_) => None,
+            Self::Address { .. } | Self::File { .. } | Self::Config(_) | Self::NoNetwork(_) => None,
         }
     }
 }

@@ -40,6 +40,7 @@
 //! - [`token`]: a backend's word for a player, which servers can require; [`ServerBuilder::ask_before_admitting`] lets the
 //!   game decide about each client.
 //! - [`query`]: what servers say of themselves to those who only ask, many at a time.
+//! - [`discovery`]: which servers there are on one's own network.
 //! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
 //! - [`SendOptions`] give a message a deadline, after which it is neither sent nor sent again, and ask for a receipt:
 //!   [`Event::Delivered`] or [`Event::Expired`], one of them, once.
@@ -49,6 +50,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+pub mod discovery;
 mod error;
 mod known_hosts;
 pub mod query;
@@ -92,7 +94,7 @@ pub use tme_transport::engine::{
 pub use tme_transport::link::LinkStats;
 pub use tme_transport::link::memory::{self, MemoryLink};
 pub use tme_transport::link::stream::{
-    FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics,
+    FailureCounts as StreamFailureCounts, StreamFailure, StreamStatistics, TlsTrust,
 };
 pub use tme_transport::logging;
 

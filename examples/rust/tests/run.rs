@@ -133,3 +133,14 @@ fn clients_say_by_which_link_they_came() {
         ]
     );
 }
+
+#[test]
+fn a_server_is_found_on_its_own_machine_and_joined() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lan")).arg("alone").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    let [found, said] = lines[..] else { panic!("{text}") };
+    assert!(found.starts_with("My own room at 127.0.0.1:") && found.ends_with(": 0 of 64 players"), "{text}");
+    assert_eq!(said, "the server says: welcome");
+}

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tme::{PeerId, Server, ServerHandle};
 
 use crate::added::added_bytes;
-use crate::boundary::{Kind, Owner, destroy, enter, guard, must_not_be_null, output_text, put, write_struct};
+use crate::boundary::{
+    Kind, Owner, destroy, enter, guard, must_not_be_null, output_text, put, required_text, write_struct,
+};
 use crate::clock::TmeServerTime;
 use crate::event::TmeEvent;
 use crate::failure::Failure;
@@ -39,6 +41,8 @@ pub(crate) struct ServerInner {
     /// 0 and empty: it does not listen for TCP.
     tcp_port: u16,
     tcp_address: String,
+    /// 0: it is not found.
+    discovery_port: u16,
     public_key: String,
     pub network_threads: u32,
 }
@@ -83,6 +87,7 @@ pub unsafe extern "C" fn tme_server_create(
             address: started.local_addr().to_string(),
             tcp_port: tcp.map_or(0, |address| address.port()),
             tcp_address: tcp.map(|address| address.to_string()).unwrap_or_default(),
+            discovery_port: started.discovery_port().unwrap_or(0),
             public_key: started.public_key().to_string(),
             network_threads: u32::try_from(started.network_threads()).unwrap_or(u32::MAX),
             pump: Pump::new(started, plan.retained_max)?,
@@ -235,6 +240,21 @@ pub unsafe extern "C" fn tme_server_tcp_port(server: *const TmeServer) -> u16 {
     port
 }
 
+/// The UDP port at which the server answers those who look for servers.
+///
+/// Returns: the port; 0 if it does not, or if `server` is not a server, or poisoned.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_discovery_port(server: *const TmeServer) -> u16 {
+    let mut port = 0;
+    enter(server, |server: &ServerInner| {
+        port = server.discovery_port;
+        Ok(TME_OK)
+    });
+    port
+}
+
 /// The key that clients pin, 64 hexadecimal digits.
 ///
 /// Parameters: `buffer` of `capacity` bytes gets the text; `needed` (may be NULL) gets 65.
@@ -267,6 +287,24 @@ pub unsafe extern "C" fn tme_server_time(
 ) -> TmeResult {
     enter(server, |server: &ServerInner| {
         write_struct(&TmeServerTime::from(&server.handle.time()), time, struct_size)
+    })
+}
+
+/// Changes the name under which players on the same network find this server. Nothing happens if it is not found at all.
+///
+/// Parameters: `name`, at most 64 bytes without control characters.
+/// Returns: TME_OK; TME_ERROR_CONFIG if it cannot be a name; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+/// TME_ERROR_UTF8.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tme_server_set_display_name(
+    server: *mut TmeServer,
+    name: *const c_char,
+) -> TmeResult {
+    enter(server, |server: &ServerInner| {
+        server.handle.set_display_name(required_text(name, "the name is NULL")?)?;
+        Ok(TME_OK)
     })
 }
 

@@ -27,6 +27,9 @@ pub const TME_CONFIG_NOTE_ARRIVALS: u32 = 128;
 /// Server: listens for TCP, too, at the address and port of `listen`: for players whose network lets no UDP through. Their
 /// clients find it by themselves.
 pub const TME_CONFIG_LISTEN_TCP: u32 = 256;
+/// Servers with `discoverable`: start also if the discovery port cannot be had, with a warning in the log, and are not found
+/// then. Without this flag that is TME_ERROR_DISCOVERY.
+pub const TME_CONFIG_DISCOVERABLE_IF_POSSIBLE: u32 = 512;
 
 /// The rate of sending follows how fast packets are delivered; queues on the way stay short.
 pub const TME_CONGESTION_DELIVERY_RATE: u32 = 1;

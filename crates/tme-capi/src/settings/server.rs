@@ -5,15 +5,16 @@ use std::mem::{offset_of, size_of};
 use std::ptr::null;
 use std::time::Duration;
 
+use tme::discovery::DISCOVERY_PORT;
 use tme::{Browsers, Limits, Newcomers, SecretKey, Server, ServerBuilder};
 
 use super::common::{
-    COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_LISTEN_TCP, TME_CONFIG_NO_QUERIES,
-    TME_CONFIG_REQUIRE_IDENTITY, TME_CONFIG_REQUIRE_TOKEN, TME_CONGESTION_DELIVERY_RATE, common, ms,
-    with_common,
+    COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_DISCOVERABLE_IF_POSSIBLE,
+    TME_CONFIG_LISTEN_TCP, TME_CONFIG_NO_QUERIES, TME_CONFIG_REQUIRE_IDENTITY, TME_CONFIG_REQUIRE_TOKEN,
+    TME_CONGESTION_DELIVERY_RATE, common, ms, with_common,
 };
 use crate::added::added_bytes;
-use crate::boundary::{Versioned, check_flags, check_reserved, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::failure::Failure;
 use crate::result::{TME_ERROR_CONFIG, TME_ERROR_ENUM, TmeResult};
@@ -120,16 +121,20 @@ pub struct TmeServerConfig {
     /// port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
     /// told it. Default: none.
     pub listen_tcp: *const c_char,
+    /// Name under which players on the same network find this server, at most 64 bytes without control characters;
+    /// tme_server_set_display_name changes it. Default: NULL, and it is not found.
+    pub discoverable: *const c_char,
+    /// UDP port at which those ask who look for servers; they must have the same. All TME servers on a machine share it.
+    /// Default 7776.
+    pub discovery_port: u32,
     /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
     /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
     pub network_threads: u32,
-    /// 0.
-    pub reserved: u32,
 }
 
 #[cfg(target_pointer_width = "64")]
 const _: () =
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 8 + 2 * 4);
+    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
@@ -172,8 +177,9 @@ unsafe impl Versioned for TmeServerConfig {
             datagram_bytes_max: 1_452,
             browsers: TME_BROWSERS_LOOPBACK,
             listen_tcp: null(),
+            discoverable: null(),
+            discovery_port: u32::from(DISCOVERY_PORT),
             network_threads: 1,
-            reserved: 0,
         }
     }
 }
@@ -197,13 +203,13 @@ const SERVER_FLAGS: u32 = COMMON_FLAGS
     | TME_CONFIG_REQUIRE_TOKEN
     | TME_CONFIG_ASK
     | TME_CONFIG_NO_QUERIES
-    | TME_CONFIG_LISTEN_TCP;
+    | TME_CONFIG_LISTEN_TCP
+    | TME_CONFIG_DISCOVERABLE_IF_POSSIBLE;
 
 /// Reads what a server is told.
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, SERVER_FLAGS)?;
-    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -236,7 +242,30 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
         builder = builder.require_identity();
     }
     builder = with_admission(builder, &config)?;
+    builder = with_discovery(builder, &config)?;
     Ok(Plan::of(builder, config.flags, config.retained_messages_max))
+}
+
+/// Who finds a server.
+unsafe fn with_discovery(
+    mut builder: ServerBuilder,
+    config: &TmeServerConfig,
+) -> Result<ServerBuilder, Failure> {
+    if config.discovery_port != 0 {
+        builder = builder.discovery_port(port(config.discovery_port)?);
+    }
+    if config.flags & TME_CONFIG_DISCOVERABLE_IF_POSSIBLE != 0 {
+        builder = builder.discoverable_if_possible();
+    }
+    Ok(match input_text(config.discoverable)? {
+        Some(name) => builder.discoverable(name),
+        None => builder,
+    })
+}
+
+/// A port that is not 0.
+pub(crate) fn port(number: u32) -> Result<u16, Failure> {
+    u16::try_from(number).map_err(|_| Failure::text(TME_ERROR_CONFIG, format_args!("{number} is no port")))
 }
 
 /// Whom a server lets in, and what it tells the others.

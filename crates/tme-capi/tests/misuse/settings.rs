@@ -6,8 +6,9 @@ use std::ptr::{null, null_mut};
 use std::sync::atomic::Ordering;
 
 use tme_capi::{
-    TME_CONFIG_ASK, TME_OK, TME_TOKEN_TEXT_BYTES, TmeChannelConfig, TmeClientConfig, TmeConditions,
-    TmeLogConfig, TmeSendOptions, TmeServerConfig, TmeTokenConfig,
+    TME_CONFIG_ASK, TME_DISCOVERY_THIS_MACHINE, TME_OK, TME_TOKEN_TEXT_BYTES, TmeChannelConfig,
+    TmeClientConfig, TmeConditions, TmeDiscoveryConfig, TmeLogConfig, TmeSendOptions, TmeServerConfig,
+    TmeTokenConfig,
 };
 
 use crate::misuser::{Misuser, call};
@@ -139,7 +140,7 @@ impl Misuser<'_> {
             // SAFETY: zero is a value of every field.
             let zeroed: TmeServerConfig = unsafe { std::mem::zeroed() };
             TmeServerConfig {
-                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8, 16, 17, 32, 64, 256, 257, 257]),
+                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 8, 16, 17, 32, 64, 256, 257, 257, 512, 513]),
                 max_peers: self.setting(&[1, 2, 100, 524_287]),
                 retained_messages_max: self.setting(&[1, 3]),
                 datagram_bytes_max: self.setting(&[1_200, 1_452, 65_507]),
@@ -163,6 +164,7 @@ impl Misuser<'_> {
                 tokens_issued_before_start_s: self.setting(&[1, u32::MAX]),
                 congestion: self.setting(&[1, 2, 3]),
                 rate_cap: u64::from(self.setting(&[1, 100_000, u32::MAX])),
+                discovery_port: self.setting(&[7_776, 7_776, 1, 65_535, 65_536]),
                 ..zeroed
             }
         };
@@ -188,6 +190,13 @@ impl Misuser<'_> {
         // Port 1 is nobody's to listen on, or nobody's at all.
         let listen_tcp = ["127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "192.0.2.1:0", "127.0.0.1:1", "127.0.0.1"];
         config.listen_tcp = if self.chance.one_in(6) { self.text(kept, &listen_tcp) } else { null() };
+        // Found on this machine alone: nobody else is to hear of it.
+        config.discoverable = if self.chance.one_in(4) {
+            config.listen = c"127.0.0.1:0".as_ptr();
+            self.text(kept, &["here", "", "two\nlines"])
+        } else {
+            null()
+        };
         config.application = self.text_or_null(kept, &["", "", "", "game"]);
         config.key = if self.chance.one_in(4) {
             self.text(kept, &[KEYS[0], KEYS[0], KEYS[0], KEYS[1], KEYS[2], KEYS[3]])
@@ -415,6 +424,24 @@ impl Misuser<'_> {
             },
         };
         self.keep_struct(kept, &conditions)
+    }
+
+    /// Settings of a discovery, which looks on this machine alone.
+    pub fn discovery_config(&mut self, kept: &mut Kept) -> *const TmeDiscoveryConfig {
+        let mut config = if self.chance.one_in(12) {
+            random(self)
+        } else {
+            TmeDiscoveryConfig {
+                struct_size: 0,
+                flags: self.setting(&[0, 2]),
+                application: null(),
+                port: self.setting(&[7_776, 7_776, 1, 65_536]),
+                reserved: self.setting(&[0]),
+            }
+        };
+        config.flags |= TME_DISCOVERY_THIS_MACHINE;
+        config.application = self.text_or_null(kept, &["", "game"]);
+        self.keep_struct(kept, &config)
     }
 
     /// Settings of a log. There is one already.

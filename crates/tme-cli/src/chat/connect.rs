@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tme::{
     Client, Connected, Direction, Disconnected, Event, LinkKind, Origin, Preset, PublicKey, Reason,
-    SendError, SendOptions,
+    SendError, SendOptions, TlsTrust,
 };
 
 use super::{APPLICATION, CHAT, NAME_BYTES_MAX, channel, cut, describe, printable};
@@ -70,6 +70,14 @@ fn start(options: &ConnectOptions) -> Result<Client, Failure> {
         .links(options.link.choice())
         .connect_timeout(Duration::from_secs(u64::from(options.timeout)))
         .user_data(cut(&name(options), NAME_BYTES_MAX));
+    builder = match &options.tls_authorities {
+        Some(path) => builder.tls(TlsTrust::Authorities(path.as_path().into())),
+        None if options.tls => builder.tls(TlsTrust::System),
+        None => builder,
+    };
+    if let Some(name) = &options.tls_name {
+        builder = builder.tls_name(name);
+    }
     if let Some(key) = &options.key {
         let key = key.parse::<PublicKey>().map_err(|error| Failure::new(ExitReason::Usage, error))?;
         builder = builder.server_key(key);

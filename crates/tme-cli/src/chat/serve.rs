@@ -56,6 +56,14 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         None if options.tcp => server.listen_tcp(),
         None => server,
     };
+    let server = match (&options.tls_chain, &options.tls_key) {
+        (Some(chain), Some(key)) => server.tls(chain, key),
+        _ => server,
+    };
+    let server = match &options.discoverable {
+        Some(name) => server.discoverable(name).discovery_port(options.discovery_port),
+        None => server,
+    };
     let server = with_tokens(server, options)?;
     let mut server = match options.network_threads {
         Some(threads) => server.network_threads(threads as usize).start_threaded(),
@@ -66,6 +74,9 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     OUT.line(&format!("listening on {address}"));
     if let Some(address) = server.tcp_addr() {
         OUT.line(&format!("TCP at {address}"));
+    }
+    if let Some(port) = server.discovery_port() {
+        OUT.line(&format!("found by tme discover, at port {port}"));
     }
     match server.network_threads() {
         0 => {}

@@ -1,9 +1,12 @@
 //! What a server tells those who only ask what it is: one datagram for one, from memory, so many a second.
 
 use super::Endpoint;
+use super::server_side::ServerSide;
 use super::strangers::{REPLIES_MAX, spare_buffer};
 use crate::datagram::Path;
-use crate::handshake::datagram::{HandshakeDatagram, InfoAnswer, Information, ServerDemands, Versions};
+use crate::handshake::datagram::{
+    Description, HandshakeDatagram, InfoAnswer, Information, ServerDemands, Versions,
+};
 use crate::handshake::drops::DropReason;
 use crate::rate::SteadyRate;
 use crate::time::Instant;
@@ -26,7 +29,29 @@ pub(super) fn rate_of(queries_per_second: u32) -> Option<SteadyRate> {
         .then(|| SteadyRate::new(queries_per_second, queries_per_second.div_ceil(BURST_DIVISOR)))
 }
 
+impl ServerSide {
+    /// What this server says of itself to anybody.
+    fn description(&self) -> Description<'_> {
+        let desk = &self.desk;
+        Description {
+            versions: desk.versions,
+            application_id: desk.application_id,
+            peers: u32::try_from(self.common.lock().confirmed()).unwrap_or(u32::MAX),
+            peers_max: u32::try_from(self.peers_max).unwrap_or(u32::MAX),
+            demands: desk.demands,
+            information: desk.information.as_bytes(),
+        }
+    }
+}
+
 impl Endpoint {
+    /// What this endpoint says of itself to anybody, and its channel table's hash, if it accepts connections.
+    #[must_use]
+    pub fn description(&self) -> Option<(Description<'_>, u64)> {
+        let server = self.server.as_ref()?;
+        Some((server.description(), server.table.hash()))
+    }
+
     /// Changes the game's part of what queries are answered with.
     pub fn set_information(&mut self, information: Information) {
         if let Some(server) = &mut self.server {
@@ -36,14 +61,9 @@ impl Endpoint {
 
     pub(super) fn handle_info_query(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         let Some(server) = &mut self.server else { return };
-        let desk = &server.desk;
-        let (is_admitted, peers) = {
-            let mut whole = server.common.lock();
-            (whole.admit_query(now), whole.confirmed())
-        };
         // The limit comes first: beyond it a datagram costs nothing but this. It has the length of a query, or a trickle of
         // tiny ones would use the limit up.
-        if !is_admitted {
+        if !server.common.lock().admit_query(now) {
             return self.statistics.handshake.drops.add(DropReason::Limited);
         }
         let Ok(HandshakeDatagram::InfoQuery(query)) = HandshakeDatagram::parse(datagram) else {
@@ -58,15 +78,7 @@ impl Endpoint {
             self.statistics.replies_dropped += 1;
             return;
         }
-        let answer = InfoAnswer {
-            nonce: query.nonce,
-            versions: desk.versions,
-            application_id: desk.application_id,
-            peers: u32::try_from(peers).unwrap_or(u32::MAX),
-            peers_max: u32::try_from(server.peers_max).unwrap_or(u32::MAX),
-            demands: desk.demands,
-            information: desk.information.as_bytes(),
-        };
+        let answer = InfoAnswer { nonce: query.nonce, description: server.description() };
         let mut reply = spare_buffer(&mut self.spare_buffers);
         answer.encode(&mut reply);
         debug_assert!(reply.len() <= datagram.len(), "bounded by its fields");

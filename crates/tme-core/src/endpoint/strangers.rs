@@ -142,8 +142,7 @@ impl Endpoint {
             return self.statistics.drops.add(PacketDrop::ForeignAddress);
         }
         let mut reply = spare_buffer(&mut self.spare_buffers);
-        let is_carried = path.is_stream() && server.handshake.takes_browsers_at(path.remote.ip());
-        let origin = (path.remote, is_carried);
+        let origin = (path.remote, path.carrier());
         let outcome = server.handshake.handle_datagram(now, origin, datagram, random, &mut reply);
         match outcome {
             Outcome::Reply => return self.queue_reply(path, reply),

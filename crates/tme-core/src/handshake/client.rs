@@ -164,6 +164,7 @@ impl ClientHandshake {
             Ok(
                 HandshakeDatagram::Reset(_)
                 | HandshakeDatagram::InfoAnswer(_)
+                | HandshakeDatagram::Here(_)
                 // Whoever has keys does not ask for a connection without.
                 | HandshakeDatagram::Opened(_),
             ) => Err(DropReason::Unexpected),
@@ -171,6 +172,7 @@ impl ClientHandshake {
                 HandshakeDatagram::Hello(_)
                 | HandshakeDatagram::Connect(_)
                 | HandshakeDatagram::InfoQuery(_)
+                | HandshakeDatagram::Discover(_)
                 | HandshakeDatagram::Open(_),
             ) => Err(DropReason::WrongDirection),
         };

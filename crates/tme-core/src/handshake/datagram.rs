@@ -3,13 +3,23 @@
 //! [`HandshakeDatagram::parse`] is the border: what it lets through obeys the page. Encoders append exactly
 //! the bytes that parse again to the same value.
 
+mod discovery;
+mod information;
+
+pub use discovery::{
+    DISCOVER_BYTES, DISPLAY_NAME_BYTES_MAX, Discover, DisplayName, DisplayNameError, HERE_BYTES_MAX, Here,
+};
+pub use information::{
+    Description, INFO_QUERY_BYTES, INFORMATION_BYTES_MAX, InfoAnswer, InfoQuery, Information, ServerDemands,
+    is_info_query,
+};
+
 use crate::codec::{DecodeError, Put, Reader};
 use crate::crypto::Pattern;
 use crate::crypto::cookie::{COOKIE_BYTES, Cookie};
 use crate::crypto::keys::PublicKey;
 use crate::crypto::reset::ResetToken;
 use crate::crypto::suite::SuiteSet;
-use crate::handshake::parameters::BoundedBytes;
 use crate::handshake::reason::Reason;
 
 /// First four bytes of every handshake datagram: `TMED`.
@@ -20,10 +30,6 @@ pub const HELLO_BYTES: usize = 1_200;
 pub const COOKIE_DATAGRAM_BYTES: usize = 67;
 /// Exact length of RESET.
 pub const RESET_BYTES: usize = 21;
-/// Exact length of INFO_QUERY: more than any answer to it.
-pub const INFO_QUERY_BYTES: usize = 600;
-/// Most bytes of the game's own in INFO_ANSWER.
-pub const INFORMATION_BYTES_MAX: usize = 512;
 /// Most bytes of a Noise message in one datagram.
 pub const PART_BYTES_MAX: usize = 1_100;
 /// Most datagrams a Noise message may span.
@@ -44,6 +50,8 @@ const TYPE_REFUSE: u8 = 5;
 const TYPE_RESET: u8 = 6;
 const TYPE_INFO_QUERY: u8 = 7;
 const TYPE_INFO_ANSWER: u8 = 8;
+const TYPE_DISCOVER: u8 = 9;
+const TYPE_HERE: u8 = 10;
 const TYPE_OPEN: u8 = 11;
 const TYPE_OPENED: u8 = 12;
 
@@ -500,6 +508,10 @@ pub enum HandshakeDatagram<'a> {
     Open(Open<'a>),
     /// Server to client, type 12.
     Opened(Opened<'a>),
+    /// To all servers of a network, type 9.
+    Discover(Discover),
+    /// Server to whoever looks for one, type 10.
+    Here(Here<'a>),
 }
 
 impl<'a> HandshakeDatagram<'a> {
@@ -522,6 +534,9 @@ impl<'a> HandshakeDatagram<'a> {
             TYPE_INFO_ANSWER => Self::InfoAnswer(InfoAnswer::decode(&mut reader)?),
             TYPE_OPEN => Self::Open(Open::decode(&mut reader)?),
             TYPE_OPENED => Self::Opened(Opened::decode(&mut reader)?),
+            TYPE_DISCOVER if datagram.len() != DISCOVER_BYTES => return Err(DecodeError::OutOfRange),
+            TYPE_DISCOVER => Self::Discover(Discover::decode(&mut reader)?),
+            TYPE_HERE => Self::Here(Here::decode(&mut reader)?),
             _ => return Err(DecodeError::UnknownType),
         };
         reader.finish()?;
@@ -541,115 +556,10 @@ impl<'a> HandshakeDatagram<'a> {
             Self::InfoAnswer(answer) => answer.encode(out),
             Self::Open(open) => open.encode(out),
             Self::Opened(opened) => opened.encode(out),
+            Self::Discover(discover) => discover.encode(out),
+            Self::Here(here) => here.encode(out),
         }
     }
-}
-
-/// INFO_QUERY: what are you?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InfoQuery {
-    /// The answer echoes it.
-    pub nonce: u64,
-}
-
-impl InfoQuery {
-    /// Appends the datagram.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        put_head(out, TYPE_INFO_QUERY);
-        out.put_u64(self.nonce);
-        out.resize(start + INFO_QUERY_BYTES, 0);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let nonce = reader.u64()?;
-        if reader.rest().iter().any(|&byte| byte != 0) {
-            return Err(DecodeError::Reserved);
-        }
-        Ok(Self { nonce })
-    }
-}
-
-/// What a game tells those who ask its server.
-pub type Information = BoundedBytes<INFORMATION_BYTES_MAX>;
-
-/// What a server wants of its clients, for those who consider to become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerDemands {
-    /// Only clients with an identity key.
-    pub identity: bool,
-    /// Only clients with a connect token.
-    pub token: bool,
-    /// It speaks plaintext, and with nobody else.
-    pub plaintext: bool,
-}
-
-impl ServerDemands {
-    const fn bits(self) -> u8 {
-        self.identity as u8 | (self.token as u8) << 1 | (self.plaintext as u8) << 2
-    }
-
-    const fn from_bits(bits: u8) -> Option<Self> {
-        if bits > 0b111 {
-            return None;
-        }
-        Some(Self { identity: bits & 1 != 0, token: bits & 2 != 0, plaintext: bits & 4 != 0 })
-    }
-}
-
-/// INFO_ANSWER: what a server says of itself to anybody. Not authenticated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InfoAnswer<'a> {
-    /// Echo of the query's nonce.
-    pub nonce: u64,
-    /// Versions the server speaks.
-    pub versions: Versions,
-    /// Which game.
-    pub application_id: u64,
-    /// Peers connected.
-    pub peers: u32,
-    /// Most peers at a time.
-    pub peers_max: u32,
-    /// What it wants of clients.
-    pub demands: ServerDemands,
-    /// The game's own bytes, at most 512.
-    pub information: &'a [u8],
-}
-
-impl<'a> InfoAnswer<'a> {
-    /// Appends the datagram.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        put_head(out, TYPE_INFO_ANSWER);
-        out.put_u64(self.nonce);
-        self.versions.encode(out);
-        out.put_u64(self.application_id);
-        out.put_u32(self.peers);
-        out.put_u32(self.peers_max);
-        out.put_u8(self.demands.bits());
-        out.put_bytes(self.information.get(..INFORMATION_BYTES_MAX).unwrap_or(self.information));
-    }
-
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let answer = Self {
-            nonce: reader.u64()?,
-            versions: Versions::decode(reader)?,
-            application_id: reader.u64()?,
-            peers: reader.u32()?,
-            peers_max: reader.u32()?,
-            demands: ServerDemands::from_bits(reader.u8()?).ok_or(DecodeError::Reserved)?,
-            information: reader.rest(),
-        };
-        if answer.information.len() > INFORMATION_BYTES_MAX {
-            return Err(DecodeError::OutOfRange);
-        }
-        Ok(answer)
-    }
-}
-
-/// Whether a datagram says that it is an INFO_QUERY, and has the length of one.
-#[must_use]
-pub fn is_info_query(datagram: &[u8]) -> bool {
-    datagram.len() == INFO_QUERY_BYTES && datagram.get(MAGIC.len()) == Some(&TYPE_INFO_QUERY)
 }
 
 fn put_head(out: &mut Vec<u8>, kind: u8) {

@@ -42,6 +42,7 @@ use crate::crypto::keys::{PublicKey, SecretKey};
 use crate::crypto::noise::{CurveCounter, Noise};
 use crate::crypto::reset::{ResetKey, ResetToken};
 use crate::crypto::suite::Suite;
+use crate::datagram::Carrier;
 use crate::random::Random;
 use crate::rate::SteadyRate;
 use crate::time::{Instant, UnixTime};
@@ -125,6 +126,8 @@ struct Candidate<'a> {
     remote: SocketAddr,
     offer: &'a Offer,
     agreement: Agreement,
+    /// Whether nobody on the way can read or change what it says.
+    is_secret: bool,
 }
 
 impl ServerHandshake {
@@ -181,13 +184,12 @@ impl ServerHandshake {
         self.config.key.public()
     }
 
-    /// Whether a client at the other end of a stream may connect without keys.
-    #[must_use]
-    pub fn takes_browsers_at(&self, client: IpAddr) -> bool {
-        match self.config.browsers {
-            Browsers::Never => false,
-            Browsers::Loopback => client.to_canonical().is_loopback(),
-            Browsers::Anywhere => true,
+    /// Whether a client may connect without keys.
+    fn takes_browser(&self, client: IpAddr, carrier: Carrier) -> bool {
+        match (self.config.browsers, carrier) {
+            (Browsers::Never, _) | (_, Carrier::Datagrams) => false,
+            (_, Carrier::SecureStream) | (Browsers::Anywhere, Carrier::Stream) => true,
+            (Browsers::Loopback, Carrier::Stream) => client.to_canonical().is_loopback(),
         }
     }
 
@@ -211,12 +213,11 @@ impl ServerHandshake {
 
     /// Takes in a handshake datagram. `reply` is cleared, and filled if the outcome is [`Outcome::Reply`].
     ///
-    /// `is_carried` says that it came in a stream whose clients need no keys. `random` is asked for 32 bytes per key exchange
-    /// and for nothing else.
+    /// `random` is asked for 32 bytes per key exchange and for nothing else.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
-        (remote, is_carried): (SocketAddr, bool),
+        (remote, carrier): (SocketAddr, Carrier),
         datagram: &[u8],
         random: &mut dyn Random,
         reply: &mut Vec<u8>,
@@ -229,7 +230,9 @@ impl ServerHandshake {
             Ok(HandshakeDatagram::Connect(connect)) => {
                 self.handle_connect(now, remote, &connect, random, reply)
             }
-            Ok(HandshakeDatagram::Open(open)) if is_carried => self.handle_open(now, remote, &open, reply),
+            Ok(HandshakeDatagram::Open(open)) if self.takes_browser(remote.ip(), carrier) => {
+                self.handle_open(now, (remote, carrier), &open, reply)
+            }
             Ok(HandshakeDatagram::Open(open)) => self.refuse_openly(&open.offer, Reason::Suites, reply),
             Ok(_) => Outcome::Drop(DropReason::WrongDirection),
         };
@@ -417,14 +420,21 @@ impl ServerHandshake {
         if !self.exchanges.admit(now) {
             return self.refuse_openly(offer, Reason::Busy, reply);
         }
-        self.open_request(now, &Candidate { id, remote, offer, agreement }, &message, random, reply)
+        let is_secret = agreement.suite.is_encrypted();
+        self.open_request(
+            now,
+            &Candidate { id, remote, offer, agreement, is_secret },
+            &message,
+            random,
+            reply,
+        )
     }
 
     /// A stream has proven the address, and there is nothing to exchange.
     fn handle_open(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
+        (remote, carrier): (SocketAddr, Carrier),
         open: &Open<'_>,
         reply: &mut Vec<u8>,
     ) -> Outcome {
@@ -442,7 +452,14 @@ impl ServerHandshake {
             return self.refuse_openly(offer, Reason::Busy, reply);
         }
         let exchange = KeyExchange::Carried { version: agreement.version };
-        self.decide(now, &Candidate { id, remote, offer, agreement }, exchange, open.payload, reply)
+        let is_secret = carrier == Carrier::SecureStream;
+        self.decide(
+            now,
+            &Candidate { id, remote, offer, agreement, is_secret },
+            exchange,
+            open.payload,
+            reply,
+        )
     }
 
     /// What is to be done with a CONNECT or OPEN of an attempt that needs no further thought.
@@ -526,8 +543,8 @@ impl ServerHandshake {
         payload: &[u8],
         reply: &mut Vec<u8>,
     ) -> Outcome {
-        let &Candidate { id, remote, offer, agreement } = candidate;
-        let (parameters, token) = match self.judge(offer, agreement.suite, payload) {
+        let &Candidate { id, remote, offer, agreement, .. } = candidate;
+        let (parameters, token) = match self.judge(candidate, payload) {
             Ok(judged) => judged,
             Err(Judgement::Repetition) => {
                 self.attempts.put(now, id, Attempt::Answered(None), now + COOKIE_LIFETIME);
@@ -595,10 +612,10 @@ impl ServerHandshake {
     /// client that cannot connect.
     fn judge(
         &mut self,
-        offer: &Offer,
-        suite: Suite,
+        candidate: &Candidate<'_>,
         payload: &[u8],
     ) -> Result<(ClientParameters, Option<Box<Valid>>), Judgement> {
+        let &Candidate { offer, is_secret, .. } = candidate;
         let refusal = |reason, text: &str| Refusal { reason, detail: Detail::from_text(text) };
         let parameters =
             ClientParameters::decode(payload).map_err(|error| refusal(error.reason(), &error.to_string()))?;
@@ -613,7 +630,7 @@ impl ServerHandshake {
             return Err(refusal(Reason::Schema, &format!("schema {tag:#010x} differs")).into());
         }
         let presented = Presented {
-            suite,
+            is_secret,
             client_ephemeral: offer.client_ephemeral,
             server_key: self.config.key.public(),
         };

@@ -14,6 +14,7 @@ use super::parameters::{ConnectionId, PeerNumber, UserData};
 use super::server::{AcceptInfo, Accepted, ConnectRequest, Outcome, ServerHandshake, ServerHandshakeConfig};
 use crate::channel::ChannelTable;
 use crate::crypto::keys::KeyPair;
+use crate::datagram::Carrier;
 use crate::random::SeededRandom;
 use crate::time::{Duration, Instant};
 
@@ -89,7 +90,7 @@ impl World {
         let mut reply = vec![0xA5; 10];
         let outcome = self.server.handle_datagram(
             self.now,
-            (self.remote, false),
+            (self.remote, Carrier::Datagrams),
             datagram,
             &mut self.random,
             &mut reply,

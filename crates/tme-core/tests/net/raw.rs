@@ -6,6 +6,7 @@ use tme_core::channel::ChannelTable;
 use tme_core::crypto::SessionSecrets;
 use tme_core::crypto::packet::{KeyLimits, PacketProtection};
 use tme_core::crypto::suite::Suite;
+use tme_core::datagram::Carrier;
 use tme_core::handshake::client::{ClientEvent, ClientHandshake, Established};
 use tme_core::handshake::parameters::{ConnectionId, PeerNumber, UserData};
 use tme_core::handshake::server::{AcceptInfo, Outcome, ServerHandshake, ServerHandshakeConfig};
@@ -144,7 +145,13 @@ pub fn serve(net: &mut Net, client: usize, table: &ChannelTable) -> Raw {
         net.advance(|_, _, _| ());
         for mut tapped in net.tap.take().unwrap().into_iter().filter(|tapped| tapped.to == address) {
             let from = tapped.from;
-            match handshake.handle_datagram(net.now, (from, false), &tapped.bytes, &mut random, &mut reply) {
+            match handshake.handle_datagram(
+                net.now,
+                (from, Carrier::Datagrams),
+                &tapped.bytes,
+                &mut random,
+                &mut reply,
+            ) {
                 Outcome::Reply => net.inject(address, client, &mut reply),
                 Outcome::Request(request) => {
                     let info = AcceptInfo {

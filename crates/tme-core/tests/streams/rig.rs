@@ -107,7 +107,11 @@ impl Rig {
 
     /// Opens a stream; both sides know it by the same number here.
     pub fn open_stream(&mut self, bytes_per_second: u64) -> StreamId {
-        let id = StreamId { number: NonZeroU32::new(self.next_stream).unwrap(), kind: LinkKind::Tcp };
+        let id = StreamId {
+            number: NonZeroU32::new(self.next_stream).unwrap(),
+            kind: LinkKind::Tcp,
+            is_secure: false,
+        };
         self.next_stream += 1;
         self.streams.insert(id, Stream { pipes: Default::default(), bytes_per_second });
         id

@@ -9,10 +9,13 @@ use tme_core::crypto::cookie::CookieKey;
 use tme_core::crypto::keys::{KeyPair, PublicKey, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference, SuiteSet};
 use tme_core::crypto::{Pattern, SessionSecrets};
+use tme_core::datagram::Carrier;
 use tme_core::handshake::client::{
     ClientEvent, ClientHandshake, ClientHandshakeConfig, ConnectError, Established, Trust,
 };
-use tme_core::handshake::datagram::{DatagramKind, HandshakeDatagram, Offer, Part, Versions, classify};
+use tme_core::handshake::datagram::{
+    DatagramKind, Description, HandshakeDatagram, Offer, Part, Versions, classify,
+};
 use tme_core::handshake::parameters::{
     ClientParameters, ConnectionId, Detail, Limits, PeerNumber, Refusal, SchemaHash, SchemaHashes,
     ServerAnswer, UserData,
@@ -76,17 +79,14 @@ fn datagram_json(datagram: &HandshakeDatagram<'_>) -> Value {
             json!({"datagram": "reset", "token": hex(reset.token.as_bytes())})
         }
         HandshakeDatagram::InfoQuery(query) => json!({"datagram": "info_query", "nonce": query.nonce}),
-        HandshakeDatagram::InfoAnswer(answer) => json!({
-            "datagram": "info_answer",
-            "nonce": answer.nonce,
-            "versions": answer.versions.as_slice(),
-            "application_id": answer.application_id,
-            "peers": answer.peers,
-            "peers_max": answer.peers_max,
-            "flags": u8::from(answer.demands.identity)
-                | u8::from(answer.demands.token) << 1
-                | u8::from(answer.demands.plaintext) << 2,
-            "information": hex(answer.information),
+        HandshakeDatagram::InfoAnswer(answer) => joined(&[
+            json!({"datagram": "info_answer", "nonce": answer.nonce}),
+            description_json(&answer.description),
+        ]),
+        HandshakeDatagram::Discover(discover) => json!({
+            "datagram": "discover",
+            "nonce": discover.nonce,
+            "application_id": discover.application_id,
         }),
         HandshakeDatagram::Open(open) => {
             joined(&[json!({"datagram": "open", "payload": hex(open.payload)}), offer_json(&open.offer)])
@@ -97,7 +97,31 @@ fn datagram_json(datagram: &HandshakeDatagram<'_>) -> Value {
             "version": opened.version,
             "payload": hex(opened.payload),
         }),
+        HandshakeDatagram::Here(here) => joined(&[
+            json!({
+                "datagram": "here",
+                "nonce": here.nonce,
+                "instance": here.instance,
+                "channel_table_hash": here.table_hash,
+                "port": here.port.get(),
+                "name": here.name,
+            }),
+            description_json(&here.description),
+        ]),
     }
+}
+
+fn description_json(description: &Description<'_>) -> Value {
+    json!({
+        "versions": description.versions.as_slice(),
+        "application_id": description.application_id,
+        "peers": description.peers,
+        "peers_max": description.peers_max,
+        "flags": u8::from(description.demands.identity)
+            | u8::from(description.demands.token) << 1
+            | u8::from(description.demands.plaintext) << 2,
+        "information": hex(description.information),
+    })
 }
 
 /// One object with the fields of all.
@@ -399,7 +423,13 @@ impl<'a> Story<'a> {
         let mut random = Scripted::new(&[&self.entry.bytes("server_ephemeral_private")]);
         let mut reply = Vec::new();
         let hello = self.entry.bytes("hello");
-        let outcome = server.handle_datagram(self.now, (self.remote, false), &hello, &mut random, &mut reply);
+        let outcome = server.handle_datagram(
+            self.now,
+            (self.remote, Carrier::Datagrams),
+            &hello,
+            &mut random,
+            &mut reply,
+        );
         assert!(matches!(outcome, Outcome::Reply), "{}: {outcome:?}", self.entry);
         if !self.entry.is_error() {
             assert_eq!(reply, self.entry.bytes("cookie"), "{}", self.entry);
@@ -407,7 +437,13 @@ impl<'a> Story<'a> {
         let mut request = None;
         for connect in self.entry.byte_strings("connect") {
             assert!(request.is_none());
-            match server.handle_datagram(self.now, (self.remote, false), &connect, &mut random, &mut reply) {
+            match server.handle_datagram(
+                self.now,
+                (self.remote, Carrier::Datagrams),
+                &connect,
+                &mut random,
+                &mut reply,
+            ) {
                 Outcome::Request(complete) => request = Some(complete),
                 Outcome::Incomplete => {}
                 Outcome::Drop(_) if self.entry.is_error() => {}

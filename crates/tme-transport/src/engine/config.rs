@@ -8,6 +8,7 @@ use tme_core::endpoint::EndpointConfig;
 use tme_core::endpoint::Shard;
 use tme_core::handshake::client::ClientHandshakeConfig;
 
+use super::announcer::DiscoverySetup;
 use super::connector::LinkChoice;
 use crate::link::LinkSetup;
 use crate::link::stream::StreamsConfig;
@@ -43,6 +44,8 @@ pub struct EngineConfig {
     pub listen_streams: Option<SocketAddr>,
     /// Streams at a time, and how long one may live without a connection.
     pub streams: StreamsConfig,
+    /// With it, a server is found by those who look for servers on its networks.
+    pub discovery: Option<DiscoverySetup>,
     /// By what a client reaches its server.
     pub choice: LinkChoice,
     /// With it, a connection is made: `host:port` and the client's settings.

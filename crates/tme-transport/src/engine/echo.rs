@@ -49,6 +49,7 @@ impl Echo {
             gathering: Duration::ZERO,
             listen_streams: None,
             streams: StreamsConfig::default(),
+            discovery: None,
             choice: LinkChoice::Udp,
             connect: None,
         })?;

@@ -22,6 +22,8 @@ pub enum EngineError {
     Closed,
     /// The engine has a bug and stopped; the log says where.
     Poisoned,
+    /// The port for those who look for servers could not be bound.
+    Discovery(Arc<BindError>),
 }
 
 impl EngineError {
@@ -36,6 +38,7 @@ impl EngineError {
             Self::Socket(_) => 5,
             Self::Closed => 6,
             Self::Poisoned => 7,
+            Self::Discovery(_) => 8,
         }
     }
 }
@@ -49,6 +52,7 @@ impl fmt::Display for EngineError {
             Self::Wait(text) => write!(f, "cannot wait for the network: {text}"),
             Self::Socket(text) => write!(f, "the socket no longer works: {text}"),
             Self::Closed => f.write_str("the engine is closed"),
+            Self::Discovery(error) => write!(f, "discovery port: {error}"),
             Self::Poisoned => {
                 f.write_str("the engine stopped because of an internal error; please report the log")
             }
@@ -59,7 +63,7 @@ impl fmt::Display for EngineError {
 impl std::error::Error for EngineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Bind(error) => Some(error),
+            Self::Bind(error) | Self::Discovery(error) => Some(error),
             _ => None,
         }
     }

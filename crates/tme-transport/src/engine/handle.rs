@@ -10,7 +10,7 @@ use tme_core::connection::{
     Applicant, ChannelStatistics, CloseMode, ConnectionStatistics, Farewell, PeerId, SendBudget, SendError,
     SendOptions, TokenInfo,
 };
-use tme_core::handshake::datagram::Information;
+use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::{ConditionsError, LinkConditions, LinkStatistics};
 
@@ -146,6 +146,14 @@ impl Handle {
             shared.outbox.lock().set_information(information.clone());
             shared.handle_command();
         }
+    }
+
+    /// Changes the name under which those find this server who look for servers.
+    pub fn set_display_name(&self, name: DisplayName) {
+        // The first network thread answers those who look for servers.
+        let shared = self.crew.first();
+        shared.outbox.lock().set_display_name(name);
+        shared.handle_command();
     }
 
     /// Lets a client in that [`Event::Admission`](tme_core::connection::Event::Admission) has asked about; `user_data` reaches its game. `false`: nobody asks under

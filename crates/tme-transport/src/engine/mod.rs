@@ -3,6 +3,7 @@
 //! [`Engine::update`] does the input and output itself (*inline*), or collects what a network thread has done
 //! (*threaded*); everything else is the same. Sends go through [`Handle`], from any thread, and answer at once.
 
+mod announcer;
 mod arena;
 mod conditions;
 mod config;
@@ -33,6 +34,7 @@ use tme_core::connection::{CloseMode, Event, Farewell};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::reason::Reason;
 
+pub use announcer::{DiscoverySetup, WhenUnavailable};
 pub use config::{Drive, EngineConfig, GATHERING_DEFAULT};
 pub use connector::LinkChoice;
 use driver::Driver;
@@ -62,6 +64,7 @@ pub struct Engine {
     handle: Handle,
     public_key: Option<PublicKey>,
     stream_address: Option<SocketAddr>,
+    discovery_port: Option<u16>,
 }
 
 impl fmt::Debug for Engine {
@@ -81,6 +84,12 @@ impl Engine {
     #[must_use]
     pub const fn stream_address(&self) -> Option<SocketAddr> {
         self.stream_address
+    }
+
+    /// The port at which this engine answers those who look for servers, if it does.
+    #[must_use]
+    pub const fn discovery_port(&self) -> Option<u16> {
+        self.discovery_port
     }
 
     /// The server's public key, if this engine accepts connections.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
+use tme_core::discovery::ResponderStatistics;
 use tme_core::endpoint::{EndpointStatistics, Shard};
 use tme_core::time::Instant;
 
@@ -34,6 +35,8 @@ pub struct EngineStatistics {
     pub link: LinkStats,
     /// Streams, at a server that accepts them and a client that needs them.
     pub streams: StreamStatistics,
+    /// Those who look for servers, at a server that wants to be found.
+    pub discovery: ResponderStatistics,
     /// Messages accepted by a send whose peer was gone before they reached its connection.
     pub sends_dropped: u64,
     /// What network threads have passed on to each other, where there are several.
@@ -45,11 +48,12 @@ impl Add for EngineStatistics {
 
     /// Two network threads together.
     fn add(self, other: Self) -> Self {
-        let Self { endpoint, link, streams, sends_dropped, post } = other;
+        let Self { endpoint, link, streams, discovery, sends_dropped, post } = other;
         Self {
             endpoint: self.endpoint + endpoint,
             link: self.link + link,
             streams: self.streams + streams,
+            discovery: self.discovery + discovery,
             sends_dropped: self.sends_dropped + sends_dropped,
             post: self.post + post,
         }
@@ -61,6 +65,7 @@ impl Add for EngineStatistics {
 pub(super) struct DriverFigures {
     pub link: LinkStats,
     pub streams: StreamStatistics,
+    pub discovery: ResponderStatistics,
     pub post: PostStatistics,
 }
 
@@ -374,11 +379,12 @@ impl Shared {
 
     /// Replaces the figures of the whole engine; those of a peer are the outbox's.
     pub fn publish(&self, endpoint: EndpointStatistics, of_driver: DriverFigures) {
-        let DriverFigures { link, streams, post } = of_driver;
+        let DriverFigures { link, streams, discovery, post } = of_driver;
         let mut statistics = self.statistics.lock();
         statistics.endpoint = endpoint;
         statistics.link = link;
         statistics.streams = streams;
+        statistics.discovery = discovery;
         statistics.post = post;
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tme_core::crypto::suite::Suite;
 use tme_core::endpoint::{Endpoint, Shard};
 
+use super::announcer::{Announcer, DiscoverySetup, WhenUnavailable};
 use super::connector::Connector;
 use super::crew::{Bell, Crew};
 use super::driver::{Driver, DriverParts};
@@ -44,6 +45,11 @@ impl Engine {
         let (link, template, stream_address) =
             open_links(config.link, config.listen_streams, &mut streams, &poller)
                 .map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        let mut announcer = match config.discovery {
+            Some(setup) => announce(setup, &link, &poller, &mut random)?,
+            None => None,
+        };
+        let discovery_port = announcer.as_ref().map(Announcer::port);
         let is_shared = config.drive == Drive::Threaded && config.endpoint.server.is_some();
         let threads = if is_shared { config.network_threads.clamp(1, Shard::COUNT_MAX) } else { 1 };
         let mut links = links_beside(&link, udp.as_ref(), threads);
@@ -112,6 +118,7 @@ impl Engine {
                 random: SystemRandom::new().map_err(|error| system(&error))?,
                 resolver: resolver.take(),
                 connector: connector.take(),
+                announcer: announcer.take(),
                 shared,
                 gathering,
                 post: post.clone(),
@@ -125,7 +132,38 @@ impl Engine {
             Drive::Inline => drivers.pop().map_or(Runner::Ended, |driver| Runner::Inline(Box::new(driver))),
             Drive::Threaded => Runner::Threaded(spawn_all(drivers, &crew).map_err(|error| system(&error))?),
         };
-        Ok(Self { runner, drive: config.drive, handle: Handle { crew }, public_key, stream_address })
+        Ok(Self {
+            runner,
+            drive: config.drive,
+            handle: Handle { crew },
+            public_key,
+            stream_address,
+            discovery_port,
+        })
+    }
+}
+
+/// Lets a server be found.
+fn announce(
+    setup: DiscoverySetup,
+    link: &Link,
+    poller: &Poller,
+    random: &mut SystemRandom,
+) -> Result<Option<Announcer>, EngineError> {
+    if !matches!(link, Link::Udp(_)) {
+        return Err(EngineError::Config("a server in memory cannot be found on a network".to_owned()));
+    }
+    let when_unavailable = setup.when_unavailable;
+    match (Announcer::open(setup, link, poller, random), when_unavailable) {
+        (Ok(announcer), _) => {
+            log::info!("answering those who look for servers, at port {}", announcer.port());
+            Ok(Some(announcer))
+        }
+        (Err(error), WhenUnavailable::Fail) => Err(EngineError::Discovery(Arc::new(error))),
+        (Err(error), WhenUnavailable::Warn) => {
+            log::warn!("this server cannot be found on its networks: {error}");
+            Ok(None)
+        }
     }
 }
 

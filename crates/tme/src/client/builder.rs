@@ -14,7 +14,7 @@ use tme_core::token::SealedToken;
 use tme_transport::engine::{Drive, Echo, Engine, EngineConfig, LinkChoice};
 use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
-use tme_transport::link::stream::StreamsConfig;
+use tme_transport::link::stream::{StreamsConfig, TlsClient, TlsTrust};
 use tme_transport::link::udp::{UdpConfig, UdpLink};
 
 use super::{Client, KnownHosts};
@@ -44,6 +44,8 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     bind: Option<SocketAddr>,
     links: LinkChoice,
+    tls: Option<TlsTrust>,
+    tls_name: Option<String>,
 }
 
 impl ClientBuilder {
@@ -58,6 +60,8 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(10),
             bind: None,
             links: LinkChoice::Any,
+            tls: None,
+            tls_name: None,
         }
     }
 
@@ -67,6 +71,23 @@ impl ClientBuilder {
     #[must_use]
     pub fn connect(mut self, address: impl Into<String>) -> Self {
         self.target = address.into();
+        self
+    }
+
+    /// Puts TLS around TCP and WebSockets, for networks that let nothing else through: the server needs a certificate
+    /// ([`ServerBuilder::tls`](crate::ServerBuilder::tls)) that is trusted so. The session within is as encrypted as ever, so that
+    /// it can go on by UDP, and [`trust`](Self::trust) still says which server is the right one. A certificate that does not
+    /// match ends the attempt by that link, and `Disconnected` says why. UDP has no part in it. Default: no TLS.
+    #[must_use]
+    pub fn tls(mut self, trust: TlsTrust) -> Self {
+        self.tls = Some(trust);
+        self
+    }
+
+    /// Sets the name or address that the server's certificate must be for. Default: the host that is connected to.
+    #[must_use]
+    pub fn tls_name(mut self, name: impl Into<String>) -> Self {
+        self.tls_name = Some(name.into());
         self
     }
 
@@ -241,11 +262,21 @@ impl ClientBuilder {
             network_threads: 1,
             gathering: self.settings.gathering,
             listen_streams: None,
-            streams: StreamsConfig::default(),
+            streams: StreamsConfig { tls: self.load_tls()?, ..StreamsConfig::default() },
+            discovery: None,
             choice: if is_in_memory { LinkChoice::Udp } else { self.links },
             connect: Some((self.target.clone(), handshake)),
         })?;
         Ok(Client { engine, known_hosts, echo: None })
+    }
+
+    fn load_tls(&self) -> Result<Option<TlsClient>, Error> {
+        match &self.tls {
+            None => Ok(None),
+            Some(trust) => {
+                TlsClient::new(trust, self.tls_name.as_deref()).map(Some).map_err(|error| Error::tls(&error))
+            }
+        }
     }
 
     /// A literal address tells the family; for names a socket for both is tried first.

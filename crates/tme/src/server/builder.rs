@@ -7,21 +7,28 @@ use std::time::Duration;
 use tme_core::connection::PeerId;
 use tme_core::crypto::keys::{KeyPair, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
+use tme_core::discovery::DISCOVERY_PORT;
 use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup, Shard};
-use tme_core::handshake::datagram::Information;
+use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::server::{
     Browsers, IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement,
 };
 use tme_core::token::{ServerName, TokenKey};
-use tme_transport::engine::{Drive, Engine, EngineConfig, LinkChoice};
+use tme_transport::engine::{DiscoverySetup, Drive, Engine, EngineConfig, LinkChoice, WhenUnavailable};
 use tme_transport::link::LinkSetup;
 use tme_transport::link::memory::MemoryLink;
-use tme_transport::link::stream::StreamsConfig;
+use tme_transport::link::stream::{StreamsConfig, TlsCertificate};
 use tme_transport::link::udp::UdpConfig;
 
 use super::Server;
 use crate::settings::{Settings, shared_setters};
 use crate::{Error, Security};
+
+#[derive(Clone, Debug)]
+struct TlsFiles {
+    chain: PathBuf,
+    key: PathBuf,
+}
 
 /// Collects what a server needs. Made by [`Server::builder`].
 #[derive(Clone, Debug)]
@@ -38,6 +45,10 @@ pub struct ServerBuilder {
     information: Vec<u8>,
     network_threads: usize,
     browsers: Browsers,
+    tls: Option<TlsFiles>,
+    discoverable: Option<String>,
+    discovery_port: u16,
+    when_undiscoverable: WhenUnavailable,
 }
 
 /// Most network threads of a server.
@@ -76,6 +87,10 @@ impl ServerBuilder {
             information: Vec::new(),
             network_threads: 1,
             browsers: Browsers::default(),
+            tls: None,
+            discoverable: None,
+            discovery_port: DISCOVERY_PORT,
+            when_undiscoverable: WhenUnavailable::Fail,
         }
     }
 
@@ -106,10 +121,20 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets from where browsers may connect, which needs [`listen_tcp`](Self::listen_tcp): they come in a WebSocket and have no
+    /// Sets the certificate by which the server speaks TLS on its TCP port, beside everything else there: PEM files with the
+    /// chain, the server's own certificate first, and with its private key. Browsers connect by `wss://` then, from anywhere and
+    /// with connect tokens, and networks that let only TLS through let clients through that are told
+    /// [`tls`](crate::ClientBuilder::tls). Needs [`listen_tcp`](Self::listen_tcp). The files are read once. Default: none.
+    #[must_use]
+    pub fn tls(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some(TlsFiles { chain: chain.into(), key: key.into() });
+        self
+    }
+
+    /// Sets from where browsers may connect without TLS, which needs [`listen_tcp`](Self::listen_tcp): they come in a WebSocket and have no
     /// keys of their own, so that nothing encrypts what they say but the TLS of a proxy. Default: from this machine only.
     /// Elsewhere they are refused with [`Reason::Suites`](crate::Reason::Suites). They have no identity, bring no token, and
-    /// leave with their stream.
+    /// leave with their stream. With [`Browsers::Never`] they may not come by [`tls`](Self::tls) either.
     #[must_use]
     pub const fn browsers(mut self, browsers: Browsers) -> Self {
         self.browsers = browsers;
@@ -248,6 +273,32 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets players on the same network find this server, under this name: at most 64 bytes without control characters. They look
+    /// for it by [`discovery`](crate::discovery) and are told name, port, peers, and the [`information`](Self::information) that
+    /// queries are answered with. Only neighbours are answered, and only where [`listen`](Self::listen) lets them in: who listens on
+    /// 127.0.0.1 is found on this machine alone. [`Server::set_display_name`] changes the name. Default: nobody is answered.
+    #[must_use]
+    pub fn discoverable(mut self, name: impl Into<String>) -> Self {
+        self.discoverable = Some(name.into());
+        self
+    }
+
+    /// Sets the UDP port at which those who look for servers ask; both sides must have the same. All TME servers on a machine
+    /// share it. 0 lets the system choose ([`Server::discovery_port`] tells), which is of use in tests. Default 7776.
+    #[must_use]
+    pub fn discovery_port(mut self, port: u16) -> Self {
+        self.discovery_port = port;
+        self
+    }
+
+    /// Starts the server also if the discovery port cannot be had, because a foreign program keeps it for itself: with a warning in
+    /// the log, and then it is not found. By default that is an error.
+    #[must_use]
+    pub fn discoverable_if_possible(mut self) -> Self {
+        self.when_undiscoverable = WhenUnavailable::Warn;
+        self
+    }
+
     /// Starts a server whose input and output happen in [`Server::update`].
     ///
     /// # Errors
@@ -298,6 +349,8 @@ impl ServerBuilder {
         let streams = StreamsConfig {
             streams_max: 2 * self.peers_max + SPARE_STREAMS,
             claim_time: StreamsConfig::default().claim_time + self.admission.decision_time,
+            certificate: self.load_certificate()?,
+            ..StreamsConfig::default()
         };
         let engine = Engine::start(EngineConfig {
             endpoint,
@@ -307,6 +360,7 @@ impl ServerBuilder {
             gathering,
             listen_streams,
             streams,
+            discovery: self.discovery()?,
             choice: LinkChoice::default(),
             connect: None,
         })?;
@@ -338,6 +392,22 @@ impl ServerBuilder {
         Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup) })
     }
 
+    fn load_certificate(&self) -> Result<Option<TlsCertificate>, Error> {
+        let Some(TlsFiles { chain, key }) = &self.tls else { return Ok(None) };
+        if self.tcp.is_none() {
+            return Err(Error::Config(
+                "a certificate is for TCP, which the server does not listen for".to_owned(),
+            ));
+        }
+        TlsCertificate::from_files(chain, key).map(Some).map_err(|error| Error::tls(&error))
+    }
+
+    fn discovery(&self) -> Result<Option<DiscoverySetup>, Error> {
+        let Some(name) = &self.discoverable else { return Ok(None) };
+        let (port, when_unavailable) = (self.discovery_port, self.when_undiscoverable);
+        Ok(Some(DiscoverySetup { name: display_name(name.clone())?, port, when_unavailable }))
+    }
+
     fn listen_address(&self) -> Result<SocketAddr, Error> {
         parse_address(&self.listen)
     }
@@ -363,6 +433,11 @@ impl ServerBuilder {
 /// What a server says of itself, if it is not too much.
 pub(super) fn information(bytes: Vec<u8>) -> Result<Information, Error> {
     Information::new(bytes).map_err(|error| Error::Config(format!("information: {error}")))
+}
+
+/// A name under which a server is found, if it can be one.
+pub(super) fn display_name(name: String) -> Result<DisplayName, Error> {
+    DisplayName::new(name).map_err(|error| Error::Config(format!("discovery: {error}")))
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, Error> {

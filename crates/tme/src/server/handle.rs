@@ -15,7 +15,7 @@ use tme_core::payload::Payload;
 use tme_transport::engine::{Broadcast, Direction, EngineStatistics, Handle, MessageBytes, PeerInfo};
 
 use super::Server;
-use super::builder::information;
+use super::builder::{display_name, information};
 use crate::Error;
 
 /// A server as other threads see it. Cheap to clone; no method waits for the network.
@@ -208,6 +208,16 @@ macro_rules! server_methods {
         /// [`Error::Config`]: there are more; nothing is changed.
         pub fn set_information(&self, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
             self.raw().set_information(information(bytes.into())?);
+            Ok(())
+        }
+
+        /// Changes the name under which players on the same network find this server, at most 64 bytes without control
+        /// characters. Nothing happens if it is not [`discoverable`](crate::ServerBuilder::discoverable).
+        ///
+        /// # Errors
+        /// [`Error::Config`]: it cannot be a name; nothing is changed.
+        pub fn set_display_name(&self, name: impl Into<String>) -> Result<(), Error> {
+            self.raw().set_display_name(display_name(name.into())?);
             Ok(())
         }
 

@@ -44,6 +44,13 @@ impl Server {
         self.engine.stream_address()
     }
 
+    /// The UDP port at which this server answers those who look for servers: `None` if it does not, because it was not told to or
+    /// because the port could not be had.
+    #[must_use]
+    pub fn discovery_port(&self) -> Option<u16> {
+        self.engine.discovery_port()
+    }
+
     /// The key that clients pin.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {

@@ -1,6 +1,7 @@
 //! One misdeed for every function of the interface, and how often each is chosen.
 
 mod client;
+mod discovery;
 mod door;
 mod events;
 mod message;
@@ -27,6 +28,7 @@ pub fn lots() -> Vec<fn(&mut Misuser<'_>)> {
         message::CALLS,
         plain::CALLS,
         querier::CALLS,
+        discovery::CALLS,
         talk::CALLS,
         door::CALLS,
     ];

@@ -42,6 +42,8 @@ pub const CALLS: &[Call] = &[
     (4, peer_token),
     (3, set_rate_cap),
     (3, set_information),
+    (2, set_display_name),
+    (2, discovery_port),
     (3, peers),
     (3, peer_info),
     (3, peer_by_number),
@@ -404,6 +406,24 @@ fn set_information(m: &mut Misuser<'_>) {
     let result = call!(m, tme_server_set_information(handle(&given), cargo.pointer, cargo.length));
     judge_goodbye(m, &given, false, cargo.length, result);
     m.must(cargo.fate == Fate::Fine || result < 0, format_args!("nothing was taken for information"));
+}
+
+fn set_display_name(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let mut kept = Kept::default();
+    let name = m.any_text(&mut kept, &["here", "", "two\nlines"]);
+    let result = call!(m, tme_server_set_display_name(handle(&given), name));
+    m.judge(&given, result);
+    m.must(!name.is_null() || result < 0, format_args!("no name was taken for one"));
+}
+
+fn discovery_port(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let port = ask!(m, tme_server_discovery_port(handle(&given)));
+    m.must(
+        given.guise == Guise::Right || port == 0,
+        format_args!("what is no server is found at port {port}"),
+    );
 }
 
 fn peers(m: &mut Misuser<'_>) {

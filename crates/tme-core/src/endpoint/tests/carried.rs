@@ -11,6 +11,7 @@ use crate::datagram::{LinkKind, StreamId};
 use crate::handshake::datagram::{Offer, Open, Opened, Versions};
 use crate::handshake::parameters::{ClientParameters, Limits, SchemaHashes, ServerAnswer, UserData};
 use crate::handshake::server::{Browsers, IdentityPolicy};
+use crate::token::{SealedToken, Token, TokenKey, UserId};
 use crate::wire::frame::{Frame, MessageFrame, SequenceField};
 use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 
@@ -19,7 +20,8 @@ const FAR: &str = "192.0.2.1:40000";
 const CLIENT_ID: u32 = 0x0BAD_CAFE;
 
 fn stream_from(remote: &str, number: u32) -> Path {
-    let stream = StreamId { number: NonZeroU32::new(number).unwrap(), kind: LinkKind::WebSocket };
+    let stream =
+        StreamId { number: NonZeroU32::new(number).unwrap(), kind: LinkKind::WebSocket, is_secure: false };
     Path::through(stream, remote.parse().unwrap())
 }
 
@@ -33,11 +35,15 @@ fn server(change: impl FnOnce(&mut ServerHandshakeConfig)) -> Node {
 }
 
 fn open(client_nonce: u64) -> Vec<u8> {
+    open_with(client_nonce, None)
+}
+
+fn open_with(client_nonce: u64, token: Option<SealedToken>) -> Vec<u8> {
     let mut payload = Vec::new();
     let parameters = ClientParameters {
         connection_id: ConnectionId::new(CLIENT_ID).unwrap(),
         limits: Limits::default(),
-        token: None,
+        token,
         user_data: UserData::new(b"a browser").unwrap(),
         schema_hashes: SchemaHashes::default(),
     };
@@ -177,4 +183,43 @@ fn a_browser_whose_stream_ends_has_left() {
     server.endpoint.handle_stream_end(now, path.stream.unwrap(), StreamEnd::Closed);
     server.events.extend(std::iter::from_fn(|| server.endpoint.poll_event()));
     assert_eq!(server.disconnected(), [Reason::LinkLost]);
+}
+
+#[test]
+fn over_tls_browsers_come_from_anywhere_and_with_tokens() {
+    let token_key = TokenKey::generate(&mut SeededRandom::new(7));
+    let token = || {
+        let token = Token::new(UserId::from(42), UnixTime::from_secs(1_000), Duration::from_secs(60));
+        token_key.seal(&token, &mut SeededRandom::new(8)).unwrap()
+    };
+    let path_with = |is_secure| {
+        let stream = StreamId { is_secure, ..stream_from(FAR, 7).stream.unwrap() };
+        Path::through(stream, FAR.parse().unwrap())
+    };
+    let server_with = |browsers| {
+        let mut node = server(|handshake| {
+            handshake.browsers = browsers;
+            handshake.tokens.keys = vec![token_key.clone()];
+        });
+        node.endpoint.handle_unix_time(UnixTime::from_secs(1_000));
+        node
+    };
+    let mut secure = server_with(Browsers::Loopback);
+    let id = id_in(&secure.told(path_with(true), &open_with(5, Some(token()))));
+    secure.told(path_with(true), &packet(id, 0, "hello"));
+    let Some(Event::Connected { info, .. }) = secure.events.first() else { panic!("{:?}", secure.events) };
+    assert_eq!(info.token.as_ref().map(|token| token.user.clone()), Some(UserId::from(42)));
+
+    let mut never = server_with(Browsers::Never);
+    assert_eq!(never.refused(path_with(true), &open(5)), Reason::Suites);
+    let mut open_to_all = server_with(Browsers::Anywhere);
+    let answers = open_to_all.told(path_with(false), &open_with(5, Some(token())));
+    let [answer] = &answers[..] else { panic!("{answers:?}") };
+    let Ok(HandshakeDatagram::Opened(opened)) = HandshakeDatagram::parse(answer) else {
+        panic!("{answer:02x?}")
+    };
+    let Ok(ServerAnswer::Refused(refusal)) = ServerAnswer::decode(opened.payload) else {
+        panic!("{opened:02x?}")
+    };
+    assert_eq!(refusal.reason, Reason::Token, "anybody on the way can read it");
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::config::{TokenPolicy, TokenRequirement};
 use crate::crypto::keys::PublicKey;
-use crate::crypto::suite::Suite;
 use crate::time::{Duration, UnixTime};
 use crate::token::{Audience, SealedToken, Token, TokenId, TokenProblem};
 
@@ -38,7 +37,8 @@ pub(super) enum Objection {
 
 /// What the token is presented with.
 pub(super) struct Presented {
-    pub suite: Suite,
+    /// Whether nobody on the way can read or change it.
+    pub is_secret: bool,
     pub client_ephemeral: PublicKey,
     pub server_key: PublicKey,
 }
@@ -117,7 +117,7 @@ impl TokenGate {
                 TokenRequirement::Optional => Ok(None),
             };
         };
-        if !presented.suite.is_encrypted() {
+        if !presented.is_secret {
             return refuse(TokenProblem::Invalid, "tokens are not taken in plaintext");
         }
         if self.policy.keys.is_empty() {
@@ -246,7 +246,7 @@ mod tests {
 
     fn presented(ephemeral: u8) -> Presented {
         Presented {
-            suite: Suite::Aes256Gcm,
+            is_secret: true,
             client_ephemeral: PublicKey::from_bytes([ephemeral; 32]),
             server_key: PublicKey::from_bytes([0xA5; 32]),
         }
@@ -363,7 +363,7 @@ mod tests {
         let is_invalid = |result: Result<Option<Valid>, Objection>| matches!(result, Err(Objection::Refuse(TokenProblem::Invalid, text)) if !text.is_empty());
         assert!(is_invalid(TokenGate::new(policy()).judge(Some(&sealed), &presented(1))));
         assert!(is_invalid(gate(TokenPolicy::default()).judge(Some(&sealed), &presented(1))));
-        let plain = Presented { suite: Suite::Plaintext, ..presented(1) };
+        let plain = Presented { is_secret: false, ..presented(1) };
         assert!(is_invalid(gate(policy()).judge(Some(&sealed), &plain)));
         let required = TokenPolicy { requirement: TokenRequirement::Required, ..policy() };
         let missing = gate(required).judge(None, &presented(1));

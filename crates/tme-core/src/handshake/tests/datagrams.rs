@@ -1,5 +1,7 @@
 //! Encodings of the handshake datagrams, and what is malformed about others.
 
+use std::num::NonZeroU16;
+
 use super::*;
 use crate::codec::DecodeError;
 use crate::crypto::Pattern;
@@ -26,6 +28,50 @@ fn offer(random: &mut SeededRandom) -> Offer {
     }
 }
 
+fn here(random: &mut SeededRandom) -> Here<'static> {
+    let description = Description {
+        versions: Versions::OURS,
+        application_id: random.next_u64(),
+        peers: random.next_u64() as u32,
+        peers_max: random.next_u64() as u32,
+        demands: ServerDemands { token: true, ..ServerDemands::default() },
+        information: &[],
+    };
+    let port = NonZeroU16::new(random.next_u64() as u16 | 1).unwrap();
+    let (nonce, instance, table_hash) = (random.next_u64(), random.next_u64(), random.next_u64());
+    Here { nonce, instance, table_hash, port, name: "Bärbels Höhle", description }
+}
+
+#[test]
+fn the_longest_answer_to_a_search_is_shorter_than_the_question_and_its_name_harms_no_terminal() {
+    let mut here = here(&mut SeededRandom::new(5));
+    here.name = "n234567890123456789012345678901234567890123456789012345678901234";
+    here.description.versions = Versions::new(&[1, 2, 3, 4, 5, 6, 7]).unwrap();
+    here.description.information = &[7; 512];
+    let (mut answer, mut question) = (Vec::new(), Vec::new());
+    here.encode(&mut answer);
+    Discover { nonce: 1, application_id: None }.encode(&mut question);
+    assert_eq!((answer.len(), question.len()), (HERE_BYTES_MAX, DISCOVER_BYTES));
+    assert_eq!(HandshakeDatagram::parse(&answer), Ok(HandshakeDatagram::Here(here)));
+    for (position, value) in [(31, 65), (32, 0x1B), (40, 0x7F), (50, 0xFF), (29, 0)] {
+        let mut bad = answer.clone();
+        bad[position] = value;
+        if position == 29 {
+            bad[30] = 0;
+        }
+        assert_eq!(HandshakeDatagram::parse(&bad), Err(DecodeError::OutOfRange), "{position}: {value}");
+    }
+    for (position, value) in [(13, 2), (14, 1), (22, 1), (699, 1)] {
+        let mut bad = question.clone();
+        bad[position] = value;
+        assert_eq!(HandshakeDatagram::parse(&bad), Err(DecodeError::Reserved), "{position}: {value}");
+    }
+    for text in ["\u{1b}[2J", "a\nb", "\u{9b}", &"ü".repeat(33)] {
+        assert!(DisplayName::new(text).is_err(), "{text:?}");
+    }
+    assert_eq!(DisplayName::new("ü".repeat(32)).unwrap().as_str().len(), 64);
+}
+
 /// One datagram of every type, with random content; the message is cut into parts.
 fn datagrams<'a>(random: &mut SeededRandom, message: &'a [u8]) -> Vec<HandshakeDatagram<'a>> {
     let offer = offer(random);
@@ -40,6 +86,10 @@ fn datagrams<'a>(random: &mut SeededRandom, message: &'a [u8]) -> Vec<HandshakeD
         HandshakeDatagram::Cookie(CookieReply { client_nonce, version, server_key, cookie }),
         HandshakeDatagram::Refuse(Refuse { client_nonce, reason, versions: offer.versions }),
         HandshakeDatagram::Reset(Reset { token }),
+        HandshakeDatagram::InfoQuery(InfoQuery { nonce: client_nonce }),
+        HandshakeDatagram::Discover(Discover { nonce: client_nonce, application_id: None }),
+        HandshakeDatagram::Discover(Discover { nonce: 0, application_id: Some(client_nonce) }),
+        HandshakeDatagram::Here(here(random)),
     ];
     for part in Part::split(message) {
         all.push(HandshakeDatagram::Connect(Connect { offer, cookie, part }));
@@ -148,7 +198,9 @@ fn fixed_lengths_are_exact_and_every_cut_is_malformed() {
             assert!(result.is_err() || (is_open_ended && length + 60 > bytes.len()), "{length}: {result:?}");
         }
         bytes.push(0);
-        assert_eq!(HandshakeDatagram::parse(&bytes).is_ok(), is_open_ended);
+        // A HERE with a byte more is one with information.
+        let may_grow = is_open_ended || matches!(datagram, HandshakeDatagram::Here(_));
+        assert_eq!(HandshakeDatagram::parse(&bytes).is_ok(), may_grow);
     }
 }
 
@@ -168,7 +220,7 @@ fn what_the_page_calls_malformed_is_refused() {
         HandshakeDatagram::parse(&changed).unwrap_err()
     };
     assert_eq!(with(&hello, 0, b'X'), DecodeError::UnknownType);
-    for kind in [0, 9, 10, 255] {
+    for kind in [0, 13, 255] {
         assert_eq!(with(&hello, 4, kind), DecodeError::UnknownType);
     }
     assert_eq!(with(&hello, 4, 7), DecodeError::OutOfRange, "a HELLO is no INFO_QUERY");

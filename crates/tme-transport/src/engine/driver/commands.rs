@@ -66,6 +66,9 @@ impl Driver {
         if let Some(information) = batch.information.take() {
             self.endpoint.set_information(information);
         }
+        if let (Some(name), Some(announcer)) = (batch.display_name.take(), &mut self.announcer) {
+            announcer.set_name(name);
+        }
         for RateCap { peer, rate } in batch.caps.drain(..) {
             self.endpoint.set_rate_max(peer, rate);
         }

@@ -17,6 +17,7 @@ use tme_core::endpoint::Endpoint;
 use tme_core::time::Instant;
 
 use super::EngineError;
+use super::announcer::Announcer;
 use super::conditions::Conditions;
 use super::connector::{Connector, Ways};
 use super::links::Links;
@@ -43,6 +44,7 @@ pub(super) struct Driver {
     random: SystemRandom,
     resolver: Option<Resolver>,
     connector: Option<Connector>,
+    announcer: Option<Announcer>,
     conditions: Conditions,
     conditions_published_at: Option<Instant>,
     shared: Arc<Shared>,
@@ -75,6 +77,7 @@ pub(super) struct DriverParts {
     pub random: SystemRandom,
     pub resolver: Option<Resolver>,
     pub connector: Option<Connector>,
+    pub announcer: Option<Announcer>,
     pub shared: Arc<Shared>,
     pub gathering: Duration,
     /// Where this is one of several network threads.
@@ -92,6 +95,7 @@ impl Driver {
             random,
             resolver,
             connector,
+            announcer,
             shared,
             gathering,
             post,
@@ -107,6 +111,7 @@ impl Driver {
             random,
             resolver,
             connector,
+            announcer,
             conditions: Conditions::default(),
             conditions_published_at: None,
             shared,
@@ -163,6 +168,9 @@ impl Driver {
         woken.map_err(|error| EngineError::Wait(error.to_string()))?;
         self.links.handle_wait(&self.poller);
         self.streams.handle_wait(&self.poller);
+        if let Some(announcer) = &mut self.announcer {
+            announcer.handle_wait(&self.poller);
+        }
         let now = self.clock.now();
         self.send_kept()?;
         self.tell_unix_time();
@@ -170,6 +178,9 @@ impl Driver {
         self.receive_streams(now);
         self.take_mail(now);
         self.take_commands(now);
+        if let Some(announcer) = &mut self.announcer {
+            announcer.answer(now, &self.endpoint, &self.poller);
+        }
         self.handle_due(now)?;
         self.flush(now)?;
         self.collect_events(now);
@@ -194,6 +205,7 @@ impl Driver {
             self.resolver.as_ref().and_then(Resolver::poll_timeout),
             self.connector.as_ref().and_then(Connector::poll_timeout),
             self.streams.poll_timeout(),
+            self.announcer.as_ref().map(Announcer::poll_timeout),
             self.shared.commands_due_at(self.gathering),
             self.refresh_at,
         ];

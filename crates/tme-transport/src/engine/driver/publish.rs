@@ -72,8 +72,13 @@ impl Driver {
     fn publish(&mut self, now: Instant) {
         let first = self.endpoint.poll_changed();
         // Strangers change no peer, and yet the figures of the whole.
-        let figures =
-            DriverFigures { link: self.links.stats(), streams: self.streams.statistics(), post: self.posted };
+        let discovery = self.announcer.as_ref().map(|announcer| *announcer.statistics()).unwrap_or_default();
+        let figures = DriverFigures {
+            link: self.links.stats(),
+            streams: self.streams.statistics(),
+            discovery,
+            post: self.posted,
+        };
         let state = (figures, self.endpoint.connection_count());
         if first.is_some() || state != self.published {
             self.shared.publish(self.endpoint.statistics(), figures);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tme_core::channel::ChannelId;
 use tme_core::connection::{Event, Expiry, PeerId, SendOptions};
-use tme_core::handshake::datagram::Information;
+use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::payload::Payload;
 use tme_core::time::Instant;
 
@@ -61,6 +61,8 @@ pub(in crate::engine) struct Batch {
     pub caps: Vec<RateCap>,
     /// Obeyed before the messages; the newest.
     pub information: Option<Information>,
+    /// Obeyed before the messages; the newest.
+    pub display_name: Option<DisplayName>,
     /// Obeyed before the messages; one per applicant.
     pub judged: Vec<Judged>,
     /// Peers whose clocks are to be asked, each once.

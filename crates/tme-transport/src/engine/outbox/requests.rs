@@ -1,7 +1,7 @@
 //! What the game asks of the engine besides sending: each at most once per peer, so that it needs no other bound.
 
 use tme_core::connection::{CloseMode, Farewell, PeerId};
-use tme_core::handshake::datagram::Information;
+use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::parameters::{Refusal, UserData};
 use tme_core::link::LinkConditions;
 
@@ -94,6 +94,11 @@ impl Outbox {
     /// Changes what queries are answered with.
     pub fn set_information(&mut self, information: Information) {
         self.pending.information = Some(information);
+    }
+
+    /// Changes under which name the server is found.
+    pub fn set_display_name(&mut self, name: DisplayName) {
+        self.pending.display_name = Some(name);
     }
 
     /// Asks for other network conditions; replaces what was asked for before.

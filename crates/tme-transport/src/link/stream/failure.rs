@@ -30,11 +30,19 @@ pub enum StreamFailure {
     BadUpgrade = 9,
     /// Text where datagrams were due.
     TextMessage = 10,
+    /// The server's certificate is for another name.
+    CertificateName = 11,
+    /// The server's certificate is not valid any more, or not yet.
+    CertificateTime = 12,
+    /// The server's certificate is of nobody who is trusted, or not the one that is expected.
+    CertificateUntrusted = 13,
+    /// The TLS handshake failed, or what came later was forged.
+    TlsFailed = 14,
 }
 
 impl StreamFailure {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Closed,
         Self::Broken,
         Self::Unreachable,
@@ -46,6 +54,10 @@ impl StreamFailure {
         Self::Released,
         Self::BadUpgrade,
         Self::TextMessage,
+        Self::CertificateName,
+        Self::CertificateTime,
+        Self::CertificateUntrusted,
+        Self::TlsFailed,
     ];
 }
 
@@ -72,6 +84,10 @@ impl fmt::Display for StreamFailure {
             Self::Released => "no longer needed",
             Self::BadUpgrade => "not a WebSocket request for TME",
             Self::TextMessage => "text where datagrams were due",
+            Self::CertificateName => "the server's certificate is for another name",
+            Self::CertificateTime => "the server's certificate is not valid now; look at the clocks, too",
+            Self::CertificateUntrusted => "the server's certificate is not trusted",
+            Self::TlsFailed => "no TLS session came about",
         })
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Framing {
         has_begun: bool,
     },
     WebSocket(Box<WebSocketCodec>),
+    /// These first bytes are of TLS, in which it begins anew.
+    Tls(Vec<u8>),
 }
 
 impl Framing {
@@ -39,7 +41,7 @@ impl Framing {
     /// What kind of link it makes; until that is known, TCP.
     pub const fn kind(&self) -> LinkKind {
         match self {
-            Self::Unknown(_) | Self::Records { .. } => LinkKind::Tcp,
+            Self::Unknown(_) | Self::Records { .. } | Self::Tls(_) => LinkKind::Tcp,
             Self::WebSocket(_) => LinkKind::WebSocket,
         }
     }
@@ -58,7 +60,7 @@ impl Framing {
                 let mut head = std::mem::take(head);
                 match kind {
                     None => *self = Self::Unknown(head),
-                    Some(StreamKind::Tls) => return Err(StreamFailure::NotTme),
+                    Some(StreamKind::Tls) => *self = Self::Tls(head),
                     Some(StreamKind::Records) => {
                         *self = Self::Records { reader: RecordReader::new(), has_begun: false };
                         return self.read(&mut head, out, handle);
@@ -69,6 +71,7 @@ impl Framing {
                     }
                 }
             }
+            Self::Tls(head) => head.extend_from_slice(bytes),
             Self::Records { reader, .. } => reader.read(bytes, |datagram| handle(datagram, LinkKind::Tcp))?,
             Self::WebSocket(codec) => {
                 codec.read(bytes, out, |datagram| handle(datagram, LinkKind::WebSocket))?;
@@ -81,7 +84,7 @@ impl Framing {
     pub fn push(&mut self, datagram: &[u8], out: &mut Vec<u8>) -> bool {
         match self {
             // Nobody has asked for anything yet.
-            Self::Unknown(_) => false,
+            Self::Unknown(_) | Self::Tls(_) => false,
             Self::Records { has_begun, .. } => {
                 if !std::mem::replace(has_begun, true) {
                     out.extend_from_slice(&STREAM_MAGIC);
@@ -95,13 +98,13 @@ impl Framing {
     /// Bytes that are kept until they may be sent.
     pub fn kept_bytes(&self) -> usize {
         match self {
-            Self::Unknown(_) | Self::Records { .. } => 0,
+            Self::Unknown(_) | Self::Records { .. } | Self::Tls(_) => 0,
             Self::WebSocket(codec) => codec.early_bytes(),
         }
     }
 
     /// Whether it is known what this is.
     pub const fn is_known(&self) -> bool {
-        !matches!(self, Self::Unknown(_))
+        !matches!(self, Self::Unknown(_) | Self::Tls(_))
     }
 }

@@ -9,6 +9,7 @@ mod pipe;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod websocket;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -24,6 +25,7 @@ pub use failure::{FailureCounts, StreamFailure};
 use mio::Token;
 use mio::net::TcpListener;
 use pipe::Pipe;
+pub use tls::{TlsCertificate, TlsClient, TlsError, TlsTrust};
 use tme_core::datagram::{LinkKind, Path, StreamId};
 use tme_core::time::Instant;
 
@@ -55,17 +57,21 @@ const READ_BYTES_PER_TURN: usize = 256 << 10;
 const SCRATCH_BYTES: usize = 64 << 10;
 
 /// Settings of a driver's streams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StreamsConfig {
     /// Streams at a time; further ones are closed as they come.
     pub streams_max: usize,
     /// How long a stream may live without carrying a connection.
     pub claim_time: Duration,
+    /// With it, streams that are accepted may be TLS.
+    pub certificate: Option<TlsCertificate>,
+    /// With it, streams that are opened are TLS.
+    pub tls: Option<TlsClient>,
 }
 
 impl Default for StreamsConfig {
     fn default() -> Self {
-        Self { streams_max: 4_096, claim_time: Duration::from_secs(10) }
+        Self { streams_max: 4_096, claim_time: Duration::from_secs(10), certificate: None, tls: None }
     }
 }
 
@@ -76,7 +82,7 @@ pub struct StreamTarget<'a> {
     pub remote: SocketAddr,
     /// How datagrams travel in it.
     pub kind: LinkKind,
-    /// `host:port` as the server is called, for whoever stands before it.
+    /// `host:port` as the server is called: for whoever stands before it, and for its certificate.
     pub authority: &'a str,
 }
 
@@ -185,6 +191,8 @@ struct Stream {
     is_ours: bool,
     /// Opened here, and the other side has not answered.
     is_connecting: bool,
+    /// Opened here, and the TLS handshake is not over.
+    is_shaking_hands: bool,
     is_releasing: bool,
     /// The driver was told to wait for room.
     is_full: bool,
@@ -249,7 +257,7 @@ impl Streams {
     /// None yet, of another driver of the same engine: they count together.
     #[must_use]
     pub fn beside(&self) -> Self {
-        Self { open_in_all: Arc::clone(&self.open_in_all), ..Self::new(self.config) }
+        Self { open_in_all: Arc::clone(&self.open_in_all), ..Self::new(self.config.clone()) }
     }
 
     /// Accepts streams at `address` from now on; gives the address with the real port.
@@ -279,17 +287,20 @@ impl Streams {
     /// # Errors
     /// The system refuses at once: no route, no file descriptor.
     pub fn open(&mut self, now: Instant, target: &StreamTarget<'_>, poller: &Poller) -> io::Result<StreamId> {
-        let StreamTarget { remote, kind, authority } = *target;
+        let StreamTarget { remote, kind, .. } = *target;
         let mut socket = socket::connect(remote)?;
         let number = self.free_number();
         poller.registry().register(&mut socket, token_of(number), interests())?;
-        let pipe = Pipe::opened(socket, kind, authority);
+        let pipe = Pipe::opened(socket, target, self.config.tls.as_ref()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "no name that a certificate could be for")
+        })?;
+        let id = id_of(number, kind, pipe.is_secure());
         let stream =
             Stream { is_ours: true, is_connecting: true, is_placed: true, ..Stream::new(pipe, remote) };
         self.streams.insert(number, stream);
         self.open_in_all.fetch_add(1, Ordering::Relaxed);
         self.set_deadline(number, Some(now + self.config.claim_time));
-        Ok(id_of(number, kind))
+        Ok(id)
     }
 
     fn free_number(&mut self) -> u32 {
@@ -375,10 +386,7 @@ impl Streams {
             stream.is_readable = false;
             if std::mem::take(&mut stream.is_connecting) {
                 match stream.pipe.connected() {
-                    Ok(true) => {
-                        self.statistics.opened += 1;
-                        self.events.push_back(StreamEvent::Opened(stream.id(number)));
-                    }
+                    Ok(true) => stream.is_shaking_hands = true,
                     Ok(false) => {
                         stream.is_connecting = true;
                         continue;
@@ -391,9 +399,22 @@ impl Streams {
                 }
                 self.mark_dirty(number);
             }
+            self.tell_opened(number);
             if let Some((to, datagrams)) = self.read(number, &mut handle) {
                 self.send_away(number, to, datagrams, poller);
             }
+        }
+    }
+
+    /// Tells that a stream has reached the other side, once its handshake is over, if it has one.
+    fn tell_opened(&mut self, number: u32) {
+        if let Some(stream) = self.streams.get_mut(&number)
+            && stream.is_shaking_hands
+            && !stream.pipe.is_shaking_hands()
+        {
+            stream.is_shaking_hands = false;
+            self.statistics.opened += 1;
+            self.events.push_back(StreamEvent::Opened(stream.id(number)));
         }
     }
 
@@ -410,14 +431,14 @@ impl Streams {
         let mut moving = None;
         let remote = stream.remote;
         let before = stream.pipe.read_bytes();
-        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, kind| {
+        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, kind, is_secure| {
             statistics.datagrams_in += 1;
             if let Some((_, datagrams)) = &mut moving {
                 let datagrams: &mut Vec<Vec<u8>> = datagrams;
                 return datagrams.push(datagram.to_vec());
             }
             let placed = if is_placed { Placed::Already } else { Placed::Now };
-            match handle(datagram, Path::through(id_of(number, kind), remote), placed) {
+            match handle(datagram, Path::through(id_of(number, kind, is_secure), remote), placed) {
                 Belongs::To(driver) if !is_placed => moving = Some((driver, vec![datagram.to_vec()])),
                 _ => is_placed = true,
             }
@@ -436,8 +457,12 @@ impl Streams {
             }
             Ok(false) => {}
             Err(StreamFailure::Closed) if stream.is_releasing => self.end(number, StreamFailure::Released),
-            Err(failure) => self.end(number, failure),
+            Err(failure) => {
+                self.end(number, failure);
+                return None;
+            }
         }
+        self.tell_opened(number);
         moving
     }
 
@@ -554,7 +579,8 @@ impl Streams {
             log::warn!("{remote}: cannot wait for this stream: {error}");
             return self.statistics.ended.add(StreamFailure::Broken);
         }
-        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(Pipe::accepted(socket), remote) };
+        let pipe = Pipe::accepted(socket, self.config.certificate.as_ref());
+        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(pipe, remote) };
         self.streams.insert(number, stream);
         self.open_in_all.fetch_add(1, Ordering::Relaxed);
         self.unclaimed.insert((now, number));
@@ -659,6 +685,7 @@ impl Streams {
             let failure = match stream {
                 Stream { is_releasing: true, .. } => StreamFailure::Released,
                 Stream { is_connecting: true, .. } => StreamFailure::Unreachable,
+                Stream { is_shaking_hands: true, .. } => StreamFailure::TlsFailed,
                 Stream { unclaimed_since: Some(_), .. } => StreamFailure::Unclaimed,
                 _ if stream.pipe.waiting_bytes() > 0 => StreamFailure::TooSlow,
                 _ => StreamFailure::Unclaimed,
@@ -709,6 +736,7 @@ impl Stream {
             is_claimed: false,
             is_ours: false,
             is_connecting: false,
+            is_shaking_hands: false,
             is_releasing: false,
             is_full: false,
             is_readable: false,
@@ -721,7 +749,7 @@ impl Stream {
 
 impl Stream {
     fn id(&self, number: u32) -> StreamId {
-        id_of(number, self.pipe.kind())
+        id_of(number, self.pipe.kind(), self.pipe.is_secure())
     }
 }
 
@@ -729,8 +757,8 @@ const fn token_of(number: u32) -> Token {
     Token(TOKENS_FROM + number as usize)
 }
 
-fn id_of(number: u32, kind: LinkKind) -> StreamId {
-    StreamId { number: NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX), kind }
+fn id_of(number: u32, kind: LinkKind, is_secure: bool) -> StreamId {
+    StreamId { number: NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX), kind, is_secure }
 }
 
 fn interests() -> mio::Interest {

@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use mio::net::TcpStream;
 use tme_core::datagram::LinkKind;
 
-use super::StreamFailure;
 use super::framing::Framing;
+use super::tls::{TlsCertificate, TlsClient, TlsSession};
+use super::{StreamFailure, StreamTarget};
 
 /// With more than this waiting a stream takes no more from its connection, where it is put in order and grows stale.
 const FULL_BYTES: usize = 64 << 10;
@@ -20,6 +21,9 @@ const WAITING_BYTES_MAX: usize = 256 << 10;
 pub(super) struct Pipe {
     socket: TcpStream,
     framing: Framing,
+    tls: Tls,
+    /// What the framing says, before it is encrypted.
+    plain: Vec<u8>,
     /// Bytes in.
     read_bytes: u64,
     out: Vec<u8>,
@@ -27,17 +31,47 @@ pub(super) struct Pipe {
     written: usize,
 }
 
+/// What is between the socket and the framing.
+#[derive(Debug)]
+enum Tls {
+    None,
+    /// Nothing, unless the other side begins with TLS.
+    Offered(TlsCertificate),
+    Session(Box<TlsSession>),
+}
+
 impl Pipe {
-    /// A stream that was accepted.
-    pub const fn accepted(socket: TcpStream) -> Self {
-        Self { socket, framing: Framing::accepted(), read_bytes: 0, out: Vec::new(), written: 0 }
+    /// A stream that was accepted; with a certificate it may be TLS.
+    pub fn accepted(socket: TcpStream, certificate: Option<&TlsCertificate>) -> Self {
+        let tls = certificate.cloned().map_or(Tls::None, Tls::Offered);
+        Self::new(socket, Framing::accepted(), tls)
     }
 
-    /// A stream that is opened, to a server that is called `authority`, `host:port`.
-    pub fn opened(socket: TcpStream, kind: LinkKind, authority: &str) -> Self {
-        let mut out = Vec::new();
-        let framing = Framing::opened(kind, authority, &mut out);
-        Self { socket, framing, read_bytes: 0, out, written: 0 }
+    /// A stream that is opened. `None`: the server's name is none that a certificate could be for.
+    pub fn opened(socket: TcpStream, target: &StreamTarget<'_>, tls: Option<&TlsClient>) -> Option<Self> {
+        let tls = match tls {
+            Some(client) => Tls::Session(Box::new(TlsSession::opened(client, target.authority)?)),
+            None => Tls::None,
+        };
+        let mut plain = Vec::new();
+        let framing = Framing::opened(target.kind, target.authority, &mut plain);
+        let mut pipe = Self { plain, ..Self::new(socket, framing, tls) };
+        pipe.encrypt();
+        Some(pipe)
+    }
+
+    const fn new(socket: TcpStream, framing: Framing, tls: Tls) -> Self {
+        Self { socket, framing, tls, plain: Vec::new(), read_bytes: 0, out: Vec::new(), written: 0 }
+    }
+
+    /// Whether it is TLS.
+    pub const fn is_secure(&self) -> bool {
+        matches!(self.tls, Tls::Session(_))
+    }
+
+    /// Whether the TLS handshake is not over.
+    pub fn is_shaking_hands(&self) -> bool {
+        matches!(&self.tls, Tls::Session(session) if session.is_shaking_hands())
     }
 
     /// For whoever waits for it.
@@ -77,7 +111,7 @@ impl Pipe {
         &mut self,
         scratch: &mut [u8],
         bytes_max: usize,
-        mut handle: impl FnMut(&mut [u8], LinkKind),
+        mut handle: impl FnMut(&mut [u8], LinkKind, bool),
     ) -> Result<bool, StreamFailure> {
         let mut left = bytes_max;
         while left > 0 {
@@ -87,7 +121,7 @@ impl Pipe {
                     left = left.saturating_sub(count);
                     let bytes = scratch.get_mut(..count).unwrap_or_default();
                     self.read_bytes += count as u64;
-                    let result = self.framing.read(bytes, &mut self.out, &mut handle);
+                    let result = self.take(bytes, &mut handle);
                     if result.is_err() {
                         // What there is to say about it, if the socket takes it at once.
                         let _ = self.write();
@@ -102,12 +136,55 @@ impl Pipe {
         Ok(true)
     }
 
+    /// Takes bytes of the socket in.
+    fn take(
+        &mut self,
+        bytes: &mut [u8],
+        handle: &mut dyn FnMut(&mut [u8], LinkKind, bool),
+    ) -> Result<(), StreamFailure> {
+        if let Tls::Session(session) = &mut self.tls {
+            let (framing, plain) = (&mut self.framing, &mut self.plain);
+            let handle: &mut dyn FnMut(&mut [u8], LinkKind) =
+                &mut |datagram, kind| handle(datagram, kind, true);
+            let result = session.read(bytes, &mut self.out, |bytes| framing.read(bytes, plain, &mut *handle));
+            self.encrypt();
+            return match &self.framing {
+                Framing::Tls(_) => Err(StreamFailure::NotTme),
+                _ => result,
+            };
+        }
+        self.framing.read(bytes, &mut self.out, &mut |datagram, kind| handle(datagram, kind, false))?;
+        let Framing::Tls(head) = &mut self.framing else { return Ok(()) };
+        let mut head = std::mem::take(head);
+        let Tls::Offered(certificate) = &self.tls else { return Err(StreamFailure::NotTme) };
+        let session = TlsSession::accepted(certificate).ok_or(StreamFailure::TlsFailed)?;
+        self.tls = Tls::Session(Box::new(session));
+        self.framing = Framing::accepted();
+        self.take(&mut head, handle)
+    }
+
+    /// Sends what the framing said through the session, if there is one, or as it is.
+    fn encrypt(&mut self) {
+        match &mut self.tls {
+            Tls::Session(session) => {
+                session.write(&self.plain, &mut self.out);
+                self.plain.clear();
+            }
+            Tls::None | Tls::Offered(_) => self.out.append(&mut self.plain),
+        }
+    }
+
     /// Queues a datagram; `false`: there is no room, and it is lost.
     pub fn push(&mut self, datagram: &[u8]) -> bool {
         if self.waiting_bytes() + datagram.len() > WAITING_BYTES_MAX {
             return false;
         }
-        self.framing.push(datagram, &mut self.out)
+        if !self.is_secure() {
+            return self.framing.push(datagram, &mut self.out);
+        }
+        let is_taken = self.framing.push(datagram, &mut self.plain);
+        self.encrypt();
+        is_taken
     }
 
     /// Writes as much as the socket takes; gives how much that was.

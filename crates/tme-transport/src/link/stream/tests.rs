@@ -1,5 +1,7 @@
 //! Streams on loopback, with sockets of the standard library at the other end.
 
+mod tls;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 

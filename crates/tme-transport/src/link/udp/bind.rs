@@ -136,7 +136,7 @@ pub enum BindError {
 }
 
 impl BindError {
-    pub(in crate::link) fn from_system(address: SocketAddr, cause: io::Error) -> Self {
+    pub(crate) fn from_system(address: SocketAddr, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::AddrInUse => Self::InUse { address },
             io::ErrorKind::AddrNotAvailable => Self::NotLocal { address },
