@@ -260,7 +260,8 @@ fn clients_over_tcp_are_spread_over_the_threads() {
         messages(&world.server_events).len() == 16
             && world.client_events.iter().all(|events| messages(events).len() == 1)
     });
-    assert!(world.server.statistics().post.streams_passed_on >= 12);
+    let elsewhere: usize = each[1..].iter().sum();
+    assert!(world.server.statistics().post.streams_passed_on >= elsewhere as u64);
     assert_eq!(world.server.statistics().streams.open, 16);
 }
 
