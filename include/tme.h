@@ -1642,6 +1642,12 @@ typedef struct TmeEngineStatistics {
     uint64_t jobs_dropped;
     /** That found no thread. */
     uint64_t jobs_refused;
+    /** Datagrams that one of several network threads has passed on to another, which has their connection. */
+    uint64_t datagrams_passed_on;
+    /** Datagrams of another network thread that were lost, because too many waited for it. */
+    uint64_t datagrams_not_passed_on;
+    /** Streams that one of several network threads has passed on to another. */
+    uint64_t streams_passed_on;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */
@@ -2462,8 +2468,11 @@ typedef struct TmeServerConfig {
      * Default 7776.
      */
     uint32_t discovery_port;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * Network threads with TME_CONFIG_THREADED, 1-64: for servers whose traffic is more than one processor core can take. They
+     * share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
+     */
+    uint32_t network_threads;
 } TmeServerConfig;
 
 /**
@@ -2677,6 +2686,42 @@ TME_C_API TmeResult tme_server_statistics(
     const TmeServer *server,
     TmeEngineStatistics *statistics,
     size_t struct_size);
+
+/**
+ * How many network threads the server has: 0 if it is inline, else as many as its config asked for, or 1 where the system
+ * cannot share a port among several.
+ *
+ * Returns: the number; 0 also if `server` is not a server, or poisoned.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API uint32_t tme_server_network_threads(const TmeServer *server);
+
+/**
+ * Figures of one of the server's network threads; an inline server has one set of figures, too. Those of all together are what
+ * tme_server_statistics gives, and `tokens_used` and its like are counted where a client asked to be let in.
+ *
+ * Parameters: `thread` counts from 0; `statistics` of `struct_size` bytes, which must be `sizeof *statistics`.
+ * Returns: TME_OK; TME_ERROR_ARGUMENT if there is no such thread; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE;
+ * TME_ERROR_STRUCT_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_thread_statistics(
+    const TmeServer *server,
+    uint32_t thread,
+    TmeEngineStatistics *statistics,
+    size_t struct_size);
+
+/**
+ * Which network thread has a peer, for as long as it is connected.
+ *
+ * Parameters: `thread` gets its number from 0, as for tme_server_thread_statistics.
+ * Returns: TME_OK; TME_ERROR_UNKNOWN_PEER; TME_ERROR_POISONED; TME_ERROR_NULL; TME_ERROR_HANDLE.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_server_peer_thread(const TmeServer *server, TmePeer peer, uint32_t *thread);
 
 /**
  * Figures of one peer, at most 100 ms older than its last datagram.

@@ -70,6 +70,8 @@ static void null_pointers_are_refused(void)
         ROW(tme_server_channel_statistics(server, peer, 0, NULL, sizeof channel_statistics)),
         ROW(tme_server_send_budget(server, peer, 0, NULL, sizeof(TmeSendBudget))),
         ROW(tme_server_statistics(server, NULL, sizeof(TmeEngineStatistics))),
+        ROW(tme_server_thread_statistics(server, 0, NULL, sizeof(TmeEngineStatistics))),
+        ROW(tme_server_peer_thread(server, peer, NULL)),
         ROW(tme_server_time(server, NULL, sizeof(TmeServerTime))),
         ROW(tme_tick_at(0, 60, NULL, sizeof(TmeTick))),
         ROW(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, NULL, sizeof condition_statistics)),

@@ -61,6 +61,9 @@ void every_server_call_gives(TmeServer *server, TmeResult expected)
     CHECK_RESULT(tme_server_channel_statistics(server, peer, 0, &channel_statistics, sizeof channel_statistics), expected);
     CHECK_RESULT(tme_server_send_budget(server, peer, 0, &budget, sizeof budget), expected);
     CHECK_RESULT(tme_server_statistics(server, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_server_thread_statistics(server, 0, &engine_statistics, sizeof engine_statistics), expected);
+    CHECK_RESULT(tme_server_peer_thread(server, peer, &count), expected);
+    CHECK_UINT(tme_server_network_threads(server), 0);
     CHECK_RESULT(tme_server_time(server, &server_time, sizeof server_time), expected);
     CHECK_RESULT(tme_server_set_conditions(server, peer, TME_DIRECTION_INCOMING, NULL), expected);
     CHECK_RESULT(tme_server_condition_statistics(server, peer, TME_DIRECTION_INCOMING, &condition_statistics,

@@ -370,8 +370,8 @@ static void reserved_fields_must_be_zero(void)
 {
     TmeServer *server;
     TmeClient *client;
-    CHECK_RESULT(tme_server_create(&(TmeServerConfig){.struct_size = sizeof(TmeServerConfig), .reserved = 1}, &server),
-                 TME_ERROR_STRUCT_TAIL);
+    CHECK_RESULT(tme_server_create(&(TmeServerConfig){.struct_size = sizeof(TmeServerConfig), .network_threads = 65}, &server),
+                 TME_ERROR_CONFIG);
     /* What was reserved once is refused as what it has become. */
     CHECK_RESULT(tme_server_create(&(TmeServerConfig){.struct_size = sizeof(TmeServerConfig), .browsers = 4}, &server),
                  TME_ERROR_ENUM);

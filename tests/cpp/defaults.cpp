@@ -89,6 +89,7 @@ void each_setting_reaches_its_place() {
                            .with_redundancy(tme::Redundancy::three)};
     server.is_threaded = server.is_plaintext = server.requires_identity = server.notes_arrivals = true;
     server.max_peers = 9;
+    server.network_threads = 27;
     server.idle_timeout = 10s;
     server.keep_alive = 11s;
     server.gathering = 12ms;
@@ -136,7 +137,7 @@ void each_setting_reaches_its_place() {
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
         CHECK(c.channel_credit_messages == 18 && c.retained_messages_max == 19 && c.channel_count == 1);
-        CHECK(c.datagram_bytes_max == 20);
+        CHECK(c.datagram_bytes_max == 20 && c.network_threads == 27);
         CHECK(c.congestion == TME_CONGESTION_NEW_RENO);
         const TmeChannelConfig& channel = c.channels[0];
         CHECK(equal_text(channel.name, "name") && channel.mode == TME_CHANNEL_SEQUENCED);

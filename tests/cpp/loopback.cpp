@@ -1,6 +1,7 @@
 // The whole life of a server and a client over loopback, inline, threaded and without encryption.
 #include "check.hpp"
 
+#include <algorithm>
 #include <thread>
 
 using namespace test;
@@ -11,6 +12,7 @@ struct Case {
     const char* name;
     bool is_threaded;
     bool is_plaintext;
+    std::uint32_t network_threads = 1;
 };
 
 void live(const Case& one) {
@@ -21,6 +23,7 @@ void live(const Case& one) {
                               tme::reliable_latest("score").with_id(9).with_keys_max(16)};
     server_config.is_threaded = one.is_threaded;
     server_config.is_plaintext = one.is_plaintext;
+    server_config.network_threads = one.network_threads;
     World world(server_config);
 
     tme::ClientConfig client_config;
@@ -41,6 +44,14 @@ void live(const Case& one) {
     // They know each other.
     const Seen* joined = server.find("connected");
     const tme::PeerId peer = joined->peer;
+    const auto threads = server->network_threads();
+#ifdef __linux__
+    CHECK(threads == (one.is_threaded ? one.network_threads : 0));
+#endif
+    CHECK(must(server->peer_thread(peer)) < std::max(threads, 1u));
+    CHECK(must(server->thread_statistics(must(server->peer_thread(peer)))).peers == 1);
+    CHECK(server->thread_statistics(threads + 1).code() == tme::ErrorCode::argument);
+    CHECK(server->peer_thread(tme::PeerId{1}).code() == tme::ErrorCode::unknown_peer);
     CHECK(joined->text == std::string("who\0am I", 8));
     CHECK(must(server->peers()) == std::vector<tme::PeerId>{peer});
     const auto info = must(server->peer_info(peer));
@@ -199,6 +210,8 @@ int main() {
         {"threaded", true, false},
         {"plaintext", false, true},
         {"threaded plaintext", true, true},
+        {"several network threads", true, false, 3},
+        {"none of several network threads", false, false, 3},
     };
     for (const auto& one : cases) {
         live(one);

@@ -1512,6 +1512,9 @@ struct ServerConfig {
     std::vector<Channel> channels = {};
     /// A network thread does the input and output: connections survive a game that is busy for long.
     bool is_threaded = false;
+    /// Network threads with `is_threaded`, 1-64: for servers whose traffic is more than one processor core can take. They share
+    /// the port on Linux; elsewhere there is one, whatever this says.
+    std::uint32_t network_threads = 1;
     /// Neither encrypted nor authenticated. Both sides must ask for it. For development.
     bool is_plaintext = false;
     /// The system notes when datagrams arrive (Linux), for the clocks of games that update once a frame.
@@ -2094,6 +2097,7 @@ template <class With>
     to.key = settings.text("key", from.key);
     to.key_file = settings.text("key_file", from.key_file);
     to.max_peers = from.max_peers;
+    to.network_threads = from.network_threads;
     const std::string token_keys = joined(from.token_keys);
     to.token_keys = settings.text("token_keys", token_keys);
     to.server_name = settings.text("server_name", from.server_name);
@@ -2655,6 +2659,25 @@ public:
             [&](TmeEngineStatistics* out, std::size_t size) {
                 return tme_server_statistics(engine_.get(), out, size);
             });
+    }
+
+    /// How many network threads the server has: 0 if it is inline or was moved from, 1 where the system cannot share a port
+    /// among several.
+    [[nodiscard]] std::uint32_t network_threads() const { return tme_server_network_threads(engine_.get()); }
+
+    /// Figures of one network thread, from 0; an inline server has one set of figures, too. Errors: `argument`.
+    [[nodiscard]] Result<EngineStatistics> thread_statistics(std::uint32_t thread) const {
+        return detail::figures_of<EngineStatistics, TmeEngineStatistics>(
+            [&](TmeEngineStatistics* out, std::size_t size) {
+                return tme_server_thread_statistics(engine_.get(), thread, out, size);
+            });
+    }
+
+    /// Which network thread has a peer, for as long as it is connected. Errors: `unknown_peer`.
+    [[nodiscard]] Result<std::uint32_t> peer_thread(PeerId peer) const {
+        std::uint32_t thread = 0;
+        const TmeResult result = tme_server_peer_thread(engine_.get(), static_cast<TmePeer>(peer), &thread);
+        return result < 0 ? Result<std::uint32_t>(Error::last(result)) : thread;
     }
 
     /// Switches modelled network conditions towards a peer on, or changes them. They end with the connection.

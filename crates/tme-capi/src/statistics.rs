@@ -270,6 +270,12 @@ pub struct TmeEngineStatistics {
     pub jobs_dropped: u64,
     /// That found no thread.
     pub jobs_refused: u64,
+    /// Datagrams that one of several network threads has passed on to another, which has their connection.
+    pub datagrams_passed_on: u64,
+    /// Datagrams of another network thread that were lost, because too many waited for it.
+    pub datagrams_not_passed_on: u64,
+    /// Streams that one of several network threads has passed on to another.
+    pub streams_passed_on: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -324,7 +330,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 424);
+    assert!(size_of::<TmeEngineStatistics>() == 448);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -534,6 +540,9 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             jobs_panicked: of.jobs.panicked,
             jobs_dropped: of.jobs.dropped,
             jobs_refused: of.jobs.refused,
+            datagrams_passed_on: of.post.datagrams_passed_on,
+            datagrams_not_passed_on: of.post.datagrams_lost,
+            streams_passed_on: of.post.streams_passed_on,
         }
     }
 }

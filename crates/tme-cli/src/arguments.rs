@@ -97,6 +97,9 @@ pub struct DemoOptions {
     /// Give the server and every bot a network thread, instead of doing input and output in `update`
     #[arg(long)]
     pub threads: bool,
+    /// Network threads of the server, 1 to 64; several take effect on Linux [default: 1 with --threads, else none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub network_threads: Option<u32>,
     /// Port of the server on 127.0.0.1; 0 lets the system choose
     #[arg(long, default_value_t = 0)]
     pub port: u16,
@@ -109,6 +112,12 @@ pub struct DemoOptions {
 }
 
 impl DemoOptions {
+    /// Network threads of the server; 0: it does its input and output in `update`.
+    #[must_use]
+    pub fn server_threads(&self) -> u32 {
+        self.network_threads.unwrap_or(u32::from(self.threads))
+    }
+
     /// Where the server listens.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
@@ -259,6 +268,9 @@ pub struct ServeOptions {
     /// How long clients may take to get what is queued, and to hear of the end, when the server stops
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     pub drain: u32,
+    /// Network threads, 1 to 64; several take effect on Linux [default: none, the program's own thread does it all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub network_threads: Option<u32>,
     /// Network conditions to model towards every client that comes by UDP [default: none]
     #[arg(long, value_name = "PRESET", value_parser = preset_parser())]
     pub net: Option<Preset>,

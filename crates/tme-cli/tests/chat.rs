@@ -45,6 +45,30 @@ fn people_talk_and_leave() {
     assert_eq!(server.finish().code, 0);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_room_over_several_network_threads_is_one_room() {
+    let (mut server, address, key) = serve(&["--network-threads", "3"]);
+    let mut guests: Vec<_> = ["ann", "bob", "cy", "dan"]
+        .into_iter()
+        .map(|name| {
+            let mut guest = start(&["connect", &address, "--key", &key, "--name", name]);
+            guest.expect("(as expected)");
+            server.expect(&format!("{name} ("));
+            guest
+        })
+        .collect();
+    guests[0].say("hello all\n");
+    for guest in &mut guests[1..] {
+        guest.expect("ann: hello all");
+    }
+    server.say("/stats\n");
+    let threads = server.expect("peers by network thread: ");
+    assert_eq!(threads.matches("datagrams)").count(), 3, "{threads}");
+    server.say("/quit\n");
+    assert_eq!(server.finish().code, 0);
+}
+
 #[test]
 fn a_server_that_is_told_to_end_tells_everybody() {
     let (mut server, address, key) = serve(&[]);

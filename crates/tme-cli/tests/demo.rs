@@ -6,7 +6,8 @@ use common::run;
 
 #[test]
 fn every_reliable_message_of_a_demo_is_delivered() {
-    for more in [&[][..], &["--threads"], &["--net", "wifi"], &["--link", "tcp"]] {
+    for more in [&[][..], &["--threads"], &["--network-threads", "3"], &["--net", "wifi"], &["--link", "tcp"]]
+    {
         let mut arguments = vec!["demo", "--bots", "4", "--seconds", "1", "--json"];
         arguments.extend(more);
         let finished = run(&arguments);

@@ -194,11 +194,7 @@ impl World {
         handshake.application_id = APPLICATION_ID;
         handshake.limits = limits();
         handshake.suites = SuitePreference::new(&[scenario.suite]).expect("one suite");
-        let server = EndpointConfig {
-            connection,
-            server: Some(ServerSetup::new(handshake)),
-            ..EndpointConfig::default()
-        };
+        let server = EndpointConfig { connection, server: Some(ServerSetup::new(handshake)) };
         let client = EndpointConfig { connection, ..EndpointConfig::default() };
         let mut world = Self {
             now: START,

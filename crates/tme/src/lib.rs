@@ -61,7 +61,7 @@ pub mod token;
 
 pub use client::{Client, ClientBuilder, ClientHandle, Trust};
 pub use error::Error;
-pub use server::{RefuseAs, Server, ServerBuilder, ServerHandle, ShutdownReport};
+pub use server::{NETWORK_THREADS_MAX, RefuseAs, Server, ServerBuilder, ServerHandle, ShutdownReport};
 pub use settings::Security;
 
 pub use tme_core::channel::{
@@ -90,6 +90,7 @@ pub use tme_core::link::{
 pub use tme_core::payload::Payload;
 pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,
+    PostStatistics,
 };
 pub use tme_transport::link::LinkStats;
 pub use tme_transport::link::memory::{self, MemoryLink};

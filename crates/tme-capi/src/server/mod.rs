@@ -45,6 +45,7 @@ pub(crate) struct ServerInner {
     /// 0: it is not found.
     discovery_port: u16,
     public_key: String,
+    pub network_threads: u32,
 }
 
 impl Kind for ServerInner {
@@ -89,6 +90,7 @@ pub unsafe extern "C" fn tme_server_create(
             tcp_address: tcp.map(|address| address.to_string()).unwrap_or_default(),
             discovery_port: started.discovery_port().unwrap_or(0),
             public_key: started.public_key().to_string(),
+            network_threads: u32::try_from(started.network_threads()).unwrap_or(u32::MAX),
             pump: Pump::new(started, plan.retained_max)?,
         };
         put(server, Owner::into_handle(inner));

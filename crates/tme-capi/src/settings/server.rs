@@ -14,7 +14,7 @@ use super::common::{
     TME_CONGESTION_DELIVERY_RATE, common, ms, with_common,
 };
 use crate::added::added_bytes;
-use crate::boundary::{Versioned, check_flags, check_reserved, init_struct, input_text, read_struct};
+use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
 use crate::channel::{TmeChannelConfig, read_channels};
 use crate::failure::Failure;
 use crate::result::{TME_ERROR_CONFIG, TME_ERROR_ENUM, TmeResult};
@@ -127,8 +127,9 @@ pub struct TmeServerConfig {
     /// UDP port at which those ask who look for servers; they must have the same. All TME servers on a machine share it.
     /// Default 7776.
     pub discovery_port: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
+    /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
+    pub network_threads: u32,
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -178,7 +179,7 @@ unsafe impl Versioned for TmeServerConfig {
             listen_tcp: null(),
             discoverable: null(),
             discovery_port: u32::from(DISCOVERY_PORT),
-            reserved: 0,
+            network_threads: 1,
         }
     }
 }
@@ -209,7 +210,6 @@ const SERVER_FLAGS: u32 = COMMON_FLAGS
 pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<ServerBuilder>, Failure> {
     let config = read_struct(config)?;
     check_flags(config.flags, SERVER_FLAGS)?;
-    check_reserved(config.reserved)?;
     let common = common!(config);
     let mut builder = with_common!(Server::builder(), common);
     if let Some(listen) = input_text(config.listen)? {
@@ -232,6 +232,9 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
         (None, None) => builder,
     };
     builder = builder.channels(read_channels(config.channels, config.channel_count)?);
+    if config.network_threads != 0 {
+        builder = builder.network_threads(config.network_threads as usize);
+    }
     if config.max_peers != 0 {
         builder = builder.max_peers(config.max_peers as usize);
     }

@@ -159,6 +159,7 @@ impl Misuser<'_> {
                 idle_timeout_ms: self.setting(&[1_000, 3_600_000]),
                 keep_alive_ms: self.setting(&[1, 100, 10_000]),
                 gathering_us: self.setting(&[1, 1_000, 1_000_000]),
+                network_threads: self.setting(&[1, 2, 3, 65]),
                 datagram_bytes: self.setting(&[1_200, 1_452, 65_507]),
                 receive_datagram_bytes_max: self.setting(&[1_200, 1_452, 65_527]),
                 message_bytes_max: self.setting(&[1_100, 1 << 20, 1 << 24]),

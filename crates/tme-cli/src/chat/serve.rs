@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tme::token::ServerName;
 use tme::{
-    Connected, Direction, EngineError, Event, LinkKind, PeerId, Server, ServerBuilder, ShutdownReport,
-    StreamFailure, StreamStatistics,
+    Connected, Direction, EngineError, EngineStatistics, Event, LinkKind, PeerId, Server, ServerBuilder,
+    ShutdownReport, StreamFailure, StreamStatistics,
 };
 
 use super::{APPLICATION, CHAT, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, channel, cut, describe, printable};
@@ -62,7 +62,11 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         Some(name) => server.discoverable(name).discovery_port(options.discovery_port),
         None => server,
     };
-    let mut server = with_tokens(server, options)?.start()?;
+    let server = with_tokens(server, options)?;
+    let mut server = match options.network_threads {
+        Some(threads) => server.network_threads(threads as usize).start_threaded(),
+        None => server.start(),
+    }?;
     let address = server.local_addr();
     let public = server.public_key();
     OUT.line(&format!("listening on {address}"));
@@ -71,6 +75,11 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     }
     if let Some(port) = server.discovery_port() {
         OUT.line(&format!("found by tme discover, at port {port}"));
+    }
+    match server.network_threads() {
+        0 => {}
+        1 => OUT.line("1 network thread"),
+        threads => OUT.line(&format!("{threads} network threads")),
     }
     OUT.line(&format!("public key {public}{key_note}"));
     if options.net.is_some() {
@@ -301,6 +310,9 @@ impl Room {
         if server.tcp_addr().is_some() {
             OUT.line(&describe_streams(&all.streams));
         }
+        if server.network_threads() > 1 {
+            OUT.line(&describe_threads(&server.thread_statistics()));
+        }
         for (peer, guest) in &self.guests {
             let figures = (server.peer(*peer), server.peer_statistics(*peer), server.send_budget(*peer));
             if let (Some(info), Some(statistics), Some(budget)) = figures {
@@ -309,6 +321,19 @@ impl Room {
             }
         }
     }
+}
+
+/// What `/stats` says about several network threads, in one line.
+fn describe_threads(threads: &[EngineStatistics]) -> String {
+    let each: Vec<String> = threads
+        .iter()
+        .map(|one| {
+            let datagrams = one.endpoint.datagrams_received + one.endpoint.datagrams_sent;
+            format!("{} ({} datagrams)", one.endpoint.peers, format::count(datagrams))
+        })
+        .collect();
+    let passed_on: u64 = threads.iter().map(|one| one.post.datagrams_passed_on).sum();
+    format!("peers by network thread: {}; {} datagrams passed on", each.join(", "), format::count(passed_on))
 }
 
 /// What `/stats` says about TCP, in one line.

@@ -91,7 +91,10 @@ fn start_server(options: &DemoOptions) -> Result<Server, Failure> {
         LinkKind::Udp if !options.watch => builder,
         _ => builder.listen_tcp(),
     };
-    Ok(if options.threads { builder.start_threaded() } else { builder.start() }?)
+    Ok(match options.server_threads() {
+        0 => builder.start(),
+        threads => builder.network_threads(threads as usize).start_threaded(),
+    }?)
 }
 
 /// The threads of a demo.

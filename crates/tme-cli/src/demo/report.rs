@@ -18,7 +18,13 @@ const GRAPH_COLUMNS: usize = 60;
 
 /// The line over everything.
 pub(super) fn headline(options: &DemoOptions) -> String {
-    let drive = if options.threads { " · network threads" } else { "" };
+    let drive = match (options.threads, options.server_threads()) {
+        (true, 0 | 1) => " · network threads".to_owned(),
+        (true, threads) => format!(" · network threads, {threads} of the server"),
+        (false, 0) => String::new(),
+        (false, 1) => " · 1 network thread of the server".to_owned(),
+        (false, threads) => format!(" · {threads} network threads of the server"),
+    };
     let net = network::describe(options.net);
     let link = match options.link.kind() {
         LinkKind::Udp => String::new(),
@@ -321,6 +327,7 @@ impl DemoReport {
                 "net": options.net.map(Preset::name),
                 "link": options.link.kind().to_string().to_lowercase(),
                 "drive": if options.threads { "threads" } else { "inline" },
+                "server_threads": options.server_threads(),
             },
             "encrypted": true,
             "connected_after_us": micros(timeline.connected_after),

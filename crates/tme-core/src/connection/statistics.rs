@@ -84,6 +84,11 @@ impl PacketDrops {
     pub const fn add(&mut self, reason: PacketDrop) {
         self.0[reason as usize] += 1;
     }
+
+    /// Adds the counts of somebody else.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+    }
 }
 
 /// A snapshot of a connection's figures. Counters run since the connection was established.

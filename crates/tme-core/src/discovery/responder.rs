@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
+use std::ops::Add;
 
 use super::Networks;
 use crate::handshake::datagram::{
@@ -99,6 +100,18 @@ pub struct ResponderStatistics {
     pub unsent: u64,
     /// Datagrams without an answer.
     pub drops: DiscoveryDrops,
+}
+
+impl Add for ResponderStatistics {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        let Self { answered, unsent, drops } = other;
+        self.answered += answered;
+        self.unsent += unsent;
+        self.drops.0.iter_mut().zip(drops.0).for_each(|(count, more)| *count += more);
+        self
+    }
 }
 
 /// How often one address was answered.

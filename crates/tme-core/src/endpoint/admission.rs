@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use super::common::{Filed, Order};
 use super::config::{Decision, Newcomers};
 use super::identities::Identity;
-use super::server_side::SPARE_NUMBERS_MAX;
 use super::unconfirmed::Network;
 use super::{Endpoint, Peer, PeerState};
 use crate::channel::ChannelTable;
@@ -32,8 +32,7 @@ pub(super) struct Applying {
 
 /// A peer whose first packet is awaited.
 pub(super) struct Awaited {
-    pub(super) since: Instant,
-    pub(super) network: Network,
+    pub(super) filed: Filed,
     number: PeerNumber,
     /// The game was told of it by `Admission`, and hears how it goes on.
     is_announced: bool,
@@ -133,7 +132,7 @@ impl Endpoint {
             policy.decision == Decision::Ask || (policy.newcomers == Newcomers::Ask && same.is_some());
         let checked = match (policy.newcomers, same) {
             _ if !self.is_admitting => Err(self.full()),
-            (Newcomers::Refuse, Some(index)) if !self.is_interrupted(index) => {
+            (Newcomers::Refuse, Some(peer)) if !self.is_interrupted(peer) => {
                 Err(refusal(Reason::Denied, ALREADY_CONNECTED))
             }
             _ if is_asked => self.check_application(now, path, &identity),
@@ -149,40 +148,51 @@ impl Endpoint {
         }
     }
 
-    fn is_interrupted(&self, index: usize) -> bool {
-        let state = self.slots.get(index).map(|peer| &peer.state);
-        matches!(state, Some(PeerState::Connected(connection)) if connection.is_interrupted())
+    /// Whether a peer, of this endpoint or another one of the server, is not heard of.
+    fn is_interrupted(&self, peer: PeerId) -> bool {
+        match self.connection(peer) {
+            Some(connection) => connection.is_interrupted(),
+            None => self.server.as_ref().is_some_and(|server| server.common.lock().is_interrupted(peer)),
+        }
     }
 
     /// The first peer that has something of this identity.
-    fn find_same(&self, identity: &Identity) -> Option<usize> {
-        self.server.as_ref()?.identities.find(identity).into_iter().flatten().next()
+    fn find_same(&self, identity: &Identity) -> Option<PeerId> {
+        self.server.as_ref()?.common.lock().identities.find(identity).into_iter().flatten().next()
     }
 
-    fn has_room(&self, identity: &Identity) -> bool {
-        let Some(server) = &self.server else { return false };
-        // Whoever replaces a peer needs no more room than that has, once it is confirmed.
-        let is_replacing =
-            server.admission.newcomers != Newcomers::Allow && self.find_same(identity).is_some();
-        server.peers < if is_replacing { 2 * server.peers_max } else { server.peers_max }
+    fn is_replacing(&self, identity: &Identity) -> bool {
+        let newcomers = self.server.as_ref().map_or(Newcomers::Allow, |server| server.admission.newcomers);
+        newcomers != Newcomers::Allow && self.find_same(identity).is_some()
     }
 
-    /// Sees to it that one more peer can be accepted.
+    /// Reserves a place for one more peer, if need be somebody else's who has not been heard of.
     fn make_room(&mut self, now: Instant, path: Path, identity: &Identity) -> Result<(), Refusal> {
-        while !self.has_room(identity) {
-            let victim = self
-                .server
-                .as_ref()
-                .and_then(|server| server.unconfirmed.victim(now, Network::of(path.remote.ip())));
+        let is_replacing = self.is_replacing(identity);
+        let network = Network::of(path.remote.ip());
+        loop {
+            let Some(server) = &self.server else { return Err(self.full()) };
+            let mut whole = server.common.lock();
+            if whole.has_room(is_replacing) {
+                whole.reserve();
+                return Ok(());
+            }
+            let victim = whole.evict(now, network);
+            drop(whole);
             let Some(victim) = victim else { return Err(self.full()) };
             self.statistics.unconfirmed_evicted += 1;
-            self.abandon(now, victim);
+            match self.slots.index_of_peer(victim) {
+                Some(index) => self.abandon(now, index),
+                None => self.call(Order::Abandon(victim)),
+            }
         }
-        Ok(())
     }
 
     fn full(&self) -> Refusal {
-        let (peers, limit) = self.server.as_ref().map_or((0, 0), |server| (server.peers, server.peers_max));
+        let (peers, limit) = self.server.as_ref().map_or((0, 0), |server| {
+            let whole = server.common.lock();
+            (whole.peers(), whole.peers_max())
+        });
         refusal(Reason::Full, &format!("{peers} of {limit} players"))
     }
 
@@ -190,13 +200,17 @@ impl Endpoint {
     fn check_application(&self, now: Instant, path: Path, identity: &Identity) -> Result<(), Refusal> {
         let Some(server) = &self.server else { return Err(self.full()) };
         let network = Network::of(path.remote.ip());
-        let is_full = !self.has_room(identity) && server.unconfirmed.victim(now, network).is_none();
+        let is_replacing = self.is_replacing(identity);
+        let limit = server.admission.applicants_max;
+        let (is_full, applicants, from_network) = {
+            let whole = server.common.lock();
+            let is_full = !whole.has_room(is_replacing) && !whole.is_anybody_evictable(now, network);
+            (is_full, whole.applicants(), whole.applicants_from(network))
+        };
         if is_full || self.slots.vacancy().is_none() {
             return Err(self.full());
         }
-        let limit = server.admission.applicants_max;
-        let from_network = server.applicants.get(&network).copied().unwrap_or(0);
-        if server.applicants.values().sum::<usize>() >= limit {
+        if applicants >= limit {
             return Err(refusal(Reason::Busy, "too many wait to be let in"));
         }
         // A quarter for each network, so that one line cannot use up the whole. This machine is no line: bots of the game's
@@ -209,10 +223,9 @@ impl Endpoint {
     }
 
     /// Asks the game.
-    fn ask(&mut self, now: Instant, path: Path, request: Box<ConnectRequest>, same: Option<usize>) {
+    fn ask(&mut self, now: Instant, path: Path, request: Box<ConnectRequest>, same: Option<PeerId>) {
         let Some(server) = &mut self.server else { return };
         let deadline = now + server.admission.decision_time;
-        let same = same.and_then(|index| self.slots.place_of(index)).map(|place| place.peer);
         let info = Box::new(Applicant {
             remote: path.remote,
             key: request.identity(),
@@ -223,7 +236,8 @@ impl Endpoint {
         let state = PeerState::Applying(Box::new(Applying { request: Some(request), path, deadline }));
         // The vacancy was there when this was checked; the handshake forgets a request that gets no answer.
         let Some(place) = self.slots.insert(Peer::new(state)) else { return };
-        *server.applicants.entry(Network::of(path.remote.ip())).or_default() += 1;
+        server.applicants += 1;
+        server.common.lock().add_applicant(Network::of(path.remote.ip()));
         self.deadlines.set(place.index, Some(deadline));
         self.workspace.events.push_back(Event::Admission { peer: place.peer, info });
     }
@@ -235,13 +249,8 @@ impl Endpoint {
         let (path, request) = (applying.path, applying.request.take()?);
         self.deadlines.set(index, None);
         if let Some(server) = &mut self.server {
-            let network = Network::of(path.remote.ip());
-            if let Some(count) = server.applicants.get_mut(&network) {
-                *count -= 1;
-                if *count == 0 {
-                    server.applicants.remove(&network);
-                }
-            }
+            server.applicants -= 1;
+            server.common.lock().remove_applicant(Network::of(path.remote.ip()));
         }
         Some((index, path, request))
     }
@@ -259,7 +268,8 @@ impl Endpoint {
         }
     }
 
-    /// Answers a request with ACCEPT and gives it a connection, in the slot that it has or in a new one.
+    /// Answers a request with ACCEPT and gives it a connection, in the slot that it has or in a new one. Its place is reserved
+    /// already.
     fn establish_peer(
         &mut self,
         now: Instant,
@@ -270,10 +280,13 @@ impl Endpoint {
     ) -> Result<(), Refusal> {
         let Some(server) = &mut self.server else { return Err(refusal(Reason::Internal, "")) };
         let place = slot.map_or_else(|| self.slots.vacancy(), |index| self.slots.place_of(index));
-        let spare = server.spare_numbers.pop();
-        let number = spare.or_else(|| PeerNumber::new(server.next_number));
+        let number = server.common.lock().take_number();
         let connection_id = place.and_then(|place| ConnectionId::new(place.connection_id));
         let (Some(place), Some(number), Some(connection_id)) = (place, number, connection_id) else {
+            let mut whole = server.common.lock();
+            whole.unreserve();
+            number.into_iter().for_each(|number| whole.give_number(number));
+            drop(whole);
             let refusal = self.full();
             self.turn_away(now, path, request, refusal.clone());
             return Err(refusal);
@@ -282,7 +295,9 @@ impl Endpoint {
         let accepted = match server.handshake.accept(request, info) {
             Ok(accepted) => accepted,
             Err(error) => {
-                server.spare_numbers.extend(spare);
+                let mut whole = server.common.lock();
+                whole.unreserve();
+                whole.give_number(number);
                 log::debug!("{}: {error}", path.remote);
                 let reason = match error {
                     AcceptError::Stale => Reason::Busy,
@@ -291,12 +306,10 @@ impl Endpoint {
                 return Err(refusal(reason, &error.to_string()));
             }
         };
-        if spare.is_none() {
-            server.next_number += 1;
-        }
         server.peers += 1;
-        let network = Network::of(path.remote.ip());
-        server.unconfirmed.insert(now, place.index, network);
+        server.unconfirmed += 1;
+        let filed = Filed { peer: place.peer, since: now, network: Network::of(path.remote.ip()) };
+        server.common.lock().file(filed);
         let attempt = accepted.id;
         let datagrams = accepted.datagrams.clone();
         let negotiated = negotiated(path, number, Arc::clone(&server.table), accepted);
@@ -307,7 +320,7 @@ impl Endpoint {
             negotiated,
             &mut self.workspace,
         );
-        let awaited = Awaited { since: now, network, number, is_announced: slot.is_some() };
+        let awaited = Awaited { filed, number, is_announced: slot.is_some() };
         let peer = Peer {
             is_counted: true,
             attempt: Some(attempt),
@@ -338,49 +351,65 @@ impl Endpoint {
             _ => None,
         });
         let Some(server) = &mut self.server else { return };
-        server.unconfirmed.remove(awaited.since, index, awaited.network);
-        if let Some(farewell) = self.refuse_latecomer() {
-            return self.send_away(now, index, first_event, &awaited, &farewell);
-        }
+        server.unconfirmed -= 1;
+        let latecomer = self.refuse_latecomer();
         let Some(server) = &mut self.server else { return };
-        let used_up = attempt.map_or(Ok(()), |attempt| server.handshake.confirm(&attempt));
         let newcomers = server.admission.newcomers;
-        let older = match (&identity, newcomers) {
-            (None, _) | (_, Newcomers::Allow) => [None; 2],
-            (Some(identity), _) => server.identities.find(identity),
+        let identity = identity.filter(|_| newcomers != Newcomers::Allow);
+        let admitted = attempt.filter(|_| latecomer.is_none());
+        let used_up = admitted.map_or(Ok(()), |attempt| server.handshake.confirm(&attempt));
+        // Of two with one identity that come at the same time to two endpoints, one is the second from here on.
+        let common = Arc::clone(&server.common);
+        let mut whole = common.lock();
+        let is_placed = whole.confirm(&awaited.filed);
+        let older = identity.as_ref().map_or([None; 2], |identity| whole.identities.find(identity));
+        let older = older.into_iter().flatten();
+        let is_heard_of = |peer: PeerId| match self.connection(peer) {
+            Some(connection) => !connection.is_interrupted(),
+            None => !whole.is_interrupted(peer),
         };
-        let mut older = older.into_iter().flatten();
-        let confirmed = server.peers - server.unconfirmed.count();
-        let peers_max = server.peers_max;
         let problem = match used_up {
             Err(problem) => Some(refusal(Reason::Token, problem.text())),
-            Ok(())
-                if newcomers == Newcomers::Refuse
-                    && older.clone().any(|index| !self.is_interrupted(index)) =>
-            {
+            Ok(()) if newcomers == Newcomers::Refuse && older.clone().any(is_heard_of) => {
                 Some(refusal(Reason::Denied, ALREADY_CONNECTED))
             }
-            // It was let in for the place of somebody who has left meanwhile, and that is taken.
-            Ok(()) if confirmed > peers_max && older.clone().next().is_none() => Some(self.full()),
+            // Its place was given to somebody else a moment ago; or it was let in for the place of somebody who has left
+            // meanwhile, and that is taken.
+            Ok(())
+                if !is_placed
+                    || (whole.confirmed() > whole.peers_max() && older.clone().next().is_none()) =>
+            {
+                let text = format!("{} of {} players", whole.peers(), whole.peers_max());
+                Some(refusal(Reason::Full, &text))
+            }
             Ok(()) => None,
         };
-        if let Some(problem) = problem {
-            return self.send_away(now, index, first_event, &awaited, &farewell(&problem));
+        let unwelcome = latecomer.or_else(|| problem.as_ref().map(farewell));
+        if let (None, Some(identity)) = (&unwelcome, &identity) {
+            whole.identities.insert(identity, awaited.filed.peer);
         }
-        older.by_ref().for_each(|older| self.replace(now, older, first_event));
-        if let (Some(identity), Some(server)) = (identity, &mut self.server)
-            && newcomers != Newcomers::Allow
-        {
-            server.identities.insert(&identity, index);
-            if let Some(peer) = self.slots.get_mut(index) {
-                peer.identity = Some(Box::new(identity));
+        drop(whole);
+        if !is_placed && let (Some(peer), Some(server)) = (self.slots.get_mut(index), &mut self.server) {
+            peer.is_counted = false;
+            server.peers -= 1;
+        }
+        if let Some(farewell) = unwelcome {
+            return self.send_away(now, index, first_event, &awaited, &farewell);
+        }
+        for older in older {
+            match self.slots.index_of_peer(older) {
+                Some(older) => self.replace(now, older, first_event),
+                None => self.call(Order::Replace(older)),
             }
+        }
+        if let Some(peer) = self.slots.get_mut(index) {
+            peer.identity = identity.map(Box::new);
         }
     }
 
     /// A newer connection of the same identity takes over. The older peer is most likely gone already, so its end is
     /// reported now, before the newer one.
-    fn replace(&mut self, now: Instant, index: usize, first_event: usize) {
+    pub(super) fn replace(&mut self, now: Instant, index: usize, first_event: usize) {
         let Some(PeerState::Connected(connection)) = self.slots.get_mut(index).map(|peer| &mut peer.state)
         else {
             return;
@@ -422,7 +451,7 @@ impl Endpoint {
     }
 
     /// Forgets a peer that has not confirmed. If it comes after all, RESET tells it.
-    fn abandon(&mut self, now: Instant, index: usize) {
+    pub(super) fn abandon(&mut self, now: Instant, index: usize) {
         self.deadlines.set(index, None);
         self.uncount(index);
         self.clear_away(now, index);
@@ -430,11 +459,8 @@ impl Endpoint {
 
     /// A peer that never confirmed has left its place.
     pub(super) fn forget_awaited(&mut self, peer: PeerId, awaited: &Awaited) {
-        let Some(server) = &mut self.server else { return };
-        // Nobody but the client that never came knows of the number.
-        if server.spare_numbers.len() < SPARE_NUMBERS_MAX {
-            server.spare_numbers.push(awaited.number);
-        }
+        let Some(server) = &self.server else { return };
+        server.common.lock().give_number(awaited.number);
         if awaited.is_announced {
             let farewell = Farewell {
                 detail: Payload::from("the client did not confirm"),

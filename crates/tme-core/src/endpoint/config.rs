@@ -12,9 +12,6 @@ pub struct EndpointConfig {
     pub connection: ConnectionConfig,
     /// With it, strangers may connect; without, this endpoint only connects to others.
     pub server: Option<ServerSetup>,
-    /// Stands in the top byte of connection ids, so that datagrams find the right one of several endpoints behind
-    /// one port. Default 0.
-    pub shard: u8,
 }
 
 /// What an endpoint needs to accept connections.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::connection::Connected;
+use crate::connection::{Connected, PeerId};
 use crate::crypto::keys::PublicKey;
 use crate::token::UserId;
 
@@ -21,36 +21,36 @@ impl Identity {
     }
 }
 
-/// Slots of connected peers by identity.
+/// Connected peers by identity.
 #[derive(Debug, Default)]
 pub struct Identities {
-    keys: BTreeMap<PublicKey, usize>,
-    users: BTreeMap<UserId, usize>,
+    keys: BTreeMap<PublicKey, PeerId>,
+    users: BTreeMap<UserId, PeerId>,
 }
 
 impl Identities {
-    /// Slots of peers that share something with this identity: two, if the key is one's and the user the other's.
-    pub fn find(&self, identity: &Identity) -> [Option<usize>; 2] {
+    /// Peers that share something with this identity: two, if the key is one's and the user the other's.
+    pub fn find(&self, identity: &Identity) -> [Option<PeerId>; 2] {
         let by_user = identity.user.as_ref().and_then(|user| self.users.get(user)).copied();
         let by_key = identity.key.as_ref().and_then(|key| self.keys.get(key)).copied();
         [by_user, by_key.filter(|_| by_key != by_user)]
     }
 
-    pub fn insert(&mut self, identity: &Identity, slot: usize) {
+    pub fn insert(&mut self, identity: &Identity, peer: PeerId) {
         if let Some(key) = identity.key {
-            self.keys.insert(key, slot);
+            self.keys.insert(key, peer);
         }
         if let Some(user) = &identity.user {
-            self.users.insert(user.clone(), slot);
+            self.users.insert(user.clone(), peer);
         }
     }
 
     /// Forgets a peer, unless somebody else has taken its place.
-    pub fn remove(&mut self, identity: &Identity, slot: usize) {
-        if let Some(key) = identity.key.filter(|key| self.keys.get(key) == Some(&slot)) {
+    pub fn remove(&mut self, identity: &Identity, peer: PeerId) {
+        if let Some(key) = identity.key.filter(|key| self.keys.get(key) == Some(&peer)) {
             self.keys.remove(&key);
         }
-        if let Some(user) = identity.user.as_ref().filter(|user| self.users.get(user) == Some(&slot)) {
+        if let Some(user) = identity.user.as_ref().filter(|user| self.users.get(user) == Some(&peer)) {
             self.users.remove(user);
         }
     }

@@ -15,9 +15,8 @@ use crate::time::Instant;
 const BURST_DIVISOR: u32 = 10;
 
 /// Everything in an answer that does not change by itself.
+#[derive(Clone)]
 pub(super) struct InformationDesk {
-    /// `None`: no query is answered.
-    pub rate: Option<SteadyRate>,
     pub information: Information,
     pub versions: Versions,
     pub application_id: u64,
@@ -37,7 +36,7 @@ impl ServerSide {
         Description {
             versions: desk.versions,
             application_id: desk.application_id,
-            peers: u32::try_from(self.peers - self.unconfirmed.count()).unwrap_or(u32::MAX),
+            peers: u32::try_from(self.common.lock().confirmed()).unwrap_or(u32::MAX),
             peers_max: u32::try_from(self.peers_max).unwrap_or(u32::MAX),
             demands: desk.demands,
             information: desk.information.as_bytes(),
@@ -62,15 +61,17 @@ impl Endpoint {
 
     pub(super) fn handle_info_query(&mut self, now: Instant, path: Path, datagram: &[u8]) {
         let Some(server) = &mut self.server else { return };
-        let desk = &mut server.desk;
         // The limit comes first: beyond it a datagram costs nothing but this. It has the length of a query, or a trickle of
         // tiny ones would use the limit up.
-        if !desk.rate.as_mut().is_some_and(|rate| rate.admit(now)) {
+        if !server.common.lock().admit_query(now) {
             return self.statistics.handshake.drops.add(DropReason::Limited);
         }
         let Ok(HandshakeDatagram::InfoQuery(query)) = HandshakeDatagram::parse(datagram) else {
             return self.statistics.handshake.drops.add(DropReason::Malformed);
         };
+        if self.shard.count() > 1 && server.common.lock().is_query_answered(now, path.remote, query.nonce) {
+            return self.statistics.handshake.drops.add(DropReason::Repeated);
+        }
         self.statistics.info_queries += 1;
         // Those who connect go first.
         if self.replies.len() >= REPLIES_MAX / 2 {

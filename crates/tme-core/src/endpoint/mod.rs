@@ -7,6 +7,7 @@
 mod admission;
 mod attempts;
 mod commands;
+mod common;
 mod config;
 mod deadlines;
 mod identities;
@@ -16,6 +17,8 @@ mod outgoing;
 mod parting;
 mod peer;
 mod server_side;
+mod shard;
+mod siblings;
 mod slots;
 mod statistics;
 mod strangers;
@@ -36,6 +39,7 @@ use parting::Parting;
 pub use parting::PartingStatistics;
 use peer::{Peer, PeerState};
 use server_side::ServerSide;
+pub use shard::Shard;
 use slots::Slots;
 pub use statistics::EndpointStatistics;
 use strangers::{Reply, ResetBudget};
@@ -52,8 +56,6 @@ use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::header::{connection_id_of, is_data_packet};
 
-/// Slots beyond the peers that are allowed: for connections that are closing.
-const SPARE_SLOTS: usize = 32;
 /// Connections a pure client endpoint can have.
 const CLIENT_SLOTS: usize = 1_024;
 
@@ -61,6 +63,9 @@ const CLIENT_SLOTS: usize = 1_024;
 pub struct Endpoint {
     connection_config: Arc<ConnectionConfig>,
     server: Option<ServerSide>,
+    shard: Shard,
+    /// Shards that orders were left for.
+    called: Vec<usize>,
     slots: Slots<Peer>,
     deadlines: Deadlines,
     /// Slots that may have something to send, each once.
@@ -90,15 +95,24 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// An endpoint without connections.
     pub fn new(config: EndpointConfig, random: &mut dyn Random) -> Result<Self, ServerConfigError> {
-        let server = config.server.as_ref().map(|setup| ServerSide::new(setup, random)).transpose()?;
-        let slots_max = server.as_ref().map_or(CLIENT_SLOTS, |server| {
-            2 * server.peers_max + SPARE_SLOTS + server.admission.applicant_slots()
-        });
+        let server = config.server.as_ref().map(|setup| ServerSide::new(setup, 1, random)).transpose()?;
+        Ok(Self::with(Arc::new(config.connection), server, Shard::ALONE, random))
+    }
+
+    fn with(
+        connection_config: Arc<ConnectionConfig>,
+        server: Option<ServerSide>,
+        shard: Shard,
+        random: &mut dyn Random,
+    ) -> Self {
+        let slots_max = server.as_ref().map_or(CLIENT_SLOTS, |server| server.slots_max(shard));
         let generation_offset = random.next_u64() as u32;
-        Ok(Self {
-            slots: Slots::new(slots_max, config.shard, generation_offset),
-            connection_config: Arc::new(config.connection),
+        Self {
+            slots: Slots::new(slots_max, shard, generation_offset),
+            connection_config,
             server,
+            shard,
+            called: Vec::new(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             changed: Vec::new(),
@@ -109,9 +123,9 @@ impl Endpoint {
             replies: VecDeque::new(),
             spare_buffers: Vec::new(),
             workspace: Workspace::default(),
-            resets: ResetBudget { second_start: Instant::ZERO, left: strangers::RESETS_PER_SECOND },
+            resets: ResetBudget::new(shard),
             statistics: EndpointStatistics::default(),
-        })
+        }
     }
 
     // ---- getters ----
@@ -181,8 +195,8 @@ impl Endpoint {
             statistics.handshake = server.handshake.statistics();
             statistics.handshake.drops.merge(&self.statistics.handshake.drops);
             statistics.peers = server.peers;
-            statistics.unconfirmed = server.unconfirmed.count();
-            statistics.applicants = server.applicants.values().sum();
+            statistics.unconfirmed = server.unconfirmed;
+            statistics.applicants = server.applicants;
         } else {
             statistics.peers = self.slots.count() - self.connecting.len();
         }

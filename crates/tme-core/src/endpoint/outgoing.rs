@@ -55,6 +55,8 @@ impl Endpoint {
         };
         if is_leaving {
             self.uncount(index);
+        } else {
+            self.tell_interruption(index);
         }
         if !is_over {
             self.deadlines.set(index, deadline);
@@ -88,16 +90,27 @@ impl Endpoint {
 
     /// A connection that is closing makes room for another player at once.
     pub(super) fn uncount(&mut self, index: usize) {
+        let Some(place) = self.slots.place_of(index) else { return };
         let (Some(peer), Some(server)) = (self.slots.get_mut(index), &mut self.server) else { return };
         if !std::mem::take(&mut peer.is_counted) {
             return;
         }
         server.peers -= 1;
-        if let Some(identity) = peer.identity.take() {
-            server.identities.remove(&identity, index);
-        }
-        if let Some(awaited) = &peer.awaited {
-            server.unconfirmed.remove(awaited.since, index, awaited.network);
+        server.unconfirmed -= usize::from(peer.awaited.is_some());
+        let identity = peer.identity.take();
+        let filed = peer.awaited.as_ref().map(|awaited| awaited.filed);
+        server.common.lock().release(place.peer, filed.as_ref(), identity.as_deref());
+    }
+
+    /// Lets the other endpoints of a server know whether a peer with an identity is heard of, for they may have to decide
+    /// whether somebody else takes its place.
+    fn tell_interruption(&mut self, index: usize) {
+        let (Some(peer), Some(server)) = (self.slots.get_mut(index), &self.server) else { return };
+        let PeerState::Connected(connection) = &peer.state else { return };
+        let is_interrupted = connection.is_interrupted();
+        if peer.identity.is_some() && peer.is_interrupted != is_interrupted {
+            peer.is_interrupted = is_interrupted;
+            server.common.lock().set_interrupted(connection.peer(), is_interrupted);
         }
     }
 }

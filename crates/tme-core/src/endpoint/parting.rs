@@ -1,5 +1,7 @@
 //! The end of a whole endpoint: nobody is let in any more, everybody is told, and what that came to is counted.
 
+use std::ops::Add;
+
 use super::{Endpoint, PeerState};
 use crate::connection::{CloseMode, Connection, Farewell, Leave, Origin};
 use crate::handshake::reason::Reason;
@@ -45,6 +47,23 @@ impl PartingStatistics {
             Leave::Unanswered => self.unanswered += 1,
         }
         self.add_left_over(connection);
+    }
+}
+
+impl Add for PartingStatistics {
+    type Output = Self;
+
+    /// Of two endpoints of one server together.
+    fn add(mut self, other: Self) -> Self {
+        let Self { peers, told, left, unanswered, messages_undelivered, bytes_undelivered, refused } = other;
+        self.peers += peers;
+        self.told += told;
+        self.left += left;
+        self.unanswered += unanswered;
+        self.messages_undelivered += messages_undelivered;
+        self.bytes_undelivered += bytes_undelivered;
+        self.refused += refused;
+        self
     }
 }
 
@@ -117,7 +136,7 @@ impl Endpoint {
     /// Peers that were accepted and have not been heard of.
     #[must_use]
     pub fn unconfirmed_count(&self) -> usize {
-        self.server.as_ref().map_or(0, |server| server.unconfirmed.count())
+        self.server.as_ref().map_or(0, |server| server.unconfirmed)
     }
 
     /// The connection in a slot is gone.

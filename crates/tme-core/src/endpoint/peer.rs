@@ -20,6 +20,8 @@ pub(super) struct Peer {
     pub(super) awaited: Option<Box<Awaited>>,
     /// By which newcomers are known to be this peer (server only).
     pub(super) identity: Option<Box<Identity>>,
+    /// The other endpoints of the server were told that a peer with an identity is not heard of.
+    pub(super) is_interrupted: bool,
 }
 
 impl Peer {
@@ -33,6 +35,7 @@ impl Peer {
             attempt: None,
             awaited: None,
             identity: None,
+            is_interrupted: false,
         }
     }
 }

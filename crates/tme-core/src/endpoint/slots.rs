@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::shard::{LOCAL_BITS, Shard};
 use crate::connection::PeerId;
-
-/// Bits of a connection id below the shard: slot and generation share them.
-const LOCAL_BITS: u32 = 24;
 
 /// Numbered places for values; a place that is freed gets a new generation before it is used again.
 #[derive(Debug)]
@@ -13,8 +11,9 @@ pub struct Slots<T> {
     slots: Vec<Slot<T>>,
     free: VecDeque<u32>,
     slots_max: usize,
+    /// Slot and generation share the bits of a connection id below the shard.
     slot_bits: u32,
-    shard: u8,
+    shard: Shard,
     occupied: usize,
     /// Added to the generation in connection ids, so that ids of an earlier run are unlikely to fit this one.
     generation_offset: u32,
@@ -38,10 +37,10 @@ pub struct Place {
 }
 
 impl<T> Slots<T> {
-    /// Room for `slots_max` values (at most [`PeerId::SLOTS_MAX`]).
+    /// Room for `slots_max` values (at most [`Shard::slots_max`]).
     #[must_use]
-    pub fn new(slots_max: usize, shard: u8, generation_offset: u32) -> Self {
-        let slots_max = slots_max.clamp(1, PeerId::SLOTS_MAX);
+    pub fn new(slots_max: usize, shard: Shard, generation_offset: u32) -> Self {
+        let slots_max = slots_max.clamp(1, shard.slots_max());
         let slot_bits = usize::BITS - slots_max.leading_zeros();
         // A client has one connection; beside it stands slot 0, which is never used.
         let mut slots = Vec::with_capacity(2);
@@ -81,7 +80,7 @@ impl<T> Slots<T> {
         let generation = self.slots.get(index).map_or(1, |slot| slot.generation);
         Place {
             index,
-            peer: PeerId::new(index, generation),
+            peer: self.shard.peer_id(index, generation),
             connection_id: self.connection_id(index, generation),
         }
     }
@@ -91,7 +90,7 @@ impl<T> Slots<T> {
         let generation = generation.wrapping_add(self.generation_offset) % generations;
         let local = (generation << self.slot_bits) | index as u32;
         // Slot 0 is never used, so neither this nor a peer id is ever 0.
-        u32::from(self.shard) << LOCAL_BITS | local
+        self.shard.connection_id_bits() | local
     }
 
     /// The names of an occupied place.
@@ -124,9 +123,9 @@ impl<T> Slots<T> {
     #[must_use]
     #[inline]
     pub fn index_of_peer(&self, peer: PeerId) -> Option<usize> {
-        let index = peer.slot();
+        let index = self.shard.slot_of_peer(peer);
         let slot = self.slots.get(index)?;
-        (slot.value.is_some() && PeerId::new(index, slot.generation) == peer).then_some(index)
+        (slot.value.is_some() && self.shard.peer_id(index, slot.generation) == peer).then_some(index)
     }
 
     /// Slot of the connection with this id.
@@ -151,7 +150,7 @@ mod tests {
 
     #[test]
     fn names_of_removed_values_name_nobody() {
-        let mut slots = Slots::new(2, 7, 123);
+        let mut slots = Slots::new(2, Shard::all(8).nth(7).unwrap(), 123);
         let first = slots.insert("a").unwrap();
         assert_eq!(first.connection_id >> 24, 7);
         slots.insert("b").unwrap();
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn ids_are_never_zero_and_peer_ids_fit_53_bits() {
-        let mut slots = Slots::new(1, 0, 0);
+        let mut slots = Slots::new(1, Shard::ALONE, 0);
         let mut peers = HashSet::new();
         for _ in 0..1_000 {
             let place = slots.insert(()).unwrap();
@@ -180,7 +179,7 @@ mod tests {
 
     #[test]
     fn any_number_can_be_asked_for() {
-        let mut slots = Slots::new(10, 0, 9);
+        let mut slots = Slots::new(10, Shard::ALONE, 9);
         slots.insert(()).unwrap();
         for id in [0, 1, u64::MAX, 1 << 53] {
             let _ = slots.index_of_peer(PeerId::from_u64(id));

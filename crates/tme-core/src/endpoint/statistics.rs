@@ -1,5 +1,7 @@
 //! What an endpoint tells about itself.
 
+use std::ops::Add;
+
 use crate::connection::PacketDrops;
 use crate::handshake::drops::DropCounts;
 use crate::handshake::server::HandshakeStatistics;
@@ -42,4 +44,49 @@ pub struct EndpointStatistics {
     pub handshake: HandshakeStatistics,
     /// Answers to this endpoint's own attempts to connect that had no effect, by reason.
     pub attempt_drops: DropCounts,
+}
+
+impl Add for EndpointStatistics {
+    type Output = Self;
+
+    /// The figures of two endpoints of one server together.
+    fn add(mut self, other: Self) -> Self {
+        let Self {
+            peers,
+            unconfirmed,
+            applicants,
+            unconfirmed_evicted,
+            peers_replaced,
+            undecided,
+            refused_parting,
+            datagrams_received,
+            bytes_received,
+            datagrams_sent,
+            bytes_sent,
+            resets_sent,
+            info_queries,
+            replies_dropped,
+            drops,
+            handshake,
+            attempt_drops,
+        } = other;
+        self.peers += peers;
+        self.unconfirmed += unconfirmed;
+        self.applicants += applicants;
+        self.unconfirmed_evicted += unconfirmed_evicted;
+        self.peers_replaced += peers_replaced;
+        self.undecided += undecided;
+        self.refused_parting += refused_parting;
+        self.datagrams_received += datagrams_received;
+        self.bytes_received += bytes_received;
+        self.datagrams_sent += datagrams_sent;
+        self.bytes_sent += bytes_sent;
+        self.resets_sent += resets_sent;
+        self.info_queries += info_queries;
+        self.replies_dropped += replies_dropped;
+        self.drops.merge(&drops);
+        self.handshake.merge(&handshake);
+        self.attempt_drops.merge(&attempt_drops);
+        self
+    }
 }

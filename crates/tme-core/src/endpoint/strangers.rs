@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Endpoint, Peer, PeerState};
+use super::{Endpoint, Peer, PeerState, Shard};
 use crate::connection::PacketDrop;
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
@@ -17,8 +17,8 @@ pub(super) const REPLIES_MAX: usize = 1_024;
 /// Room of a fresh reply: COOKIE has 67 bytes, ACCEPT without a channel table 109.
 const REPLY_BYTES: usize = 128;
 
-/// RESET answers per second.
-pub(super) const RESETS_PER_SECOND: u32 = 100;
+/// RESET answers per second of a server.
+const RESETS_PER_SECOND: u32 = 100;
 
 pub(super) struct Reply {
     pub(super) path: Path,
@@ -28,14 +28,21 @@ pub(super) struct Reply {
 /// At most so many RESETs per second leave.
 #[derive(Debug)]
 pub(super) struct ResetBudget {
-    pub(super) second_start: Instant,
-    pub(super) left: u32,
+    per_second: u32,
+    second_start: Instant,
+    left: u32,
 }
 
 impl ResetBudget {
+    /// This endpoint's part.
+    pub(super) fn new(shard: Shard) -> Self {
+        let per_second = RESETS_PER_SECOND.div_ceil(shard.count() as u32);
+        Self { per_second, second_start: Instant::ZERO, left: per_second }
+    }
+
     pub(super) fn take(&mut self, now: Instant) -> bool {
         if now.saturating_since(self.second_start) >= Duration::from_secs(1) {
-            (self.second_start, self.left) = (now, RESETS_PER_SECOND);
+            (self.second_start, self.left) = (now, self.per_second);
         }
         let has_left = self.left > 0;
         self.left = self.left.saturating_sub(1);

@@ -4,6 +4,7 @@ mod admission;
 mod carried;
 mod information;
 mod parting;
+mod siblings;
 
 use std::time::Duration;
 
@@ -94,6 +95,7 @@ impl Net {
             self.nodes.iter_mut().for_each(|node| node.endpoint.handle_unix_time(unix_time));
             self.deliver();
             for node in &mut self.nodes {
+                node.endpoint.handle_orders(self.now);
                 if node.endpoint.poll_timeout().is_some_and(|at| at <= self.now) {
                     node.endpoint.handle_timeout(self.now);
                 }
@@ -145,12 +147,26 @@ impl Net {
     fn deliver(&mut self) {
         while self.flying.front().is_some_and(|flying| flying.0 <= self.now) {
             let Some((_, from, to, mut bytes)) = self.flying.pop_front() else { return };
-            if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to && !node.is_cut_off) {
+            let index = self.steer(from, to, &bytes);
+            if let Some(node) =
+                self.nodes.get_mut(index).filter(|node| node.address == to && !node.is_cut_off)
+            {
                 node.bytes_received += bytes.len();
                 let path = Path::to(from);
                 node.endpoint.handle_datagram(self.now, path, Ecn::NotCapable, &mut bytes, &mut node.random);
             }
         }
+    }
+
+    /// Which node a datagram reaches. Siblings stand one behind the other: packets go to the one they name, whatever else by
+    /// the last byte of the sender's address.
+    fn steer(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> usize {
+        let first = self.nodes.iter().position(|node| node.address == to).unwrap_or(usize::MAX);
+        let shard = self.nodes.get(first).map_or(Shard::ALONE, |node| node.endpoint.shard());
+        let SocketAddr::V4(from) = from else { panic!("IPv4 only") };
+        let hash = usize::from(from.ip().octets()[3]) % shard.count();
+        let own = if is_data_packet(bytes) { 0 } else { hash };
+        first.saturating_add(shard.owner_elsewhere(bytes).unwrap_or(own))
     }
 
     fn connect(&mut self, client: usize) -> PeerId {

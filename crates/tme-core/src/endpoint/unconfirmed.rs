@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::connection::PeerId;
 use crate::crypto::address_bytes;
 use crate::time::{Duration, Instant};
 
@@ -28,12 +29,19 @@ impl Network {
     }
 }
 
-type Place = (Instant, u32);
+type Place = (Instant, PeerId);
+
+/// A place that somebody is to give up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Victim {
+    place: Place,
+    network: Network,
+}
 
 /// The places in question, each with the time since when it is taken.
 #[derive(Debug, Default)]
 pub struct Unconfirmed {
-    order: BTreeSet<Place>,
+    order: BTreeMap<Place, Network>,
     networks: BTreeMap<Network, BTreeSet<Place>>,
     /// Networks by how many places they hold.
     ranking: BTreeSet<(usize, Network)>,
@@ -46,9 +54,9 @@ impl Unconfirmed {
     }
 
     /// A place was taken at `since`.
-    pub fn insert(&mut self, since: Instant, slot: usize, network: Network) {
-        let place = (since, slot as u32);
-        self.order.insert(place);
+    pub fn insert(&mut self, since: Instant, peer: PeerId, network: Network) {
+        let place = (since, peer);
+        self.order.insert(place, network);
         let places = self.networks.entry(network).or_default();
         let before = places.len();
         places.insert(place);
@@ -57,11 +65,13 @@ impl Unconfirmed {
         self.ranking.insert((after, network));
     }
 
-    /// A place is free, or its peer has confirmed.
-    pub fn remove(&mut self, since: Instant, slot: usize, network: Network) {
-        let place = (since, slot as u32);
-        self.order.remove(&place);
-        let Some(places) = self.networks.get_mut(&network) else { return };
+    /// A place is free, or its peer has confirmed. `false`: it is none of these any more.
+    pub fn remove(&mut self, since: Instant, peer: PeerId, network: Network) -> bool {
+        let place = (since, peer);
+        if self.order.remove(&place).is_none() {
+            return false;
+        }
+        let Some(places) = self.networks.get_mut(&network) else { return true };
         let before = places.len();
         places.remove(&place);
         let after = places.len();
@@ -71,20 +81,29 @@ impl Unconfirmed {
         } else {
             self.ranking.insert((after, network));
         }
+        true
     }
 
-    /// Which slot to give to a newcomer from this network, if the server is full.
-    pub fn victim(&self, now: Instant, network: Network) -> Option<usize> {
+    /// Which place to give to a newcomer from this network, if the server is full.
+    pub fn victim(&self, now: Instant, network: Network) -> Option<Victim> {
         let own = self.networks.get(&network);
         let own_count = own.map_or(0, BTreeSet::len);
         let &(largest_count, largest) = self.ranking.last()?;
         // With one more the newcomer's network would still hold fewer.
         if own_count + 1 < largest_count {
-            return self.networks.get(&largest)?.first().map(|&(_, slot)| slot as usize);
+            return self.networks.get(&largest)?.first().map(|&place| Victim { place, network: largest });
         }
-        let is_overdue = |place: &&Place| now.saturating_since(place.0) >= PATIENCE;
-        let first = own.and_then(BTreeSet::first).filter(is_overdue);
-        first.or_else(|| self.order.first().filter(is_overdue)).map(|&(_, slot)| slot as usize)
+        let own = own.and_then(BTreeSet::first).map(|&place| Victim { place, network });
+        let oldest = self.order.first_key_value().map(|(&place, &network)| Victim { place, network });
+        let is_overdue = |victim: &Victim| now.saturating_since(victim.place.0) >= PATIENCE;
+        own.filter(is_overdue).or(oldest.filter(is_overdue))
+    }
+
+    /// Takes the place of a victim away; gives who had it.
+    pub fn remove_victim(&mut self, victim: Victim) -> PeerId {
+        let Victim { place: (since, peer), network } = victim;
+        self.remove(since, peer, network);
+        peer
     }
 }
 
@@ -109,20 +128,24 @@ mod tests {
     fn the_network_with_the_most_places_gives_way_first() {
         let at = |seconds: u64| Instant::from_micros(seconds * 1_000_000);
         let (flood, other, new) = (network("192.0.2.1"), network("198.51.100.1"), network("203.0.113.1"));
+        let peer = PeerId::from_u64;
+        let victim = |unconfirmed: &Unconfirmed, now, network| {
+            unconfirmed.victim(now, network).map(|victim| victim.place.1.as_u64())
+        };
         let mut unconfirmed = Unconfirmed::default();
-        assert_eq!(unconfirmed.victim(at(9), new), None);
-        unconfirmed.insert(at(1), 7, other);
-        (0..3).for_each(|n| unconfirmed.insert(at(1), 10 + n, flood));
-        assert_eq!(unconfirmed.victim(at(1), new), Some(10), "at once, and the oldest of the largest");
-        assert_eq!(unconfirmed.victim(at(1), other), Some(10), "two of three are still fewer");
-        assert_eq!(unconfirmed.victim(at(1), flood), None, "its own ones have time");
-        assert_eq!(unconfirmed.victim(at(3), flood), Some(10), "but not for ever");
-        unconfirmed.remove(at(1), 10, flood);
-        unconfirmed.remove(at(1), 11, flood);
-        assert_eq!(unconfirmed.victim(at(1), new), None, "one place each is nobody's excess");
-        assert_eq!(unconfirmed.victim(at(3), new), Some(7), "whoever says nothing for long gives way");
-        unconfirmed.remove(at(1), 7, other);
-        unconfirmed.remove(at(1), 12, flood);
+        assert_eq!(victim(&unconfirmed, at(9), new), None);
+        unconfirmed.insert(at(1), peer(7), other);
+        (0..3).for_each(|n| unconfirmed.insert(at(1), peer(10 + n), flood));
+        assert_eq!(victim(&unconfirmed, at(1), new), Some(10), "at once, and the oldest of the largest");
+        assert_eq!(victim(&unconfirmed, at(1), other), Some(10), "two of three are still fewer");
+        assert_eq!(victim(&unconfirmed, at(1), flood), None, "its own ones have time");
+        assert_eq!(victim(&unconfirmed, at(3), flood), Some(10), "but not for ever");
+        unconfirmed.remove(at(1), peer(10), flood);
+        unconfirmed.remove(at(1), peer(11), flood);
+        assert_eq!(victim(&unconfirmed, at(1), new), None, "one place each is nobody's excess");
+        assert_eq!(victim(&unconfirmed, at(3), new), Some(7), "whoever says nothing for long gives way");
+        unconfirmed.remove(at(1), peer(7), other);
+        unconfirmed.remove(at(1), peer(12), flood);
         assert_eq!((unconfirmed.count(), unconfirmed.networks.len(), unconfirmed.ranking.len()), (0, 0, 0));
     }
 }

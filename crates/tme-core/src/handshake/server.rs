@@ -157,6 +157,27 @@ impl ServerHandshake {
         })
     }
 
+    /// Another one of the same server: it takes this one's cookies, and what tokens are used up at one are used up at the other.
+    /// Limits, attempts and figures are its own.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            cookie_key: self.cookie_key.clone(),
+            reset_key: ResetKey::new(self.config.key.secret()),
+            attempts: AttemptStore::default(),
+            connections: BTreeMap::new(),
+            tokens: self.tokens.clone(),
+            exchanges: SteadyRate::new(
+                self.config.busy.exchanges_per_second,
+                self.config.busy.exchanges_burst,
+            ),
+            serial: 0,
+            counter: CurveCounter::default(),
+            statistics: HandshakeStatistics::default(),
+        }
+    }
+
     /// The server's public key, for clients to pin.
     #[must_use]
     pub const fn public_key(&self) -> PublicKey {

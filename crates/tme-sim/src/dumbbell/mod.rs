@@ -54,11 +54,7 @@ impl Dumbbell {
         let mut random = SeededRandom::new(mix(config.seed, 0xD0B));
         let key = tme_core::crypto::keys::KeyPair::generate(&mut random);
         let setup = ServerSetup::new(ServerHandshakeConfig::new(key, flow::channels()));
-        let endpoint_config = EndpointConfig {
-            connection: config.connection,
-            server: Some(setup),
-            ..EndpointConfig::default()
-        };
+        let endpoint_config = EndpointConfig { connection: config.connection, server: Some(setup) };
         let server = Endpoint::new(endpoint_config, &mut random).expect("the setup is a valid one");
         let conditions = LinkConditions {
             bottleneck: config

@@ -75,7 +75,7 @@ impl Node {
             _ => None,
         };
         let host = if node == super::SERVER { config.server.host } else { config.clients[node - 1].host };
-        let endpoint_config = EndpointConfig { connection: config.connection, server, shard: 0 };
+        let endpoint_config = EndpointConfig { connection: config.connection, server };
         let endpoint = Endpoint::new(endpoint_config, &mut random).map_err(|error| setup_error(&error))?;
         Ok(Self {
             endpoint,

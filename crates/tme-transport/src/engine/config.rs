@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tme_core::endpoint::EndpointConfig;
+#[cfg(doc)]
+use tme_core::endpoint::Shard;
 use tme_core::handshake::client::ClientHandshakeConfig;
 
 use super::announcer::DiscoverySetup;
@@ -34,6 +36,9 @@ pub struct EngineConfig {
     pub link: LinkSetup,
     /// Who drives.
     pub drive: Drive,
+    /// How many network threads a threaded server has on a UDP socket, at most [`Shard::COUNT_MAX`]. More than one take
+    /// effect on Linux; elsewhere, and where the system does not share ports, there is one.
+    pub network_threads: u8,
     /// How long a network thread gathers sends before they leave. Ignored inline.
     pub gathering: Duration,
     /// With it, streams are accepted, too, at this address. Port 0 stands for the link's own port.

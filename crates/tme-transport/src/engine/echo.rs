@@ -45,6 +45,7 @@ impl Echo {
             endpoint,
             link: LinkSetup::Memory(Box::new(link)),
             drive: Drive::Inline,
+            network_threads: 1,
             gathering: Duration::ZERO,
             listen_streams: None,
             streams: StreamsConfig::default(),
@@ -180,7 +181,7 @@ mod tests {
         let key = KeyPair::generate(&mut SystemRandom::new().unwrap());
         let handshake = ServerHandshakeConfig::new(key, ChannelTable::default());
         let server = Some(ServerSetup::new(handshake));
-        let config = EndpointConfig { connection: ConnectionConfig::default(), server, shard: 0 };
+        let config = EndpointConfig { connection: ConnectionConfig::default(), server };
         let (echo, _link) = Echo::start(config).unwrap();
         let held_by_thread = Arc::clone(&echo.is_stopping);
         assert_eq!(Arc::strong_count(&held_by_thread), 3);

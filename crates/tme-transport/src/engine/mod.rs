@@ -8,6 +8,7 @@ mod arena;
 mod conditions;
 mod config;
 mod connector;
+mod crew;
 mod driver;
 mod echo;
 mod error;
@@ -17,6 +18,7 @@ mod links;
 mod message;
 mod network_thread;
 mod outbox;
+mod post;
 mod rebind;
 mod roaming;
 mod shared;
@@ -42,6 +44,7 @@ pub use events::Events;
 pub use handle::Handle;
 pub use message::MessageBytes;
 pub use outbox::{Broadcast, Direction, OUTBOX_BYTES_MAX, PeerInfo};
+pub use post::PostStatistics;
 use shared::StopRequest;
 pub use shared::{ClosingReport, EngineStatistics};
 
@@ -50,7 +53,7 @@ const TURNS_PER_UPDATE_MAX: u32 = 64;
 
 enum Runner {
     Inline(Box<Driver>),
-    Threaded(Option<JoinHandle<()>>),
+    Threaded(Vec<JoinHandle<()>>),
     Ended,
 }
 
@@ -101,6 +104,15 @@ impl Engine {
         self.drive
     }
 
+    /// Network threads: those that were asked for, or one where the system cannot share a port; 0 inline.
+    #[must_use]
+    pub fn network_threads(&self) -> usize {
+        match self.drive {
+            Drive::Inline => 0,
+            Drive::Threaded => self.handle.crew.all().len(),
+        }
+    }
+
     /// What other threads use.
     #[must_use]
     pub const fn handle(&self) -> &Handle {
@@ -116,11 +128,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Closed`], or why the engine stopped; the engine is of no further use.
     pub fn update(&mut self, timeout: Duration) -> Result<(), EngineError> {
-        let shared = &self.handle.shared;
-        let timeout = if shared.has_ready() { Duration::ZERO } else { timeout };
+        let crew = &self.handle.crew;
+        let shared = crew.first();
+        let timeout = if crew.has_ready() { Duration::ZERO } else { timeout };
         match &mut self.runner {
             Runner::Ended => Err(EngineError::Closed),
-            Runner::Threaded(_) => shared.wait_for_events(timeout),
+            Runner::Threaded(_) => crew.wait_for_events(timeout),
             Runner::Inline(driver) => {
                 let deadline = driver.now() + timeout;
                 let mut turns = 0;
@@ -156,13 +169,14 @@ impl Engine {
     ///
     /// The iterator borrows nothing, so that whoever handles an event may call every method of the engine.
     pub fn events(&mut self) -> Events {
-        Events { taken: self.handle.shared.take_ready(), shared: Arc::clone(&self.handle.shared) }
+        let crew = Arc::clone(&self.handle.crew);
+        Events { taken: crew.first().take_ready(), others: crew.take_others(), crew }
     }
 
     /// Looks through the events that [`events`](Self::events) will give, and leaves them where they are. `find` is
     /// called under a lock: it must not call this engine.
     pub fn find_event<T>(&self, find: impl FnMut(&Event) -> Option<T>) -> Option<T> {
-        self.handle.shared.find_ready(find)
+        self.handle.crew.find_ready(find)
     }
 
     /// Sends what is queued without waiting for the next update.
@@ -192,14 +206,14 @@ impl Engine {
         farewell: Farewell,
         limit: Duration,
     ) -> Result<(), EngineError> {
-        let shared = &self.handle.shared;
-        let request = StopRequest { mode, farewell, deadline: shared.now() + limit };
+        let crew = &self.handle.crew;
+        let request = StopRequest { mode, farewell, deadline: crew.first().now() + limit };
         match &mut self.runner {
             Runner::Ended => Err(EngineError::Closed),
             Runner::Inline(driver) => driver.begin_parting(&request),
-            Runner::Threaded(_) if shared.has_ended() => Err(EngineError::Closed),
+            Runner::Threaded(_) if crew.has_ended() => Err(EngineError::Closed),
             Runner::Threaded(_) => {
-                shared.request_stop(request);
+                crew.request_stop(&request);
                 Ok(())
             }
         }
@@ -215,18 +229,18 @@ impl Engine {
                 if let Err(error) = driver.wind_down(&request) {
                     log::warn!("closing: {error}");
                 }
-                self.handle.shared.make_ready(driver.events_mut());
-                self.handle.shared.end(None);
+                self.handle.crew.first().make_ready(driver.events_mut());
+                self.handle.crew.first().end(None);
             }
-            Runner::Threaded(thread) => {
-                let shared = &self.handle.shared;
-                let deadline = shared.now() + patience;
-                shared.request_stop(StopRequest { mode, farewell, deadline });
-                if let Some(thread) = thread {
+            Runner::Threaded(threads) => {
+                let crew = &self.handle.crew;
+                let deadline = crew.first().now() + patience;
+                crew.request_stop(&StopRequest { mode, farewell, deadline });
+                for thread in threads {
                     // The thread catches its panics; there is nothing to learn from the result.
                     let _ = thread.join();
                 }
-                let _ = shared.wait_for_events(Duration::ZERO);
+                let _ = crew.wait_for_events(Duration::ZERO);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The network thread: turns until it is told to stop, whatever happens in them.
 
 use super::EngineError;
+use super::crew::Crew;
 use super::driver::Driver;
 use super::shared::Shared;
 
-/// Drives until the game asks for the end or nothing works any more.
-pub(super) fn run_thread(mut driver: Driver, shared: &Shared) {
+/// Drives until the game asks for the end or nothing works any more. Where one of several network threads fails, all end.
+pub(super) fn run_thread(mut driver: Driver, shared: &Shared, crew: &Crew) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         loop {
             if let Some(request) = shared.take_stop_request() {
@@ -21,15 +22,20 @@ pub(super) fn run_thread(mut driver: Driver, shared: &Shared) {
             shared.deliver(driver.events_mut());
         }
     }));
-    match outcome {
-        Ok(Ok(())) => shared.end(None),
+    let end = match outcome {
+        Ok(Ok(())) => None,
         Ok(Err(error)) => {
             log::error!("network thread: {error}");
-            shared.end(Some(error));
+            Some(error)
         }
         Err(_) => {
             log::error!("network thread: panicked");
-            shared.end(Some(EngineError::Poisoned));
+            Some(EngineError::Poisoned)
         }
+    };
+    let has_failed = end.is_some();
+    shared.end(end);
+    if has_failed {
+        crew.stop_all();
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine's thread and the game's threads have in common, and how they wake each other.
 
 use std::collections::VecDeque;
+use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,11 +9,13 @@ use std::time::Duration;
 use tme_core::channel::ChannelId;
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
 use tme_core::discovery::ResponderStatistics;
-use tme_core::endpoint::{EndpointStatistics, PartingStatistics};
+use tme_core::endpoint::{EndpointStatistics, PartingStatistics, Shard};
 use tme_core::time::Instant;
 
 use super::EngineError;
+use super::crew::Bell;
 use super::outbox::Outbox;
+use super::post::PostStatistics;
 use super::rebind::Rebinding;
 use crate::clock::Clock;
 use crate::link::LinkStats;
@@ -39,6 +42,26 @@ pub struct EngineStatistics {
     pub sends_dropped: u64,
     /// What was given to worker threads, or to the host's executor: look-ups of names.
     pub jobs: JobStatistics,
+    /// What network threads have passed on to each other, where there are several.
+    pub post: PostStatistics,
+}
+
+impl Add for EngineStatistics {
+    type Output = Self;
+
+    /// Two network threads together.
+    fn add(self, other: Self) -> Self {
+        let Self { endpoint, link, streams, discovery, sends_dropped, jobs, post } = other;
+        Self {
+            endpoint: self.endpoint + endpoint,
+            link: self.link + link,
+            streams: self.streams + streams,
+            discovery: self.discovery + discovery,
+            sends_dropped: self.sends_dropped + sends_dropped,
+            jobs: self.jobs + jobs,
+            post: self.post + post,
+        }
+    }
 }
 
 /// What the end of an engine has come to.
@@ -48,6 +71,15 @@ pub struct ClosingReport {
     pub statistics: PartingStatistics,
     /// Nothing more comes of it.
     pub is_over: bool,
+}
+
+/// What a driver counts itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct DriverFigures {
+    pub link: LinkStats,
+    pub streams: StreamStatistics,
+    pub discovery: ResponderStatistics,
+    pub post: PostStatistics,
 }
 
 /// How the engine is to stop.
@@ -133,6 +165,8 @@ pub(super) struct Shared {
     has_consumed: AtomicBool,
     inbox: Mutex<Inbox>,
     arrived: Condvar,
+    /// Rung beside, where the game waits for several threads.
+    bell: Option<Arc<Bell>>,
     inbox_count: AtomicUsize,
     statistics: Mutex<EngineStatistics>,
     sends_dropped: AtomicU64,
@@ -157,6 +191,7 @@ impl Shared {
             has_consumed: AtomicBool::new(false),
             inbox: Mutex::new(Inbox::default()),
             arrived: Condvar::new(),
+            bell: None,
             inbox_count: AtomicUsize::new(0),
             statistics: Mutex::new(EngineStatistics::default()),
             sends_dropped: AtomicU64::new(0),
@@ -168,6 +203,13 @@ impl Shared {
             wake,
             clock,
         }
+    }
+
+    /// As one of several network threads of a server: this one is that shard, and rings that bell.
+    pub fn for_shard(mut self, shard: Shard, bell: Arc<Bell>) -> Self {
+        self.outbox = Mutex::new(Outbox::of(shard));
+        self.bell = Some(bell);
+        self
     }
 
     // ---- game's side ----
@@ -367,6 +409,13 @@ impl Shared {
         self.inbox_count.store(inbox.events.len(), Ordering::Relaxed);
         drop(inbox);
         self.arrived.notify_one();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
     }
 
     /// Events that the game has not taken: in the inbox, and made ready by updates after which it did not read them.
@@ -375,18 +424,14 @@ impl Shared {
     }
 
     /// Replaces the figures of the whole engine; those of a peer are the outbox's.
-    pub fn publish(
-        &self,
-        endpoint: EndpointStatistics,
-        link: LinkStats,
-        streams: StreamStatistics,
-        discovery: ResponderStatistics,
-    ) {
+    pub fn publish(&self, endpoint: EndpointStatistics, of_driver: DriverFigures) {
+        let DriverFigures { link, streams, discovery, post } = of_driver;
         let mut statistics = self.statistics.lock();
         statistics.endpoint = endpoint;
         statistics.link = link;
         statistics.streams = streams;
         statistics.discovery = discovery;
+        statistics.post = post;
     }
 
     pub fn count_dropped_send(&self) {
@@ -417,6 +462,7 @@ impl Shared {
         }
         self.outbox.lock().clear_peers();
         self.arrived.notify_all();
+        self.ring();
     }
 }
 

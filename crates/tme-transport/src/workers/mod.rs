@@ -10,6 +10,7 @@ mod pool;
 
 use std::fmt;
 use std::io;
+use std::ops::Add;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 // Counters, not synchronisation: `loom` need not know of them.
@@ -177,6 +178,20 @@ pub struct JobStatistics {
     pub dropped: u64,
     /// Not taken by the executor: it was full, closed or had no thread.
     pub refused: u64,
+}
+
+impl Add for JobStatistics {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        let Self { submitted, done, panicked, dropped, refused } = other;
+        self.submitted += submitted;
+        self.done += done;
+        self.panicked += panicked;
+        self.dropped += dropped;
+        self.refused += refused;
+        self
+    }
 }
 
 #[derive(Debug, Default)]

@@ -268,9 +268,10 @@ impl ClientBuilder {
             }),
         };
         let engine = Engine::start(EngineConfig {
-            endpoint: EndpointConfig { connection: self.settings.connection, server: None, shard: 0 },
+            endpoint: EndpointConfig { connection: self.settings.connection, server: None },
             link,
             drive,
+            network_threads: 1,
             gathering: self.settings.gathering,
             listen_streams: None,
             streams: StreamsConfig { tls: self.load_tls()?, ..StreamsConfig::default() },

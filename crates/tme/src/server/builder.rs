@@ -8,7 +8,7 @@ use tme_core::connection::PeerId;
 use tme_core::crypto::keys::{KeyPair, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
 use tme_core::discovery::DISCOVERY_PORT;
-use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup};
+use tme_core::endpoint::{AdmissionPolicy, Decision, EndpointConfig, Newcomers, ServerSetup, Shard};
 use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::server::{
     Browsers, IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement,
@@ -43,12 +43,16 @@ pub struct ServerBuilder {
     admission: AdmissionPolicy,
     queries_per_second: u32,
     information: Vec<u8>,
+    network_threads: usize,
     browsers: Browsers,
     tls: Option<TlsFiles>,
     discoverable: Option<String>,
     discovery_port: u16,
     when_undiscoverable: WhenUnavailable,
 }
+
+/// Most network threads of a server.
+pub const NETWORK_THREADS_MAX: usize = Shard::COUNT_MAX as usize;
 
 /// Streams beyond two for each peer: for those of whom nobody knows yet whether they become one.
 const SPARE_STREAMS: usize = 1_024;
@@ -81,6 +85,7 @@ impl ServerBuilder {
             admission: AdmissionPolicy::default(),
             queries_per_second: 1_000,
             information: Vec::new(),
+            network_threads: 1,
             browsers: Browsers::default(),
             tls: None,
             discoverable: None,
@@ -257,6 +262,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets how many network threads [`start_threaded`](Self::start_threaded) starts, 1 to [`NETWORK_THREADS_MAX`], default 1: for
+    /// servers whose traffic is more than one processor core can take. Everything is the same with several, and all limits are
+    /// those of the server as a whole; only events of different peers come in no particular order. In Linux they share the port, and the kernel
+    /// gives each datagram to the thread that has its connection; elsewhere there is one thread, whatever is asked for
+    /// ([`Server::network_threads`] tells). Inline it has no effect.
+    #[must_use]
+    pub fn network_threads(mut self, threads: usize) -> Self {
+        self.network_threads = threads;
+        self
+    }
+
     /// Lets players on the same network find this server, under this name: at most 64 bytes without control characters. They look
     /// for it by [`discovery`](crate::discovery) and are told name, port, peers, and the [`information`](Self::information) that
     /// queries are answered with. Only neighbours are answered, and only where [`listen`](Self::listen) lets them in: who listens on
@@ -291,7 +307,8 @@ impl ServerBuilder {
         self.start_as(Drive::Inline, None)
     }
 
-    /// Starts a server with a network thread: connections are kept alive while the game is busy.
+    /// Starts a server with a network thread, or [several](Self::network_threads): connections are kept alive while the game
+    /// is busy.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -309,6 +326,12 @@ impl ServerBuilder {
 
     fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Server, Error> {
         let endpoint = self.endpoint()?;
+        let network_threads = u8::try_from(self.network_threads).unwrap_or(u8::MAX);
+        if !(1..=NETWORK_THREADS_MAX).contains(&usize::from(network_threads)) {
+            let threads = self.network_threads;
+            let text = format!("{threads} network threads are outside 1–{NETWORK_THREADS_MAX}");
+            return Err(Error::Config(text));
+        }
         let link = match memory {
             Some(memory) => LinkSetup::Memory(Box::new(memory)),
             None => LinkSetup::Udp(UdpConfig {
@@ -333,6 +356,7 @@ impl ServerBuilder {
             endpoint,
             link,
             drive,
+            network_threads,
             gathering,
             listen_streams,
             streams,
@@ -367,7 +391,7 @@ impl ServerBuilder {
         setup.admission = self.admission;
         setup.queries_per_second = self.queries_per_second;
         setup.information = information(self.information.clone())?;
-        Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup), shard: 0 })
+        Ok(EndpointConfig { connection: self.settings.connection, server: Some(setup) })
     }
 
     fn load_certificate(&self) -> Result<Option<TlsCertificate>, Error> {

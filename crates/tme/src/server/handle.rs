@@ -291,6 +291,20 @@ macro_rules! server_methods {
             self.raw().statistics()
         }
 
+        /// Figures of each network thread, of which [`statistics`](Self::statistics) is the sum; one entry where there are
+        /// not several.
+        #[must_use]
+        pub fn thread_statistics(&self) -> Vec<EngineStatistics> {
+            self.raw().thread_statistics()
+        }
+
+        /// Which network thread has a peer: its index in [`thread_statistics`](Self::thread_statistics). `None`: nobody has this
+        /// id (any more). A peer stays with its thread for as long as it is connected.
+        #[must_use]
+        pub fn thread_of(&self, peer: PeerId) -> Option<usize> {
+            self.raw().thread_of(peer)
+        }
+
         /// Switches modelled network conditions towards a peer on, changes them, or (`None`) off. They end with the
         /// connection. A peer that is gone is no error.
         ///

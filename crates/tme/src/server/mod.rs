@@ -14,7 +14,7 @@ use crate::Error;
 mod builder;
 mod handle;
 
-pub use builder::ServerBuilder;
+pub use builder::{NETWORK_THREADS_MAX, ServerBuilder};
 pub use handle::{RefuseAs, ServerHandle};
 
 /// A server. `update` and `events` belong to one thread at a time; everything else also goes through
@@ -64,6 +64,13 @@ impl Server {
         self.engine.drive() == Drive::Threaded
     }
 
+    /// How many network threads the server has: 0 inline; else as many as [`ServerBuilder::network_threads`] asked for, or 1 where
+    /// the system cannot share a port among several.
+    #[must_use]
+    pub fn network_threads(&self) -> usize {
+        self.engine.network_threads()
+    }
+
     /// Waits at most `timeout` for news; zero does not wait. Call it regularly: inline, all input and output happens
     /// here. Returns early with events, or after [`ServerHandle::wake`].
     ///
@@ -73,7 +80,8 @@ impl Server {
         Ok(self.engine.update(timeout)?)
     }
 
-    /// Takes the events that have come, oldest first. Those not taken stay.
+    /// Takes the events that have come, oldest first. Those not taken stay. With several network threads those of one peer are in
+    /// order, and those of different peers as may be.
     ///
     /// The iterator borrows nothing: the loop over it may send, disconnect and update.
     pub fn events(&mut self) -> Events {

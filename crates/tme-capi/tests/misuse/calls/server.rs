@@ -55,6 +55,9 @@ pub const CALLS: &[Call] = &[
     (3, send_budget),
     (2, time),
     (3, statistics),
+    (2, network_threads),
+    (2, thread_statistics),
+    (2, peer_thread),
     (3, set_conditions),
     (3, condition_statistics),
     (2, local_address),
@@ -582,6 +585,35 @@ fn statistics(m: &mut Misuser<'_>) {
         m.judge(&given, result);
         result
     });
+}
+
+fn network_threads(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let threads = ask!(m, tme_server_network_threads(handle(&given)));
+    let most = if given.guise == Guise::Right { 3 } else { 0 };
+    m.must(threads <= most, format_args!("{:?} has {threads} network threads", given.guise));
+}
+
+fn thread_statistics(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let thread = if m.chance.one_in(4) { m.chance.edgy() } else { m.chance.below(3) as u32 };
+    m.struct_out::<TmeEngineStatistics>(|m, figures, size| {
+        let result = call!(m, tme_server_thread_statistics(handle(&given), thread, figures, size));
+        m.judge(&given, result);
+        result
+    });
+}
+
+fn peer_thread(m: &mut Misuser<'_>) {
+    let given = m.server(Intent::Harmless);
+    let (peer, _) = m.peer(&given);
+    let out = m.out::<u32>();
+    let result = call!(m, tme_server_peer_thread(handle(&given), peer, at(out.as_ref())));
+    m.judge(&given, result);
+    if let (Some(out), TME_OK) = (out, result) {
+        let thread: u32 = out.read();
+        m.must(thread < 3, format_args!("{peer} is with network thread {thread}"));
+    }
 }
 
 fn set_conditions(m: &mut Misuser<'_>) {

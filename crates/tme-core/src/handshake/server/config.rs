@@ -94,6 +94,21 @@ pub struct BusyLimits {
     pub decision_time_max: Duration,
 }
 
+impl BusyLimits {
+    /// What one of `count` endpoints may do, so that all together do no more than this (rounded up).
+    #[must_use]
+    pub const fn share(self, count: usize) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        Self {
+            attempts_max: self.attempts_max.div_ceil(count),
+            attempts_per_network_max: self.attempts_per_network_max.div_ceil(count),
+            exchanges_per_second: self.exchanges_per_second.div_ceil(count as u32),
+            exchanges_burst: self.exchanges_burst.div_ceil(count as u32),
+            decision_time_max: self.decision_time_max,
+        }
+    }
+}
+
 impl Default for BusyLimits {
     fn default() -> Self {
         Self {

@@ -72,6 +72,46 @@ impl HandshakeStatistics {
         self.refusals[Self::slot(reason)] += 1;
     }
 
+    /// Adds the figures of another endpoint of the same server. Used tokens are remembered once for all of them.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let Self {
+            hellos,
+            cookies,
+            connects,
+            exchanges,
+            opens,
+            requests,
+            accepted,
+            answers_repeated,
+            base_points,
+            shared_secrets,
+            drops,
+            attempts_forgotten,
+            attempts,
+            connections,
+            tokens_remembered,
+            token_problems,
+            refusals,
+        } = other;
+        self.hellos += hellos;
+        self.cookies += cookies;
+        self.connects += connects;
+        self.exchanges += exchanges;
+        self.opens += opens;
+        self.requests += requests;
+        self.accepted += accepted;
+        self.answers_repeated += answers_repeated;
+        self.base_points += base_points;
+        self.shared_secrets += shared_secrets;
+        self.drops.merge(drops);
+        self.attempts_forgotten += attempts_forgotten;
+        self.attempts += attempts;
+        self.connections += connections;
+        self.tokens_remembered = self.tokens_remembered.max(*tokens_remembered);
+        self.token_problems.iter_mut().zip(token_problems).for_each(|(count, more)| *count += more);
+        self.refusals.iter_mut().zip(refusals).for_each(|(count, more)| *count += more);
+    }
+
     /// Slot 0 is for reasons that are no refusals of the register: no reason has the number 0.
     fn slot(reason: Reason) -> usize {
         let code = usize::from(reason.code());

@@ -4,6 +4,7 @@
 //! nothing is remembered of it: the connection that waits holds a [`Ticket`].
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::config::{TokenPolicy, TokenRequirement};
 use crate::crypto::keys::PublicKey;
@@ -42,14 +43,22 @@ pub(super) struct Presented {
     pub server_key: PublicKey,
 }
 
-/// Judges tokens and remembers the used ones.
-///
-/// The memory is ordered by time of issue, for at its bound the oldest must go and with it whatever was issued as early.
-/// Every way of forgetting moves one of the two floors, so that nothing forgotten can be used again.
-#[derive(Debug)]
+/// Judges tokens and remembers the used ones. A clone is another gate to the same place: what is used up at one is used up at all.
+#[derive(Clone, Debug)]
 pub(super) struct TokenGate {
     policy: TokenPolicy,
     now: Option<UnixTime>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+/// The used tokens.
+///
+/// The memory is ordered by time of issue, for at its bound the oldest must go and with it whatever was issued as early.
+/// Every way of forgetting moves one of the two floors, so that nothing forgotten can be used again.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Somebody has told when the server started.
+    has_start: bool,
     /// Tokens issued earlier are not taken.
     issued_floor: UnixTime,
     /// Tokens that expire at this time or earlier are not taken, even if the clock goes back.
@@ -65,13 +74,12 @@ struct Used {
 
 impl TokenGate {
     pub fn new(policy: TokenPolicy) -> Self {
-        Self {
-            policy,
-            now: None,
-            issued_floor: UnixTime::default(),
-            expires_floor: UnixTime::default(),
-            used: BTreeMap::new(),
-        }
+        Self { policy, now: None, memory: Arc::default() }
+    }
+
+    /// Taken for single look-ups only; whoever panicked elsewhere meanwhile has left nothing half done.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the time matters here.
@@ -81,14 +89,19 @@ impl TokenGate {
 
     /// Learns what time it is; the first time, also when the server started.
     pub fn handle_unix_time(&mut self, now: UnixTime) {
-        if self.now.replace(now).is_none() {
-            self.issued_floor = now - self.policy.issued_before_start;
+        if self.now.replace(now).is_some() {
+            return;
+        }
+        let floor = now - self.policy.issued_before_start;
+        let mut memory = self.memory();
+        if !std::mem::replace(&mut memory.has_start, true) {
+            memory.issued_floor = floor;
         }
     }
 
     /// Used tokens remembered.
     pub fn count(&self) -> usize {
-        self.used.len()
+        self.memory().used.len()
     }
 
     /// Says whether a client may connect with this token, or without one.
@@ -117,9 +130,10 @@ impl TokenGate {
         if !self.is_meant(&token.audience, &presented.server_key) {
             return refuse(TokenProblem::WrongAudience, "");
         }
-        self.judge_time(&token)?;
+        let memory = self.memory();
+        self.judge_time(&token, &memory)?;
         let ticket = Ticket { id, issued: token.issued, expires: token.expires };
-        match self.used.get(&(ticket.issued, id)) {
+        match memory.used.get(&(ticket.issued, id)) {
             None => Ok(Some(Valid { token, ticket })),
             Some(used) if used.by == presented.client_ephemeral => Err(Objection::Repetition),
             Some(_) => refuse(TokenProblem::Used, ""),
@@ -134,7 +148,7 @@ impl TokenGate {
         }
     }
 
-    fn judge_time(&self, token: &Token) -> Result<(), Objection> {
+    fn judge_time(&self, token: &Token, memory: &Memory) -> Result<(), Objection> {
         let refuse = |problem, text| Err(Objection::Refuse(problem, text));
         let Some(now) = self.now else {
             return refuse(TokenProblem::Invalid, "the server does not know what time it is");
@@ -142,10 +156,10 @@ impl TokenGate {
         if token.issued > now + self.policy.clock_tolerance {
             return refuse(TokenProblem::NotYetValid, "");
         }
-        if token.expires <= now.max(self.expires_floor) {
+        if token.expires <= now.max(memory.expires_floor) {
             return refuse(TokenProblem::Expired, "");
         }
-        if token.issued < self.issued_floor {
+        if token.issued < memory.issued_floor {
             return refuse(TokenProblem::Expired, "issued before the server started, or too long ago");
         }
         Ok(())
@@ -153,6 +167,19 @@ impl TokenGate {
 
     /// Uses a token up. Somebody else may have been faster since it was judged.
     pub fn consume(&mut self, ticket: &Ticket, by: PublicKey) -> Result<(), TokenProblem> {
+        let now = self.now.unwrap_or_default();
+        self.memory().consume(ticket, by, now, self.policy.used_max)
+    }
+}
+
+impl Memory {
+    fn consume(
+        &mut self,
+        ticket: &Ticket,
+        by: PublicKey,
+        now: UnixTime,
+        used_max: usize,
+    ) -> Result<(), TokenProblem> {
         let key = (ticket.issued, ticket.id);
         if self.used.contains_key(&key) {
             return Err(TokenProblem::Used);
@@ -162,19 +189,18 @@ impl TokenGate {
             return Err(TokenProblem::Expired);
         }
         self.used.insert(key, Used { expires: ticket.expires, by });
-        self.forget();
+        self.forget(now, used_max);
         Ok(())
     }
 
     /// Forgets what has expired, and beyond the bound what was issued first.
-    fn forget(&mut self) {
-        let now = self.now.unwrap_or_default();
+    fn forget(&mut self, now: UnixTime, used_max: usize) {
         while let Some(oldest) = self.used.first_entry() {
             let (issued, _) = *oldest.key();
             let expires = oldest.get().expires;
             if expires <= now {
                 self.expires_floor = self.expires_floor.max(expires);
-            } else if self.used.len() > self.policy.used_max {
+            } else if self.used.len() > used_max {
                 self.issued_floor = self.issued_floor.max(issued + Duration::from_secs(1));
             } else {
                 return;

@@ -6,6 +6,7 @@ use tme_core::connection::TransmitLimits;
 use tme_core::datagram::Transmit;
 use tme_core::time::Instant;
 
+use super::mail::Mail;
 use super::{Driver, TRANSMIT_BYTES_MAX};
 use crate::engine::EngineError;
 use crate::engine::conditions::Meta;
@@ -26,9 +27,13 @@ impl Driver {
     }
 
     fn receive_from(&mut self, now: Instant, index: usize) -> Result<(), EngineError> {
-        let Self { links, endpoint, random, conditions, clock, .. } = self;
+        let Self { links, endpoint, random, conditions, clock, post, posted, .. } = self;
         let Some(link) = links.get_mut(index) else { return Ok(()) };
+        let mut mail = Mail { shard: endpoint.shard(), post: post.as_deref(), statistics: posted };
         let received = link.receive(now, clock, |bytes, path, ecn, arrived_at| {
+            if mail.passes_on(bytes, path, ecn, arrived_at) {
+                return;
+            }
             let is_modelled = !conditions.is_empty() && {
                 // Whoever comes from another address than before is still the same on a modelled path.
                 let known = endpoint.remote_of_packet(bytes).unwrap_or(path.remote);

@@ -4,6 +4,7 @@
 mod commands;
 mod datagrams;
 mod goodbye;
+mod mail;
 mod publish;
 mod streams;
 
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tme_core::connection::{Event, PeerId};
-use tme_core::discovery::ResponderStatistics;
 use tme_core::endpoint::Endpoint;
 use tme_core::time::Instant;
 
@@ -23,10 +23,11 @@ use super::conditions::Conditions;
 use super::connector::{Connector, Ways};
 use super::links::Links;
 use super::outbox::Batch;
-use super::shared::{Consumed, Shared};
+use super::post::{Letter, Post, PostStatistics};
+use super::shared::{Consumed, DriverFigures, Shared};
 use crate::clock::Clock;
-use crate::link::stream::{StreamStatistics, Streams};
-use crate::link::{DATAGRAM_BYTES_MAX, Link, LinkStats};
+use crate::link::stream::Streams;
+use crate::link::{DATAGRAM_BYTES_MAX, Link};
 use crate::poller::Poller;
 use crate::random::SystemRandom;
 use crate::resolve::Resolver;
@@ -61,7 +62,11 @@ pub(super) struct Driver {
     gathering: Duration,
     parting: Option<Parting>,
     /// What the engine's figures were published for last.
-    published: (LinkStats, StreamStatistics, ResponderStatistics, usize),
+    published: (DriverFigures, usize),
+    /// Where this is one of several network threads.
+    post: Option<Arc<Post>>,
+    letters: VecDeque<Letter>,
+    posted: PostStatistics,
 }
 
 /// What a driver is made of.
@@ -77,6 +82,8 @@ pub(super) struct DriverParts {
     pub announcer: Option<Announcer>,
     pub shared: Arc<Shared>,
     pub gathering: Duration,
+    /// Where this is one of several network threads.
+    pub post: Option<Arc<Post>>,
 }
 
 impl Driver {
@@ -93,6 +100,7 @@ impl Driver {
             announcer,
             shared,
             gathering,
+            post,
         } = parts;
         let mut links = Links::default();
         links.attach(link, &poller)?;
@@ -119,6 +127,9 @@ impl Driver {
             gathering,
             parting: None,
             published: Default::default(),
+            post,
+            letters: VecDeque::new(),
+            posted: PostStatistics::default(),
         };
         // A server that takes tokens takes none that were issued before now.
         driver.tell_unix_time();
@@ -168,6 +179,7 @@ impl Driver {
         self.tell_unix_time();
         self.receive(now)?;
         self.receive_streams(now);
+        self.take_mail(now);
         self.take_commands(now);
         if let Some(announcer) = &mut self.announcer {
             announcer.answer(now, &self.endpoint, &self.poller);
@@ -187,7 +199,7 @@ impl Driver {
     }
 
     fn time_to_wait(&mut self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
-        if self.has_more_to_receive() || !self.events.is_empty() {
+        if self.has_more_to_receive() || !self.events.is_empty() || self.has_mail() {
             return Some(Duration::ZERO);
         }
         let deadlines = [

@@ -8,9 +8,11 @@ use tme_core::time::Instant;
 
 use super::Driver;
 use crate::engine::outbox::Outbox;
+use crate::engine::shared::DriverFigures;
 use crate::sync::Mutex;
 
 /// Events waiting for the game beyond which no new peers are admitted: a game that does not read gains no players.
+/// Several network threads have each its part.
 const EVENTS_MAX: usize = 1 << 20;
 /// How old published statistics may be.
 const STATISTICS_AGE_MAX: Duration = Duration::from_millis(100);
@@ -61,19 +63,27 @@ impl Driver {
             }
             self.events.push_back(event);
         }
+        self.send_mail();
         self.publish(now);
-        self.endpoint.set_admitting(self.events.len() + self.shared.events_waiting() < EVENTS_MAX);
+        let events_max = EVENTS_MAX / self.endpoint.shard().count();
+        self.endpoint.set_admitting(self.events.len() + self.shared.events_waiting() < events_max);
     }
 
     fn publish(&mut self, now: Instant) {
         let first = self.endpoint.poll_changed();
         // Strangers change no peer, and yet the figures of the whole.
         let discovery = self.announcer.as_ref().map(|announcer| *announcer.statistics()).unwrap_or_default();
-        let connections = self.endpoint.connection_count();
-        let state = (self.links.stats(), self.streams.statistics(), discovery, connections);
+        let figures = DriverFigures {
+            link: self.links.stats(),
+            streams: self.streams.statistics(),
+            discovery,
+            post: self.posted,
+        };
+        let state = (figures, self.endpoint.connection_count());
         if first.is_some() || state != self.published {
-            self.shared.publish(self.endpoint.statistics(), state.0, state.1, state.2);
+            self.shared.publish(self.endpoint.statistics(), figures);
             self.published = state;
+            self.tell_load();
         }
         self.publish_conditions(now);
         let Some(mut peer) = first else { return };

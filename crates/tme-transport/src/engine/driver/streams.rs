@@ -5,14 +5,20 @@ use tme_core::datagram::{Ecn, StreamId, Transmit};
 use tme_core::time::Instant;
 
 use super::Driver;
-use crate::link::stream::{Queued, StreamEvent, StreamFailure};
+use super::mail::Mail;
+use crate::link::stream::{Belongs, Queued, StreamEvent, StreamFailure};
 
 impl Driver {
     /// Takes what has come in streams, and those who knock.
     pub(super) fn receive_streams(&mut self, now: Instant) {
-        let Self { streams, endpoint, random, poller, .. } = self;
-        streams.receive(now, poller, |bytes, path| {
-            endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, random);
+        let Self { streams, endpoint, random, poller, post, posted, .. } = self;
+        let mut mail = Mail { shard: endpoint.shard(), post: post.as_deref(), statistics: posted };
+        streams.receive(now, poller, |bytes, path, placed| {
+            let belongs = mail.place(bytes, placed);
+            if belongs == Some(Belongs::Here) {
+                endpoint.handle_datagram(now, path, Ecn::NotCapable, bytes, random);
+            }
+            belongs.unwrap_or(Belongs::Here)
         });
         self.handle_stream_news(now);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tme_core::channel::ChannelId;
 use tme_core::connection::{Applicant, PeerId};
+use tme_core::endpoint::Shard;
 
 mod batch;
 mod figures;
@@ -30,7 +31,9 @@ use super::shared::Consumed;
 /// the engine publishes once a turn).
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Outbox {
-    /// By slot.
+    /// Which of several network threads this one is for.
+    shard: Shard,
+    /// By slot in the shard.
     peers: Vec<Option<PeerEntry>>,
     by_number: BTreeMap<u32, PeerId>,
     /// Clients about whom the game has been asked and has not answered.
@@ -49,6 +52,11 @@ impl Outbox {
         outbox.peers.resize_with(peer.slot() + 1, || None);
         outbox.peers[peer.slot()] = Some(PeerEntry::modelled(peer));
         outbox
+    }
+
+    /// For one of several network threads.
+    pub fn of(shard: Shard) -> Self {
+        Self { shard, ..Self::default() }
     }
 
     /// Swaps the pending commands with an empty batch, whose buffers are used again.
@@ -97,11 +105,11 @@ impl Outbox {
     }
 
     fn entry(&self, peer: PeerId) -> Option<&PeerEntry> {
-        self.peers.get(peer.slot())?.as_ref().filter(|entry| entry.peer == peer)
+        self.peers.get(self.shard.slot_of_peer(peer))?.as_ref().filter(|entry| entry.peer == peer)
     }
 
     fn entry_mut(&mut self, peer: PeerId) -> Option<&mut PeerEntry> {
-        self.peers.get_mut(peer.slot())?.as_mut().filter(|entry| entry.peer == peer)
+        self.peers.get_mut(self.shard.slot_of_peer(peer))?.as_mut().filter(|entry| entry.peer == peer)
     }
 
     fn depth_mut(&mut self, peer: PeerId, channel: ChannelId) -> Option<&mut ChannelDepth> {

@@ -17,7 +17,7 @@ impl Outbox {
     /// A peer has connected.
     pub fn insert_peer(&mut self, now: Instant, connection: &Connection, info: &Connected) {
         let peer = connection.peer();
-        let slot = peer.slot();
+        let slot = self.shard.slot_of_peer(peer);
         if self.peers.len() <= slot {
             self.peers.resize_with(slot + 1, || None);
         }
@@ -36,7 +36,7 @@ impl Outbox {
     pub fn remove_peer(&mut self, peer: PeerId, events: &mut impl Extend<Event>) -> Option<SocketAddr> {
         self.pending.abandon_receipts(peer, events);
         self.applicants.remove(&peer);
-        let entry = self.peers.get_mut(peer.slot())?.take_if(|entry| entry.peer == peer)?;
+        let entry = self.peers.get_mut(self.shard.slot_of_peer(peer))?.take_if(|entry| entry.peer == peer)?;
         self.by_number.remove(&entry.number);
         Some(entry.remote)
     }
@@ -83,8 +83,11 @@ impl Outbox {
         writable: impl FnMut(ChannelId),
     ) -> bool {
         let peer = connection.peer();
-        let Self { peers, pending, .. } = self;
-        let entry = peers.get_mut(peer.slot()).and_then(Option::as_mut).filter(|entry| entry.peer == peer);
+        let Self { peers, pending, shard, .. } = self;
+        let entry = peers
+            .get_mut(shard.slot_of_peer(peer))
+            .and_then(Option::as_mut)
+            .filter(|entry| entry.peer == peer);
         let Some(entry) = entry else { return false };
         entry.allowance = connection.allowance(now);
         entry.update_queues(connection, pending, writable);

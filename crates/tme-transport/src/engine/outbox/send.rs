@@ -1,5 +1,7 @@
 //! Sending: a message is checked against what is known of its peer, and queued or refused at once.
 
+use std::ops::Add;
+
 use tme_core::channel::ChannelId;
 use tme_core::connection::{PeerId, SendError, SendOptions};
 use tme_core::payload::Payload;
@@ -32,6 +34,20 @@ pub struct Broadcast {
     pub gone: usize,
     /// Peers that will not take it later either: it is larger than they allow.
     pub refused: usize,
+}
+
+impl Add for Broadcast {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let Self { sent, would_block, gone, refused } = other;
+        Self {
+            sent: self.sent + sent,
+            would_block: self.would_block + would_block,
+            gone: self.gone + gone,
+            refused: self.refused + refused,
+        }
+    }
 }
 
 impl Outbox {

@@ -106,4 +106,8 @@ impl FailureCounts {
     pub(super) const fn add(&mut self, failure: StreamFailure) {
         self.0[failure as usize] += 1;
     }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+    }
 }

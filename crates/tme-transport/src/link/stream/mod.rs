@@ -16,6 +16,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use failure::{FailureCounts, StreamFailure};
@@ -106,6 +109,31 @@ pub enum Queued {
     Lost,
 }
 
+/// A stream on its way to the driver that it belongs to, with what has come in it.
+#[derive(Debug)]
+pub struct MovingStream {
+    stream: Stream,
+    datagrams: Vec<Vec<u8>>,
+}
+
+/// Whether it is settled which driver a stream belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// This is the first datagram that was accepted here: it decides.
+    Now,
+    /// It stays.
+    Already,
+}
+
+/// Where a stream belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belongs {
+    /// Here: the datagram was taken.
+    Here,
+    /// To the driver with this index: the datagram was not taken.
+    To(usize),
+}
+
 /// What streams have done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamStatistics {
@@ -125,6 +153,23 @@ pub struct StreamStatistics {
     pub bytes_out: u64,
     /// Streams that ended, by cause.
     pub ended: FailureCounts,
+}
+
+impl Add for StreamStatistics {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        let Self { accepted, opened, open, datagrams_in, datagrams_out, bytes_in, bytes_out, ended } = other;
+        self.accepted += accepted;
+        self.opened += opened;
+        self.open += open;
+        self.datagrams_in += datagrams_in;
+        self.datagrams_out += datagrams_out;
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+        self.ended.merge(&ended);
+        self
+    }
 }
 
 #[derive(Debug)]
@@ -155,6 +200,8 @@ struct Stream {
     is_readable: bool,
     /// Stands in `dirty`.
     is_dirty: bool,
+    /// It stays in this driver.
+    is_placed: bool,
     deadline: Option<Instant>,
 }
 
@@ -176,6 +223,11 @@ pub struct Streams {
     accept_trouble: Option<io::ErrorKind>,
     scratch: Vec<u8>,
     statistics: StreamStatistics,
+    /// Streams of all drivers of one engine.
+    open_in_all: Arc<AtomicUsize>,
+    moving: VecDeque<(usize, MovingStream)>,
+    /// Streams that stay here and that nobody has claimed yet.
+    newcomers: usize,
 }
 
 impl Streams {
@@ -184,6 +236,9 @@ impl Streams {
     pub fn new(config: StreamsConfig) -> Self {
         Self {
             config,
+            open_in_all: Arc::default(),
+            moving: VecDeque::new(),
+            newcomers: 0,
             listeners: Vec::new(),
             streams: HashMap::new(),
             next_number: LISTENERS_MAX as u32,
@@ -197,6 +252,12 @@ impl Streams {
             scratch: Vec::new(),
             statistics: StreamStatistics::default(),
         }
+    }
+
+    /// None yet, of another driver of the same engine: they count together.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { open_in_all: Arc::clone(&self.open_in_all), ..Self::new(self.config.clone()) }
     }
 
     /// Accepts streams at `address` from now on; gives the address with the real port.
@@ -234,8 +295,10 @@ impl Streams {
             io::Error::new(io::ErrorKind::InvalidInput, "no name that a certificate could be for")
         })?;
         let id = id_of(number, kind, pipe.is_secure());
-        let stream = Stream { is_ours: true, is_connecting: true, ..Stream::new(pipe, remote) };
+        let stream =
+            Stream { is_ours: true, is_connecting: true, is_placed: true, ..Stream::new(pipe, remote) };
         self.streams.insert(number, stream);
+        self.open_in_all.fetch_add(1, Ordering::Relaxed);
         self.set_deadline(number, Some(now + self.config.claim_time));
         Ok(id)
     }
@@ -258,6 +321,7 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(&number) else { return };
         if let Some(since) = stream.unclaimed_since.take() {
             self.unclaimed.remove(&(since, number));
+            self.newcomers -= usize::from(stream.is_placed);
         }
         stream.is_claimed = true;
         if !stream.is_releasing {
@@ -305,8 +369,15 @@ impl Streams {
         !self.readable.is_empty() || (is_accepting && self.listeners.iter().any(|listener| listener.is_ready))
     }
 
-    /// Accepts what knocks, within reason, and hands each datagram that has come to `handle`, which may change it.
-    pub fn receive(&mut self, now: Instant, poller: &Poller, mut handle: impl FnMut(&mut [u8], Path)) {
+    /// Accepts what knocks, within reason, and hands each datagram that has come to `handle`, which may change it and says where
+    /// its stream belongs. What it says of the first datagram of an accepted stream counts: that stream
+    /// [moves](Self::poll_moving).
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        poller: &Poller,
+        mut handle: impl FnMut(&mut [u8], Path, Placed) -> Belongs,
+    ) {
         self.accept(now, poller);
         // Each that is readable now gets one turn.
         for _ in 0..self.readable.len() {
@@ -329,7 +400,9 @@ impl Streams {
                 self.mark_dirty(number);
             }
             self.tell_opened(number);
-            self.read(number, &mut handle);
+            if let Some((to, datagrams)) = self.read(number, &mut handle) {
+                self.send_away(number, to, datagrams, poller);
+            }
         }
     }
 
@@ -345,16 +418,34 @@ impl Streams {
         }
     }
 
-    fn read(&mut self, number: u32, handle: &mut impl FnMut(&mut [u8], Path)) {
-        let Self { streams, scratch, statistics, readable, dirty, .. } = self;
-        let Some(stream) = streams.get_mut(&number) else { return };
+    /// Gives what belongs to another driver: which one, and what has come for it.
+    fn read(
+        &mut self,
+        number: u32,
+        handle: &mut impl FnMut(&mut [u8], Path, Placed) -> Belongs,
+    ) -> Option<(usize, Vec<Vec<u8>>)> {
+        let Self { streams, scratch, statistics, readable, dirty, newcomers, .. } = self;
+        let stream = streams.get_mut(&number)?;
         scratch.resize(SCRATCH_BYTES, 0);
+        let mut is_placed = stream.is_placed;
+        let mut moving = None;
         let remote = stream.remote;
         let before = stream.pipe.read_bytes();
         let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, kind, is_secure| {
             statistics.datagrams_in += 1;
-            handle(datagram, Path::through(id_of(number, kind, is_secure), remote));
+            if let Some((_, datagrams)) = &mut moving {
+                let datagrams: &mut Vec<Vec<u8>> = datagrams;
+                return datagrams.push(datagram.to_vec());
+            }
+            let placed = if is_placed { Placed::Already } else { Placed::Now };
+            match handle(datagram, Path::through(id_of(number, kind, is_secure), remote), placed) {
+                Belongs::To(driver) if !is_placed => moving = Some((driver, vec![datagram.to_vec()])),
+                _ => is_placed = true,
+            }
         });
+        let is_new = is_placed && !stream.is_placed && stream.unclaimed_since.is_some();
+        *newcomers += usize::from(is_new);
+        stream.is_placed = is_placed;
         statistics.bytes_in += stream.pipe.read_bytes() - before;
         if stream.pipe.has_unwritten() && !std::mem::replace(&mut stream.is_dirty, true) {
             dirty.push(number);
@@ -366,9 +457,75 @@ impl Streams {
             }
             Ok(false) => {}
             Err(StreamFailure::Closed) if stream.is_releasing => self.end(number, StreamFailure::Released),
-            Err(failure) => return self.end(number, failure),
+            Err(failure) => {
+                self.end(number, failure);
+                return None;
+            }
         }
         self.tell_opened(number);
+        moving
+    }
+
+    // ---- several drivers ----
+
+    /// Streams that stay with this driver and that nobody has claimed yet.
+    #[must_use]
+    pub const fn newcomers(&self) -> usize {
+        self.newcomers
+    }
+
+    /// Takes a stream that belongs to another driver, with that one's index.
+    pub fn poll_moving(&mut self) -> Option<(usize, MovingStream)> {
+        self.moving.pop_front()
+    }
+
+    /// Goes on with a stream that another driver accepted, and hands what has come in it to `handle`.
+    pub fn adopt(
+        &mut self,
+        now: Instant,
+        poller: &Poller,
+        moving: MovingStream,
+        mut handle: impl FnMut(&mut [u8], Path),
+    ) {
+        let MovingStream { mut stream, datagrams } = moving;
+        let number = self.free_number();
+        if let Err(error) =
+            poller.registry().register(stream.pipe.socket_mut(), token_of(number), interests())
+        {
+            log::warn!("{}: cannot wait for this stream: {error}", stream.remote);
+            self.open_in_all.fetch_sub(1, Ordering::Relaxed);
+            return self.statistics.ended.add(StreamFailure::Broken);
+        }
+        let path = Path::through(stream.id(number), stream.remote);
+        stream.is_placed = true;
+        stream.is_readable = true;
+        (stream.is_dirty, stream.deadline) = (false, None);
+        self.unclaimed.extend(stream.unclaimed_since.map(|since| (since, number)));
+        self.newcomers += usize::from(stream.unclaimed_since.is_some());
+        self.streams.insert(number, stream);
+        // What was read of it is not announced again.
+        self.readable.push_back(number);
+        self.mark_dirty(number);
+        self.set_deadline(number, Some(now + self.config.claim_time));
+        if self.unclaimed.len() > UNCLAIMED_MAX {
+            self.make_room();
+        }
+        for mut datagram in datagrams {
+            handle(&mut datagram, path);
+        }
+    }
+
+    fn send_away(&mut self, number: u32, to: usize, datagrams: Vec<Vec<u8>>, poller: &Poller) {
+        self.set_deadline(number, None);
+        // It may have ended as it was read.
+        let Some(mut stream) = self.streams.remove(&number) else { return };
+        if let Some(since) = stream.unclaimed_since {
+            self.unclaimed.remove(&(since, number));
+        }
+        if let Err(error) = poller.registry().deregister(stream.pipe.socket_mut()) {
+            log::debug!("{}: {error}", stream.remote);
+        }
+        self.moving.push_back((to, MovingStream { stream, datagrams }));
     }
 
     fn accept(&mut self, now: Instant, poller: &Poller) {
@@ -412,7 +569,7 @@ impl Streams {
 
     fn admit(&mut self, now: Instant, mut socket: mio::net::TcpStream, remote: SocketAddr, poller: &Poller) {
         self.statistics.accepted += 1;
-        if self.streams.len() >= self.config.streams_max {
+        if self.open_in_all.load(Ordering::Relaxed) >= self.config.streams_max {
             self.statistics.ended.add(StreamFailure::TooMany);
             return;
         }
@@ -425,6 +582,7 @@ impl Streams {
         let pipe = Pipe::accepted(socket, self.config.certificate.as_ref());
         let stream = Stream { unclaimed_since: Some(now), ..Stream::new(pipe, remote) };
         self.streams.insert(number, stream);
+        self.open_in_all.fetch_add(1, Ordering::Relaxed);
         self.unclaimed.insert((now, number));
         self.set_deadline(number, Some(now + FIRST_BYTES_TIME_MAX.min(self.config.claim_time)));
         if self.unclaimed.len() > UNCLAIMED_MAX {
@@ -558,8 +716,10 @@ impl Streams {
     fn end(&mut self, number: u32, failure: StreamFailure) {
         self.set_deadline(number, None);
         let Some(stream) = self.streams.remove(&number) else { return };
+        self.open_in_all.fetch_sub(1, Ordering::Relaxed);
         if let Some(since) = stream.unclaimed_since {
             self.unclaimed.remove(&(since, number));
+            self.newcomers -= usize::from(stream.is_placed);
         }
         log::debug!("{}: stream ended: {failure}", stream.remote);
         self.statistics.ended.add(failure);
@@ -581,6 +741,7 @@ impl Stream {
             is_full: false,
             is_readable: false,
             is_dirty: false,
+            is_placed: false,
             deadline: None,
         }
     }

@@ -74,6 +74,11 @@ impl Pipe {
         matches!(&self.tls, Tls::Session(session) if session.is_shaking_hands())
     }
 
+    /// For whoever waits for it.
+    pub const fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
     /// What kind of link it makes.
     pub const fn kind(&self) -> LinkKind {
         self.framing.kind()

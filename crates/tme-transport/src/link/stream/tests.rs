@@ -33,8 +33,9 @@ impl Rig {
         self.poller.wait(Some(wait)).unwrap();
         self.streams.handle_wait(&self.poller);
         let datagrams = &mut self.datagrams;
-        self.streams.receive(self.now, &self.poller, |bytes, path| {
+        self.streams.receive(self.now, &self.poller, |bytes, path, _| {
             datagrams.push((path.stream.unwrap(), bytes.to_vec()));
+            Belongs::Here
         });
         self.streams.handle_timeout(self.now);
         self.streams.flush(self.now);
@@ -219,7 +220,7 @@ fn a_storm_is_let_in_sixteen_at_a_time_and_beyond_the_limit_nobody() {
     let clients: Vec<TcpStream> = (0..60).map(|_| rig.knock(&stream_of(&[b"x"]))).collect();
     rig.poller.wait(Some(Duration::from_secs(20))).unwrap();
     rig.streams.handle_wait(&rig.poller);
-    rig.streams.receive(rig.now, &rig.poller, |_, _| {});
+    rig.streams.receive(rig.now, &rig.poller, |_, _, _| Belongs::Here);
     assert_eq!(rig.streams.statistics().accepted, 16, "the others wait for the next turn");
     assert!(rig.streams.is_any_receivable());
     rig.until("all", |rig| rig.streams.statistics().accepted == 60);

@@ -24,15 +24,19 @@ pub(super) fn open(config: &UdpConfig) -> Result<Bound, BindError> {
     let other = |cause| BindError::Other { address, cause };
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
         .map_err(|cause| BindError::FamilyUnavailable { address, cause })?;
-    let family = choose_family(&socket, address);
+    let family = set_family(&socket, address);
     socket.set_nonblocking(true).map_err(other)?;
     socket.bind(&address.into()).map_err(|cause| BindError::from_system(address, cause))?;
+    make_ready(socket, family, config).map_err(other)
+}
 
+/// Sets what can be set once a socket has an address.
+pub(super) fn make_ready(socket: Socket, family: Family, config: &UdpConfig) -> io::Result<Bound> {
     let buffers = ask_for_buffers(&socket, config);
     let socket: std::net::UdpSocket = socket.into();
-    let local = socket.local_addr().map_err(other)?;
+    let local = socket.local_addr()?;
     let socket = mio::net::UdpSocket::from_std(socket);
-    let state = set_up(&socket, config.icmp, config.arrivals).map_err(other)?;
+    let state = set_up(&socket, config.icmp, config.arrivals)?;
     Ok(Bound { socket, state, family, local, buffers })
 }
 
@@ -66,7 +70,7 @@ pub(super) fn set_up(
 }
 
 /// Makes `[::]` dual-stack where the system allows it, and every other IPv6 address IPv6 only.
-fn choose_family(socket: &Socket, address: SocketAddr) -> Family {
+pub(super) fn set_family(socket: &Socket, address: SocketAddr) -> Family {
     if address.is_ipv4() {
         return Family::V4;
     }

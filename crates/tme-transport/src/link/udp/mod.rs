@@ -15,11 +15,14 @@ mod failure;
 mod icmp;
 mod receive;
 mod send;
+mod steering;
 
 use address::Family;
 pub use bind::BindError;
+use bind::Bound;
 use receive::Batch;
 use send::GoneSources;
+pub use steering::Steering;
 
 /// Most receive slots a link can have; more would not be used by one system call.
 pub const RECEIVE_SLOTS_MAX: usize = quinn_udp::BATCH_SIZE;
@@ -48,6 +51,8 @@ pub struct UdpConfig {
     pub segmentation: Segmentation,
     /// Whether the system notes when datagrams arrive.
     pub arrivals: Arrivals,
+    /// Where several sockets have one port: which of them a datagram reaches.
+    pub steering: Steering,
 }
 
 /// What to do with errors that other hosts report about our datagrams.
@@ -92,6 +97,7 @@ impl UdpConfig {
             icmp: IcmpHints::Ignore,
             segmentation: Segmentation::Auto,
             arrivals: Arrivals::default(),
+            steering: Steering::default(),
         }
     }
 
@@ -106,6 +112,7 @@ impl UdpConfig {
             icmp: IcmpHints::Report,
             segmentation: Segmentation::Auto,
             arrivals: Arrivals::default(),
+            steering: Steering::default(),
         }
     }
 }
@@ -152,7 +159,14 @@ impl UdpLink {
     }
 
     fn bind_with_slots_of(slot_bytes: usize, config: &UdpConfig) -> Result<Self, BindError> {
-        let bound = bind::open(config)?;
+        Ok(Self::with_slots(slot_bytes, bind::open(config)?, config))
+    }
+
+    fn with(bound: Bound, config: &UdpConfig) -> Self {
+        Self::with_slots(SLOT_BYTES, bound, config)
+    }
+
+    fn with_slots(slot_bytes: usize, bound: Bound, config: &UdpConfig) -> Self {
         let slots = config.receive_slots.clamp(1, RECEIVE_SLOTS_MAX);
         let gso_segments = match config.segmentation {
             Segmentation::Auto => bound.state.max_gso_segments().max(1),
@@ -168,7 +182,7 @@ impl UdpLink {
             config.send_buffer_bytes,
             bound.state.gro_segments(),
         );
-        Ok(Self {
+        Self {
             socket: bound.socket,
             state: bound.state,
             family: bound.family,
@@ -182,7 +196,7 @@ impl UdpLink {
             hints: VecDeque::with_capacity(HINTS_MAX),
             stats: LinkStats::default(),
             registered: None,
-        })
+        }
     }
 
     /// The address the socket is bound to, with the port the system chose if 0 was asked for.
