@@ -14,10 +14,10 @@ use crate::boundary::{
 };
 use crate::event::{TME_EVENT_FLAG_CHANGED, TME_EVENT_SERVER_FOUND, TME_EVENT_SERVER_LOST, TmeEvent};
 use crate::failure::Failure;
-use crate::inbox::EVENTS_PER_POLL_MAX;
+use crate::inbox::check_event_room;
 use crate::querier::server_flags;
 use crate::result::{
-    TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_BUSY, TME_ERROR_LENGTH, TME_ERROR_UNKNOWN_SERVER, TME_OK, TmeResult,
+    TME_ERROR_BUFFER_TOO_SMALL, TME_ERROR_BUSY, TME_ERROR_UNKNOWN_SERVER, TME_OK, TmeResult,
 };
 use crate::settings::port;
 
@@ -316,14 +316,7 @@ pub unsafe extern "C" fn tme_discovery_poll(
 ) -> TmeResult {
     put(count, 0);
     enter(discovery, |discovery: &DiscoveryInner| {
-        must_not_be_null(count, "there is no place for the count")?;
-        let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
-        if capacity > 0 {
-            must_not_be_null(events, "there is no place for the events")?;
-        }
-        if !events.is_aligned() {
-            return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
-        }
+        let capacity = check_event_room(events, capacity, count)?;
         let state = &mut *discovery.enter()?;
         state.taken.clear();
         while state.taken.len() < capacity

@@ -7,13 +7,33 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tme::{Event, Payload};
 
+use crate::boundary::must_not_be_null;
 use crate::event::{self, TmeEvent};
 use crate::failure::Failure;
 use crate::message::TmeMessageId;
-use crate::result::{TME_ERROR_SYSTEM, TME_ERROR_TOO_MANY_RETAINED, TME_ERROR_UNKNOWN_MESSAGE};
+use crate::result::{
+    TME_ERROR_LENGTH, TME_ERROR_SYSTEM, TME_ERROR_TOO_MANY_RETAINED, TME_ERROR_UNKNOWN_MESSAGE,
+};
 
 /// Most events that one poll gives: the index of a message id has 12 bits.
 pub(crate) const EVENTS_PER_POLL_MAX: usize = 1 << INDEX_BITS;
+
+/// How many events a poll may write there: what the caller has room for, and at most what a poll takes.
+pub(crate) fn check_event_room(
+    events: *mut TmeEvent,
+    capacity: u32,
+    count: *mut u32,
+) -> Result<usize, Failure> {
+    must_not_be_null(count, "there is no place for the count")?;
+    let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
+    if capacity > 0 {
+        must_not_be_null(events, "there is no place for the events")?;
+    }
+    if !events.is_aligned() {
+        return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
+    }
+    Ok(capacity)
+}
 const INDEX_BITS: u32 = 12;
 const SERIAL_BITS: u32 = 32;
 /// Most handles at a time: what is left of 64 bits.

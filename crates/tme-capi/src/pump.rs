@@ -7,11 +7,11 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tme::{Client, EngineError, Error, Events, Server};
 
-use crate::boundary::{must_not_be_null, put};
+use crate::boundary::put;
 use crate::event::TmeEvent;
 use crate::failure::{Failure, Outcome};
-use crate::inbox::{EVENTS_PER_POLL_MAX, Inbox};
-use crate::result::{TME_ERROR_BUSY, TME_ERROR_CLOSED, TME_ERROR_LENGTH, TME_OK};
+use crate::inbox::{Inbox, check_event_room};
+use crate::result::{TME_ERROR_BUSY, TME_ERROR_CLOSED, TME_OK};
 
 /// Polls in vain of an inline engine without an update after which the log says so, once.
 const POLLS_WITHOUT_UPDATE: u32 = 100;
@@ -117,15 +117,7 @@ impl<T: Drive> Pump<T> {
 
     pub unsafe fn poll(&self, events: *mut TmeEvent, capacity: u32, count: *mut u32) -> Outcome {
         put(count, 0);
-        must_not_be_null(count, "there is no place for the count")?;
-        // A poll takes at most this many, whatever the caller has room for.
-        let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
-        if capacity > 0 {
-            must_not_be_null(events, "there is no place for the events")?;
-        }
-        if !events.is_aligned() {
-            return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
-        }
+        let capacity = check_event_room(events, capacity, count)?;
         let mut turn = self.enter()?;
         let engine = &mut *turn.engine;
         engine.before_poll()?;

@@ -17,8 +17,8 @@ use crate::boundary::{
 use crate::event::{TME_EVENT_SERVER_INFO, TmeEvent};
 use crate::executor::{HostExecutor, TmeExecutor};
 use crate::failure::Failure;
-use crate::inbox::EVENTS_PER_POLL_MAX;
-use crate::result::{TME_ERROR_BUSY, TME_ERROR_LENGTH, TME_ERROR_UNKNOWN_QUERY, TME_OK, TmeResult};
+use crate::inbox::check_event_room;
+use crate::result::{TME_ERROR_BUSY, TME_ERROR_UNKNOWN_QUERY, TME_OK, TmeResult};
 
 /// The server admits only clients that prove an identity key.
 pub const TME_SERVER_REQUIRES_IDENTITY: u32 = 1;
@@ -288,14 +288,7 @@ pub unsafe extern "C" fn tme_querier_poll(
 ) -> TmeResult {
     put(count, 0);
     enter(querier, |querier: &QuerierInner| {
-        must_not_be_null(count, "there is no place for the count")?;
-        let capacity = (capacity as usize).min(EVENTS_PER_POLL_MAX);
-        if capacity > 0 {
-            must_not_be_null(events, "there is no place for the events")?;
-        }
-        if !events.is_aligned() {
-            return Err(Failure::with(TME_ERROR_LENGTH, "the array is not aligned for events"));
-        }
+        let capacity = check_event_room(events, capacity, count)?;
         let state = &mut *querier.enter()?;
         state.taken.clear();
         while state.taken.len() < capacity
