@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tme::memory::{MemoryConfig, MemoryHub, WhenFull};
 use tme::{
     Channel, Client, ClientBuilder, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId,
     Reason, Server, ServerBuilder,
@@ -332,6 +333,62 @@ fn where_udp_is_blocked_the_client_comes_by_tcp_and_changes_when_it_is_not() {
     }
     world.check();
     assert_eq!(world.links, [vec![LinkKind::Udp, LinkKind::Tcp], vec![LinkKind::Udp, LinkKind::Tcp]]);
+}
+
+#[test]
+fn a_link_without_room_for_datagrams_does_not_hold_up_those_who_come_by_tcp() {
+    // Whoever sends to a link in memory that is not read has to wait, as with a socket whose buffer is full.
+    let hub = MemoryHub::new(MemoryConfig {
+        queue_datagrams_max: 4,
+        links_max: 2,
+        when_full: WhenFull::Block,
+        ..MemoryConfig::hub()
+    });
+    let link = hub.bind().unwrap();
+    let in_memory = link.local_address();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut server = builder().listen_tcp_on(port.to_string()).start_in_memory(link).unwrap();
+    let key = server.public_key();
+    let mut reader = Client::builder()
+        .connect(in_memory.to_string())
+        .server_key(key)
+        .start_in_memory(hub.bind().unwrap())
+        .unwrap();
+    let start = Instant::now();
+    let mut slow = None;
+    while slow.is_none() {
+        assert!(start.elapsed() < PATIENCE, "no connection in memory");
+        server.update(Duration::from_millis(2)).unwrap();
+        reader.update(Duration::from_millis(2)).unwrap();
+        slow = server.events().find_map(|event| match event {
+            Event::Connected { peer, .. } => Some(peer),
+            _ => None,
+        });
+    }
+    // From here on it reads nothing.
+    let slow = slow.unwrap();
+    let large = [7; 60_000];
+    server.send(slow, 0, &large).unwrap();
+    let client = Client::builder().connect(port.to_string()).server_key(key).links(LinkChoice::Tcp);
+    let mut world = World::new(server, client.start().unwrap());
+    world.connect();
+    for _ in 0..100 {
+        world.talk();
+    }
+    world.check();
+    assert_ne!(world.peer, Some(slow));
+    let start = Instant::now();
+    let mut arrived = None;
+    while arrived.is_none() {
+        assert!(start.elapsed() < PATIENCE, "what waited did not come");
+        world.step();
+        reader.update(Duration::from_millis(2)).unwrap();
+        arrived = reader.events().find_map(|event| match event {
+            Event::Message { payload, .. } => Some(payload.to_vec()),
+            _ => None,
+        });
+    }
+    assert_eq!(arrived.unwrap(), large);
 }
 
 #[test]
