@@ -113,6 +113,7 @@ impl Rig {
             number: NonZeroU32::new(self.next_stream).unwrap(),
             kind: LinkKind::Tcp,
             is_secure: false,
+            is_local: false,
         };
         self.next_stream += 1;
         self.streams.insert(id, Stream { pipes: Default::default(), bytes_per_second });

@@ -1,5 +1,6 @@
 //! Streams on loopback, with sockets of the standard library at the other end.
 
+mod proxy;
 mod tls;
 
 use std::io::{Read, Write};
@@ -16,6 +17,8 @@ struct Rig {
     address: SocketAddr,
     now: Instant,
     datagrams: Vec<(StreamId, Vec<u8>)>,
+    /// Where each of them came from.
+    remotes: Vec<SocketAddr>,
     events: Vec<StreamEvent>,
 }
 
@@ -25,16 +28,17 @@ impl Rig {
         let mut streams = Streams::new(config);
         let address = streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), &poller).unwrap();
         let now = Instant::from_micros(1_000_000);
-        Self { poller, streams, address, now, datagrams: Vec::new(), events: Vec::new() }
+        Self { poller, streams, address, now, datagrams: Vec::new(), remotes: Vec::new(), events: Vec::new() }
     }
 
     fn turn(&mut self, wait: Duration) {
         let wait = if self.streams.is_any_receivable() { Duration::ZERO } else { wait };
         self.poller.wait(Some(wait)).unwrap();
         self.streams.handle_wait(&self.poller);
-        let datagrams = &mut self.datagrams;
+        let Self { datagrams, remotes, .. } = self;
         self.streams.receive(self.now, &self.poller, |bytes, path, _| {
             datagrams.push((path.stream.unwrap(), bytes.to_vec()));
+            remotes.push(path.remote);
             Belongs::Here
         });
         self.streams.handle_timeout(self.now);
