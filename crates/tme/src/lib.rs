@@ -88,6 +88,7 @@ pub use tme_core::link::{
     PathConditions, Preset,
 };
 pub use tme_core::payload::Payload;
+pub use tme_core::stream::proxy::ProxyHeader;
 pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,
     PostStatistics,
