@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tme_core::channel::ChannelTableError;
 use tme_core::connection::SendError;
 use tme_core::crypto::keys::KeyParseError;
+use tme_core::datagram::LinkKind;
 use tme_core::link::ConditionsError;
 use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
@@ -17,7 +18,7 @@ use tme_transport::query::QueryError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address, to listen on or to connect to, does not parse.
+    /// An address, to listen on, to connect to or of a proxy, does not parse.
     Address {
         /// What was given.
         text: String,
@@ -180,6 +181,6 @@ impl From<TokenTextError> for Error {
 
 impl From<Arc<tme_transport::link::udp::BindError>> for Error {
     fn from(error: Arc<tme_transport::link::udp::BindError>) -> Self {
-        Self::Engine(EngineError::Bind(error))
+        Self::Engine(EngineError::Bind { link: LinkKind::Udp, cause: error })
     }
 }

@@ -396,13 +396,42 @@ fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = builder().listen_tcp_on(&address).start().unwrap_err();
-    assert!(error.to_string().contains(&format!("{address} is in use")), "{error}");
+    assert!(error.to_string().starts_with(&format!("TCP: address {address} is in use")), "{error}");
 
     let server = builder().start().unwrap();
     let client = over_tcp(&server).start().unwrap();
     let mut world = World::new(server, client);
     world.until("the refusal", World::step, |world| !world.ends.is_empty());
     assert_eq!(world.ends, [Reason::ConnectTimedOut]);
+}
+
+#[test]
+fn where_one_of_two_links_cannot_be_had_the_server_says_which_and_leaves_no_other_behind() {
+    let (taken, address) = free_for_both();
+    let at = |address: SocketAddr| builder().listen(address.to_string()).listen_tcp();
+    let error = at(address).start().unwrap_err();
+    assert_eq!((error.kind(), error.to_string().find(&format!("TCP: address {address}"))), (101, Some(0)));
+    // Its socket for UDP was bound before, and is free again.
+    let udp = std::net::UdpSocket::bind(address).unwrap();
+    drop(taken);
+    let error = at(address).start().unwrap_err();
+    assert_eq!((error.kind(), error.to_string().find(&format!("UDP: address {address}"))), (101, Some(0)));
+    drop(TcpListener::bind(address).unwrap());
+    drop(udp);
+    let server = at(address).start().unwrap();
+    assert_eq!((server.local_addr(), server.tcp_addr()), (address, Some(address)));
+}
+
+/// A port that is taken for TCP and free for UDP.
+fn free_for_both() -> (TcpListener, SocketAddr) {
+    for _ in 0..16 {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        if std::net::UdpSocket::bind(address).is_ok() {
+            return (taken, address);
+        }
+    }
+    panic!("no port is free for both");
 }
 
 #[test]
