@@ -317,11 +317,7 @@ pub struct TrustedProxy {
 
 fn trusted_proxy(text: &str) -> Result<TrustedProxy, String> {
     let (network, how) = text.split_once('=').unwrap_or((text, ""));
-    let header = match how {
-        "proxy-protocol" => ProxyHeader::ProxyProtocol,
-        "x-forwarded-for" => ProxyHeader::XForwardedFor,
-        _ => return Err("expected a network, and =proxy-protocol or =x-forwarded-for behind it".to_owned()),
-    };
+    let header = how.parse().map_err(|error| format!("{error} behind a network and ="))?;
     Ok(TrustedProxy { network: network.to_owned(), header })
 }
 

@@ -53,8 +53,16 @@ fn a_port_in_use_for_tcp_is_named() {
 #[test]
 fn a_proxy_that_cannot_be_one_is_told() {
     let cases = [
-        (&["--tcp", "--trusted-proxy", "10.0.0.0/8"][..], 2, "=proxy-protocol or =x-forwarded-for"),
-        (&["--tcp", "--trusted-proxy", "10.0.0.0/8=socks"], 2, "=proxy-protocol or =x-forwarded-for"),
+        (
+            &["--tcp", "--trusted-proxy", "10.0.0.0/8"][..],
+            2,
+            "expected proxy-protocol or x-forwarded-for behind",
+        ),
+        (
+            &["--tcp", "--trusted-proxy", "10.0.0.0/8=socks"],
+            2,
+            "expected proxy-protocol or x-forwarded-for behind",
+        ),
         (&["--tcp", "--trusted-proxy", "10.0.0.0/99=proxy-protocol"], 2, "at most 32 bits"),
         (
             &["--trusted-proxy", "10.0.0.0/8=proxy-protocol"],

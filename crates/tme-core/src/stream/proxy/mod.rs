@@ -8,7 +8,9 @@ mod header;
 mod networks;
 
 pub use header::{BadProxyHeader, PROXY_HEADER_BYTES_MAX, ProxiedFrom, looks_like_proxy_header};
-pub use networks::{ProxyHeader, ProxyNetwork, ProxyNetworkError, TrustedProxies, TrustedProxiesError};
+pub use networks::{
+    ProxyHeader, ProxyHeaderError, ProxyNetwork, ProxyNetworkError, TrustedProxies, TrustedProxiesError,
+};
 
 use std::net::IpAddr;
 

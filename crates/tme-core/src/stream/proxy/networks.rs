@@ -15,6 +15,42 @@ pub enum ProxyHeader {
     XForwardedFor = 2,
 }
 
+impl ProxyHeader {
+    /// Every way, in the order of its number.
+    pub const ALL: [Self; 2] = [Self::ProxyProtocol, Self::XForwardedFor];
+}
+
+impl fmt::Display for ProxyHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProxyProtocol => "proxy-protocol",
+            Self::XForwardedFor => "x-forwarded-for",
+        })
+    }
+}
+
+/// A text that names no [`ProxyHeader`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyHeaderError;
+
+impl fmt::Display for ProxyHeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = ProxyHeader::ALL;
+        write!(f, "expected {first} or {second}")
+    }
+}
+
+impl std::error::Error for ProxyHeaderError {}
+
+impl FromStr for ProxyHeader {
+    type Err = ProxyHeaderError;
+
+    /// As it is displayed.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|header| header.to_string() == text).ok_or(ProxyHeaderError)
+    }
+}
+
 /// The addresses of proxies: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProxyNetwork {
@@ -219,6 +255,17 @@ mod tests {
             assert_eq!(parsed.contains(ip.parse().unwrap()), expected, "{ip} in {network}");
             assert_eq!(parsed.to_string().parse(), Ok(parsed), "{network}");
         }
+    }
+
+    #[test]
+    fn a_way_to_say_it_is_named_as_it_is_displayed() {
+        for header in ProxyHeader::ALL {
+            assert_eq!(header.to_string().parse(), Ok(header));
+        }
+        for text in ["", "Proxy-Protocol", "forwarded", "proxy-protocol "] {
+            assert_eq!(text.parse::<ProxyHeader>(), Err(ProxyHeaderError), "{text:?}");
+        }
+        assert_eq!(ProxyHeaderError.to_string(), "expected proxy-protocol or x-forwarded-for");
     }
 
     #[test]
