@@ -94,6 +94,10 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0][..], payload].concat()
 }
 
+/// What it is, what is said at once, what once that was answered, why the stream ends, and how its last words begin if it has
+/// any.
+type Case<'a> = (&'a str, &'a [u8], &'a [u8], StreamFailure, &'a [u8]);
+
 #[test]
 fn each_kind_of_bad_input_is_counted_and_touches_no_player() {
     use StreamFailure::*;
@@ -104,8 +108,7 @@ fn each_kind_of_bad_input_is_counted_and_touches_no_player() {
     let endless = [b"GET /".to_vec(), vec![b'a'; 20_000]].concat();
     let text = frame(1, b"{\"hello\": 1}");
     let too_long = [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    // What is said at once, what once that was answered, why the stream ends, and how its last words begin if it has any.
-    let cases: [(&str, &[u8], &[u8], StreamFailure, &[u8]); 15] = [
+    let cases: [Case<'_>; 15] = [
         ("a record of 16,385 bytes", b"TME1\x01\x40\0\0", b"", RecordLength, b""),
         ("a record of no byte", b"TME1\0\0\0\0", b"", RecordLength, b""),
         ("a fourth byte other than 0", b"TME1\x05\0\0\x01hello", b"", RecordLength, b""),
