@@ -1679,6 +1679,12 @@ typedef struct TmeEngineStatistics {
     uint64_t stream_bytes_received;
     /** Bytes sent in streams, likewise. */
     uint64_t stream_bytes_sent;
+    /** Streams that ended because of a PROXY header by somebody who is no listed proxy. */
+    uint64_t streams_unlisted_proxy;
+    /** Because a listed proxy began without a PROXY header, or with a malformed one. */
+    uint64_t streams_proxy_header;
+    /** Because a listed proxy did not say by X-Forwarded-For for whom it speaks, or not so that it can be read. */
+    uint64_t streams_forwarded_for;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */
@@ -2512,6 +2518,13 @@ typedef struct TmeServerConfig {
     const char *tls_certificate_file;
     /** PEM file with the private key of that certificate. Default: none. */
     const char *tls_key_file;
+    /**
+     * Proxies to believe about whom they speak for, on the TCP port: "NETWORK=HOW", separated by commas, at most 1,024. NETWORK is an
+     * address such as "127.0.0.1", or one with the bits of its prefix such as "10.0.0.0/8" or "2001:db8::/32"; the smallest that
+     * holds an address counts. HOW is "proxy-protocol" (versions 1 and 2) or "x-forwarded-for" (in the request for a WebSocket);
+     * streams from there that do not say it so are closed. Needs TCP. Default: none.
+     */
+    const char *trusted_proxies;
 } TmeServerConfig;
 
 /**

@@ -119,6 +119,7 @@ void each_setting_reaches_its_place() {
     server.browsers = tme::Browsers::never;
     server.tls_certificate_file = "tls_certificate_file";
     server.tls_key_file = "tls_key_file";
+    server.trusted_proxies = {{"10.0.0.0/8", tme::ProxyHeader::proxy_protocol}, {"::1", tme::ProxyHeader::x_forwarded_for}};
     server.discoverable = "discoverable";
     server.discovery_port = 27;
     server.is_discoverable_if_possible = true;
@@ -136,6 +137,7 @@ void each_setting_reaches_its_place() {
         CHECK(c.rate_cap == 26 && equal_text(c.listen_tcp, "listen_tcp"));
         CHECK(c.browsers == TME_BROWSERS_NEVER);
         CHECK(equal_text(c.tls_certificate_file, "tls_certificate_file") && equal_text(c.tls_key_file, "tls_key_file"));
+        CHECK(equal_text(c.trusted_proxies, "10.0.0.0/8=proxy-protocol,::1=x-forwarded-for"));
         CHECK(c.max_peers == 9 && c.idle_timeout_ms == 10'000 && c.keep_alive_ms == 11'000);
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);

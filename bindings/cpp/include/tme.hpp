@@ -190,6 +190,22 @@ enum class Newcomers : std::uint32_t {
     allow = TME_NEWCOMERS_ALLOW,
 };
 
+/// How a proxy says for whom it speaks.
+enum class ProxyHeader : std::uint32_t {
+    /// By a header of the PROXY protocol, version 1 or 2, at the start of each stream.
+    proxy_protocol = 1,
+    /// By `X-Forwarded-For` in the request for a WebSocket.
+    x_forwarded_for = 2,
+};
+
+/// Proxies that a server believes.
+struct TrustedProxy {
+    /// An address, or one with the bits of its prefix: `10.0.0.0/8`, `2001:db8::/32`.
+    std::string network;
+    /// How they say for whom they speak.
+    ProxyHeader header = ProxyHeader::proxy_protocol;
+};
+
 /// From where browsers may connect without TLS: they come in a WebSocket, without keys of their own.
 enum class Browsers : std::uint32_t {
     /// From this machine, where a proxy may end TLS for others.
@@ -1588,6 +1604,9 @@ struct ServerConfig {
     std::string tls_certificate_file = {};
     /// PEM file with the private key of that certificate.
     std::string tls_key_file = {};
+    /// Proxies to believe about whom they speak for, on the TCP port, which this needs. Of several networks that hold an address the
+    /// smallest counts. Streams from there that do not say it are closed. At most 1,024. Default: none.
+    std::vector<TrustedProxy> trusted_proxies = {};
     /// From where browsers may connect without TLS, which needs TCP. Elsewhere they are refused as `suites`.
     Browsers browsers = Browsers::loopback;
     /// Name under which players on the same network find this server, at most 64 bytes without control characters;
@@ -2095,6 +2114,20 @@ void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>&
     return out;
 }
 
+/// Proxies as the lists of C have them.
+[[nodiscard]] inline std::string joined(const std::vector<TrustedProxy>& proxies) {
+    std::string out;
+    for (const TrustedProxy& proxy : proxies) {
+        out += out.empty() ? "" : ",";
+        out += proxy.network;
+        // What is no value of the enumeration is left for the library to refuse.
+        out += proxy.header == ProxyHeader::proxy_protocol    ? "=proxy-protocol"
+               : proxy.header == ProxyHeader::x_forwarded_for ? "=x-forwarded-for"
+                                                              : "=";
+    }
+    return out;
+}
+
 /// Bytes for a field of C: NULL if there are none.
 [[nodiscard]] inline const void* bytes_of(const std::string& bytes) noexcept {
     return bytes.empty() ? nullptr : bytes.data();
@@ -2132,6 +2165,8 @@ template <class With>
     to.listen_tcp = settings.text("listen_tcp", from.listen_tcp);
     to.tls_certificate_file = settings.text("tls_certificate_file", from.tls_certificate_file);
     to.tls_key_file = settings.text("tls_key_file", from.tls_key_file);
+    const std::string trusted_proxies = joined(from.trusted_proxies);
+    to.trusted_proxies = settings.text("trusted_proxies", trusted_proxies);
     to.browsers = static_cast<std::uint32_t>(from.browsers);
     to.discoverable = settings.text("discoverable", from.discoverable);
     to.discovery_port = from.discovery_port;

@@ -288,6 +288,12 @@ pub struct TmeEngineStatistics {
     pub stream_bytes_received: u64,
     /// Bytes sent in streams, likewise.
     pub stream_bytes_sent: u64,
+    /// Streams that ended because of a PROXY header by somebody who is no listed proxy.
+    pub streams_unlisted_proxy: u64,
+    /// Because a listed proxy began without a PROXY header, or with a malformed one.
+    pub streams_proxy_header: u64,
+    /// Because a listed proxy did not say by X-Forwarded-For for whom it speaks, or not so that it can be read.
+    pub streams_forwarded_for: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -342,7 +348,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 496);
+    assert!(size_of::<TmeEngineStatistics>() == 520);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -561,6 +567,9 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             streams_tls_failed: ended.of(StreamFailure::TlsFailed),
             stream_bytes_received: of.streams.bytes_in,
             stream_bytes_sent: of.streams.bytes_out,
+            streams_unlisted_proxy: ended.of(StreamFailure::UnlistedProxy),
+            streams_proxy_header: ended.of(StreamFailure::ProxyHeader),
+            streams_forwarded_for: ended.of(StreamFailure::ForwardedFor),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::null;
 use std::time::Duration;
 
 use tme::discovery::DISCOVERY_PORT;
-use tme::{Browsers, Limits, Newcomers, SecretKey, Server, ServerBuilder};
+use tme::{Browsers, Limits, Newcomers, ProxyHeader, SecretKey, Server, ServerBuilder};
 
 use super::common::{
     COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_DISCOVERABLE_IF_POSSIBLE,
@@ -136,11 +136,16 @@ pub struct TmeServerConfig {
     pub tls_certificate_file: *const c_char,
     /// PEM file with the private key of that certificate. Default: none.
     pub tls_key_file: *const c_char,
+    /// Proxies to believe about whom they speak for, on the TCP port: "NETWORK=HOW", separated by commas, at most 1,024. NETWORK is an
+    /// address such as "127.0.0.1", or one with the bits of its prefix such as "10.0.0.0/8" or "2001:db8::/32"; the smallest that
+    /// holds an address counts. HOW is "proxy-protocol" (versions 1 and 2) or "x-forwarded-for" (in the request for a WebSocket);
+    /// streams from there that do not say it so are closed. Needs TCP. Default: none.
+    pub trusted_proxies: *const c_char,
 }
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(
-    size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 2 * 8
+    size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 3 * 8
 );
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
@@ -189,6 +194,7 @@ unsafe impl Versioned for TmeServerConfig {
             network_threads: 1,
             tls_certificate_file: null(),
             tls_key_file: null(),
+            trusted_proxies: null(),
         }
     }
 }
@@ -237,6 +243,9 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
             return Err(Failure::with(TME_ERROR_CONFIG, text));
         }
     };
+    if let Some(proxies) = input_text(config.trusted_proxies)? {
+        builder = with_proxies(builder, proxies)?;
+    }
     if let Some(application) = input_text(config.application)? {
         builder = builder.application(application);
     }
@@ -261,6 +270,21 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     builder = with_admission(builder, &config)?;
     builder = with_discovery(builder, &config)?;
     Ok(Plan::of(builder, config.flags, config.retained_messages_max))
+}
+
+/// Whom a server believes about others, as `NETWORK=HOW`, separated by commas.
+fn with_proxies(mut builder: ServerBuilder, proxies: &str) -> Result<ServerBuilder, Failure> {
+    for proxy in proxies.split(',') {
+        let (network, how) = proxy.split_once('=').unwrap_or((proxy, ""));
+        let header: ProxyHeader = how.parse().map_err(|error| {
+            Failure::text(
+                TME_ERROR_CONFIG,
+                format_args!("trusted proxy {proxy:?}: {error} behind a network and ="),
+            )
+        })?;
+        builder = builder.trusted_proxy(network, header);
+    }
+    Ok(builder)
 }
 
 /// Who finds a server.

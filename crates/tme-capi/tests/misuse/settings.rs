@@ -222,6 +222,16 @@ impl Misuser<'_> {
         let files = ["key", "garbage", "missing", "nowhere/key", ""];
         config.key_file = if self.chance.one_in(8) { self.path(kept, &files) } else { null() };
         (config.tls_certificate_file, config.tls_key_file) = self.certificate(kept);
+        let proxies = [
+            "127.0.0.1=proxy-protocol",
+            "10.0.0.0/8=proxy-protocol,::1=x-forwarded-for",
+            "10.0.0.0/8=proxy-protocol,10.0.0.0/8=x-forwarded-for",
+            "10.0.0.0/99=proxy-protocol",
+            "127.0.0.1",
+            ",=",
+            "",
+        ];
+        config.trusted_proxies = if self.chance.one_in(12) { self.text(kept, &proxies) } else { null() };
         self.keep_struct(kept, &config)
     }
 
