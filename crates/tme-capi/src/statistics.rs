@@ -276,6 +276,18 @@ pub struct TmeEngineStatistics {
     pub datagrams_not_passed_on: u64,
     /// Streams that one of several network threads has passed on to another.
     pub streams_passed_on: u64,
+    /// Streams that ended because the server's certificate is for another name.
+    pub streams_certificate_name: u64,
+    /// Because the server's certificate is not valid any more, or not yet.
+    pub streams_certificate_time: u64,
+    /// Because the server's certificate is of nobody who is trusted, or not the one that is expected.
+    pub streams_certificate_untrusted: u64,
+    /// Because no TLS session came about for another reason, or what came later was forged.
+    pub streams_tls_failed: u64,
+    /// Bytes received in streams, with what is around datagrams, TLS included.
+    pub stream_bytes_received: u64,
+    /// Bytes sent in streams, likewise.
+    pub stream_bytes_sent: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -330,7 +342,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 448);
+    assert!(size_of::<TmeEngineStatistics>() == 496);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -543,6 +555,12 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             datagrams_passed_on: of.post.datagrams_passed_on,
             datagrams_not_passed_on: of.post.datagrams_lost,
             streams_passed_on: of.post.streams_passed_on,
+            streams_certificate_name: ended.of(StreamFailure::CertificateName),
+            streams_certificate_time: ended.of(StreamFailure::CertificateTime),
+            streams_certificate_untrusted: ended.of(StreamFailure::CertificateUntrusted),
+            streams_tls_failed: ended.of(StreamFailure::TlsFailed),
+            stream_bytes_received: of.streams.bytes_in,
+            stream_bytes_sent: of.streams.bytes_out,
         }
     }
 }

@@ -30,9 +30,9 @@ pub const TME_NEWCOMERS_ASK: u32 = 3;
 /// Both stay.
 pub const TME_NEWCOMERS_ALLOW: u32 = 4;
 
-/// Browsers may connect from this machine, where a proxy may end TLS for others. The default.
+/// Browsers may connect from this machine, where a proxy may end TLS for others; from elsewhere over TLS. The default.
 pub const TME_BROWSERS_LOOPBACK: u32 = 1;
-/// No browser may connect.
+/// No browser may connect, over TLS neither.
 pub const TME_BROWSERS_NEVER: u32 = 2;
 /// Browsers may connect from anywhere. What they say can be read and changed on the way.
 pub const TME_BROWSERS_ANYWHERE: u32 = 3;
@@ -114,8 +114,8 @@ pub struct TmeServerConfig {
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
-    /// TME_BROWSERS_…: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
-    /// own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
+    /// TME_BROWSERS_…: from where browsers may connect without TLS, which needs TCP: they come in a WebSocket and have no keys
+    /// of their own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
     pub browsers: u32,
     /// Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
     /// port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
@@ -130,11 +130,18 @@ pub struct TmeServerConfig {
     /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
     /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
     pub network_threads: u32,
+    /// PEM file with the certificate chain, the server's own first, by which it speaks TLS on its TCP port, beside everything
+    /// else there: for browsers from anywhere, and for networks that let nothing else through. Read once, as `tls_key_file` is.
+    /// Needs TCP. Default: none.
+    pub tls_certificate_file: *const c_char,
+    /// PEM file with the private key of that certificate. Default: none.
+    pub tls_key_file: *const c_char,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () =
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4);
+const _: () = assert!(
+    size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 2 * 8
+);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
@@ -180,6 +187,8 @@ unsafe impl Versioned for TmeServerConfig {
             discoverable: null(),
             discovery_port: u32::from(DISCOVERY_PORT),
             network_threads: 1,
+            tls_certificate_file: null(),
+            tls_key_file: null(),
         }
     }
 }
@@ -220,6 +229,14 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     } else if config.flags & TME_CONFIG_LISTEN_TCP != 0 {
         builder = builder.listen_tcp();
     }
+    builder = match (input_text(config.tls_certificate_file)?, input_text(config.tls_key_file)?) {
+        (Some(chain), Some(key)) => builder.tls(chain, key),
+        (None, None) => builder,
+        _ => {
+            let text = "one of tls_certificate_file and tls_key_file is set; both must be, or none";
+            return Err(Failure::with(TME_ERROR_CONFIG, text));
+        }
+    };
     if let Some(application) = input_text(config.application)? {
         builder = builder.application(application);
     }
