@@ -26,6 +26,7 @@ use mio::net::TcpListener;
 use pipe::Pipe;
 pub use tls::{TlsCertificate, TlsClient, TlsError, TlsTrust};
 use tme_core::datagram::{LinkKind, Path, StreamId};
+use tme_core::stream::STREAM_DATAGRAM_BYTES_MAX;
 use tme_core::stream::proxy::TrustedProxies;
 use tme_core::time::Instant;
 
@@ -52,6 +53,8 @@ const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes that wait for a stream which nobody has claimed: answers of a handshake. One that takes none of them ends.
 const WAITING_UNCLAIMED_MAX: usize = 16 << 10;
+/// The same with what a stream is answered by itself, whoever it carries: pongs, which nobody gives to it.
+const ANSWERED_UNCLAIMED_MAX: usize = WAITING_UNCLAIMED_MAX + STREAM_DATAGRAM_BYTES_MAX;
 /// Bytes read from one stream before the others get their turn.
 const READ_BYTES_PER_TURN: usize = 256 << 10;
 const SCRATCH_BYTES: usize = 64 << 10;
@@ -636,7 +639,13 @@ impl Streams {
             }
             Err(failure) => return self.end(number, failure),
         };
-        let waits = stream.pipe.waiting_bytes() > 0;
+        let waiting_bytes = stream.pipe.waiting_bytes();
+        let most = if stream.is_claimed { pipe::ANSWERED_BYTES_MAX } else { ANSWERED_UNCLAIMED_MAX };
+        if waiting_bytes > most {
+            // Datagrams stop long before: it asks and asks whether we are there, and reads no answer.
+            return self.end(number, StreamFailure::TooSlow);
+        }
+        let waits = waiting_bytes > 0;
         if stream.is_releasing {
             let is_others_to_close = stream.is_ours && stream.is_claimed;
             if !waits && !is_others_to_close {

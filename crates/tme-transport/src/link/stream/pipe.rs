@@ -18,6 +18,8 @@ const FULL_BYTES: usize = 64 << 10;
 const ROOM_BYTES: usize = 16 << 10;
 /// More than this never waits: whoever is asked to stop and does not loses datagrams.
 const WAITING_BYTES_MAX: usize = 256 << 10;
+/// The same with what nobody gives to a stream and it says all the same: pongs. One that takes none of them ends.
+pub(super) const ANSWERED_BYTES_MAX: usize = WAITING_BYTES_MAX + FULL_BYTES;
 
 /// What those who know nothing of streams have to know of one.
 #[derive(Clone, Copy, Debug)]

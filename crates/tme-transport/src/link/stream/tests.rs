@@ -459,6 +459,49 @@ fn a_browser_is_answered_as_it_wants_to_be() {
 }
 
 #[test]
+fn who_asks_for_pongs_without_end_and_reads_none_is_ended_whoever_it_is() {
+    for is_claimed in [false, true] {
+        let mut rig = Rig::new(StreamsConfig::default());
+        let mut client = rig.knock(REQUEST.as_bytes());
+        read_some(&mut client, &mut rig, 150);
+        client.write_all(&frame(2, b"hello")).unwrap();
+        rig.until("hello", |rig| rig.datagrams.len() == 1);
+        if is_claimed {
+            rig.streams.claim(rig.datagrams[0].0);
+        }
+        let (pings, mut sent) = (frame(9, &[7; 125]).repeat(500), 0);
+        // What the systems on both sides take for us is a few megabytes.
+        for _ in 0..2_000 {
+            while let Ok(count @ 1..) = client.write(&pings[sent..]) {
+                sent += count;
+            }
+            sent %= pings.len();
+            rig.turn(Duration::ZERO);
+            let waiting = rig.streams.streams.values().map(|stream| stream.pipe.waiting_bytes()).max();
+            assert!(waiting.unwrap_or(0) <= 1 << 20, "{waiting:?} bytes wait");
+            if rig.streams.statistics().open == 0 {
+                break;
+            }
+        }
+        assert_eq!(rig.ended(StreamFailure::TooSlow), 1, "claimed: {is_claimed}");
+    }
+}
+
+#[test]
+fn who_reads_its_pongs_may_ask_for_many() {
+    let mut rig = Rig::new(StreamsConfig::default());
+    let mut client = rig.knock(REQUEST.as_bytes());
+    read_some(&mut client, &mut rig, 150);
+    let pings = frame(9, &[7; 125]).repeat(100);
+    for _ in 0..100 {
+        client.set_nonblocking(false).unwrap();
+        client.write_all(&pings).unwrap();
+        assert_eq!(read_some(&mut client, &mut rig, 12_700).len(), 12_700);
+    }
+    assert_eq!(rig.streams.statistics().open, 1);
+}
+
+#[test]
 fn websockets_open_from_here_carry_datagrams_both_ways() {
     let mut server = Rig::new(StreamsConfig::default());
     let mut client = Rig::new(StreamsConfig::default());
