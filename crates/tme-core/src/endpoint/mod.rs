@@ -44,6 +44,7 @@ use slots::Slots;
 pub use statistics::EndpointStatistics;
 use strangers::{Reply, ResetBudget};
 use streams::Carried;
+pub use unconfirmed::Network;
 
 use crate::channel::ChannelId;
 use crate::clock::ServerTime;

@@ -92,12 +92,11 @@ impl Engine {
         }
 
         let mut pollers = vec![poller];
-        let mut all_streams = Vec::new();
+        let mut all_streams = streams.divide(links.len());
+        all_streams.insert(0, streams);
         for _ in 1..links.len() {
             pollers.push(Poller::new(EVENTS_DEFAULT).map_err(|error| system(&error))?);
-            all_streams.push(streams.beside());
         }
-        all_streams.insert(0, streams);
         let is_single = links.len() == 1;
         let post = (!is_single).then(|| Arc::new(Post::between(pollers.iter().map(Poller::wake_handle))));
         let bell = (!is_single).then(Arc::<Bell>::default);

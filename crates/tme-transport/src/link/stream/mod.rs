@@ -7,6 +7,7 @@ mod failure;
 mod framing;
 mod pipe;
 mod socket;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -24,8 +25,10 @@ pub use failure::{FailureCounts, StreamFailure};
 use mio::Token;
 use mio::net::TcpListener;
 use pipe::Pipe;
+use strangers::Strangers;
 pub use tls::{TlsCertificate, TlsClient, TlsError, TlsTrust};
 use tme_core::datagram::{LinkKind, Path, StreamId};
+use tme_core::endpoint::Network;
 use tme_core::stream::STREAM_DATAGRAM_BYTES_MAX;
 use tme_core::stream::proxy::TrustedProxies;
 use tme_core::time::Instant;
@@ -41,7 +44,7 @@ const LISTENERS_MAX: usize = 16;
 const NUMBERS: u32 = 1 << 28;
 /// New streams accepted in a turn: a storm of them must not hold up those who play.
 const ACCEPTED_PER_TURN: usize = 16;
-/// Streams that nobody has claimed yet; beyond it the oldest gives way.
+/// Streams that nobody has claimed yet, of all drivers of an engine; beyond it the network with the most gives up its oldest.
 const UNCLAIMED_MAX: usize = 1_024;
 /// How long the first bytes of a stream may take.
 const FIRST_BYTES_TIME_MAX: Duration = Duration::from_secs(5);
@@ -49,14 +52,24 @@ const FIRST_BYTES_TIME_MAX: Duration = Duration::from_secs(5);
 const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a released stream may take for its last bytes.
 const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long no stream is accepted after the system was out of file descriptors.
+/// How long no stream is accepted after the system was out of file descriptors, and nobody could give one back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How often it is told that none can be accepted.
+const TROUBLE_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Bytes that wait for a stream which nobody has claimed: answers of a handshake. One that takes none of them ends.
 const WAITING_UNCLAIMED_MAX: usize = 16 << 10;
 /// The same with what a stream is answered by itself, whoever it carries: pongs, which nobody gives to it.
 const ANSWERED_UNCLAIMED_MAX: usize = WAITING_UNCLAIMED_MAX + STREAM_DATAGRAM_BYTES_MAX;
 /// Bytes read from one stream before the others get their turn.
 const READ_BYTES_PER_TURN: usize = 256 << 10;
+/// Bytes read from all streams before whoever comes by datagrams gets his turn.
+const READ_BYTES_IN_ALL: usize = 1 << 20;
+/// Bytes read in a turn from one stream that nobody has claimed: a handshake has hardly more.
+const READ_BYTES_UNCLAIMED: usize = 8 << 10;
+/// Bytes read in a turn from all streams that nobody has claimed. Sixteen newcomers, as many as are accepted in a turn, say less.
+const READ_BYTES_UNCLAIMED_IN_ALL: usize = 64 << 10;
+/// TLS handshakes in a turn: one costs as much as a thousand datagrams, and nobody has proven anything yet.
+const TLS_HANDSHAKES_PER_TURN: usize = 1;
 const SCRATCH_BYTES: usize = 64 << 10;
 
 /// Settings of a driver's streams.
@@ -195,6 +208,8 @@ struct Stream {
     pipe: Pipe,
     /// Accepted here, and nobody has claimed it yet: since when.
     unclaimed_since: Option<Instant>,
+    /// Where it stands among those.
+    network: Network,
     /// It carries a connection: it lives as long as that, and its deadline tells of one that takes nothing.
     is_claimed: bool,
     /// Opened here.
@@ -223,14 +238,18 @@ pub struct Streams {
     streams: HashMap<u32, Stream>,
     next_number: u32,
     deadlines: BTreeSet<(Instant, u32)>,
-    /// Accepted and unclaimed, oldest first.
-    unclaimed: BTreeSet<(Instant, u32)>,
+    /// Accepted and unclaimed.
+    strangers: Strangers,
+    /// This driver's part of how many these may be.
+    strangers_max: usize,
     readable: VecDeque<u32>,
+    /// Those of them for whom nothing was left in this turn. Empty between turns.
+    postponed: Vec<u32>,
     dirty: Vec<u32>,
     events: VecDeque<StreamEvent>,
     accept_again_at: Option<Instant>,
-    /// What was told of the last failure to accept; nothing since one succeeded.
-    accept_trouble: Option<io::ErrorKind>,
+    /// What was told of the last failure to accept, and when.
+    accept_trouble: Option<(io::ErrorKind, Instant)>,
     scratch: Vec<u8>,
     statistics: StreamStatistics,
     /// Streams of all drivers of one engine.
@@ -253,8 +272,10 @@ impl Streams {
             streams: HashMap::new(),
             next_number: LISTENERS_MAX as u32,
             deadlines: BTreeSet::new(),
-            unclaimed: BTreeSet::new(),
+            strangers: Strangers::default(),
+            strangers_max: UNCLAIMED_MAX,
             readable: VecDeque::new(),
+            postponed: Vec::new(),
             dirty: Vec::new(),
             events: VecDeque::new(),
             accept_again_at: None,
@@ -264,10 +285,18 @@ impl Streams {
         }
     }
 
-    /// None yet, of another driver of the same engine: they count together.
+    /// Divides what there may be among so many drivers of one engine: gives the streams of the others, none yet. They count
+    /// together.
     #[must_use]
-    pub fn beside(&self) -> Self {
-        Self { open_in_all: Arc::clone(&self.open_in_all), ..Self::new(self.config.clone()) }
+    pub fn divide(&mut self, drivers: usize) -> Vec<Self> {
+        // Else strangers could fill, in the drivers that did not accept them, what is there for newcomers.
+        self.strangers_max = UNCLAIMED_MAX.div_ceil(drivers.max(1));
+        let other = || Self {
+            open_in_all: Arc::clone(&self.open_in_all),
+            strangers_max: self.strangers_max,
+            ..Self::new(self.config.clone())
+        };
+        (1..drivers).map(|_| other()).collect()
     }
 
     /// Accepts streams at `address` from now on; gives the address with the real port.
@@ -328,7 +357,7 @@ impl Streams {
         let number = id.number.get();
         let Some(stream) = self.streams.get_mut(&number) else { return };
         if let Some(since) = stream.unclaimed_since.take() {
-            self.unclaimed.remove(&(since, number));
+            self.strangers.remove(stream.network, since, number);
             self.newcomers -= usize::from(stream.is_placed);
         }
         stream.is_claimed = true;
@@ -387,10 +416,15 @@ impl Streams {
         mut handle: impl FnMut(&mut [u8], Path, Placed) -> Belongs,
     ) {
         self.accept(now, poller);
-        // Each that is readable now gets one turn.
+        let mut left = ReadBudget::new();
+        // Each that is readable now gets one turn, as long as there is something left for it.
         for _ in 0..self.readable.len() {
-            let Some(number) = self.readable.pop_front() else { return };
+            let Some(number) = self.readable.pop_front() else { break };
             let Some(stream) = self.streams.get_mut(&number) else { continue };
+            let Some(bytes_max) = left.bytes_for(stream) else {
+                self.postponed.push(number);
+                continue;
+            };
             stream.is_readable = false;
             if std::mem::take(&mut stream.is_connecting) {
                 match stream.pipe.connected() {
@@ -408,9 +442,13 @@ impl Streams {
                 self.mark_dirty(number);
             }
             self.tell_opened(number);
-            if let Some((to, datagrams)) = self.read(number, &mut handle) {
+            if let Some((to, datagrams)) = self.read(number, bytes_max, &mut left, &mut handle) {
                 self.send_away(number, to, datagrams, poller);
             }
+        }
+        // Before those who have had their turn.
+        for number in self.postponed.drain(..).rev() {
+            self.readable.push_front(number);
         }
     }
 
@@ -430,15 +468,18 @@ impl Streams {
     fn read(
         &mut self,
         number: u32,
+        bytes_max: usize,
+        left: &mut ReadBudget,
         handle: &mut impl FnMut(&mut [u8], Path, Placed) -> Belongs,
     ) -> Option<(usize, Vec<Vec<u8>>)> {
-        let Self { streams, scratch, statistics, readable, dirty, newcomers, .. } = self;
+        let Self { streams, scratch, statistics, readable, dirty, newcomers, strangers, .. } = self;
         let stream = streams.get_mut(&number)?;
         scratch.resize(SCRATCH_BYTES, 0);
         let mut is_placed = stream.is_placed;
         let mut moving = None;
         let before = stream.pipe.read_bytes();
-        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, label| {
+        let was_before_tls = stream.pipe.may_begin_tls();
+        let result = stream.pipe.read(scratch, bytes_max, |datagram, label| {
             statistics.datagrams_in += 1;
             if let Some((_, datagrams)) = &mut moving {
                 let datagrams: &mut Vec<Vec<u8>> = datagrams;
@@ -450,10 +491,21 @@ impl Streams {
                 _ => is_placed = true,
             }
         });
+        // A proxy may have said for whom it speaks.
+        let network = Network::of(stream.remote().ip());
+        if let Some(since) = stream.unclaimed_since
+            && stream.network != network
+        {
+            strangers.remove(stream.network, since, number);
+            strangers.insert(network, since, number);
+            stream.network = network;
+        }
         let is_new = is_placed && !stream.is_placed && stream.unclaimed_since.is_some();
         *newcomers += usize::from(is_new);
         stream.is_placed = is_placed;
-        statistics.bytes_in += stream.pipe.read_bytes() - before;
+        let bytes = stream.pipe.read_bytes() - before;
+        statistics.bytes_in += bytes;
+        left.take(stream, bytes as usize, was_before_tls);
         if stream.pipe.has_unwritten() && !std::mem::replace(&mut stream.is_dirty, true) {
             dirty.push(number);
         }
@@ -507,14 +559,16 @@ impl Streams {
         stream.is_placed = true;
         stream.is_readable = true;
         (stream.is_dirty, stream.deadline) = (false, None);
-        self.unclaimed.extend(stream.unclaimed_since.map(|since| (since, number)));
-        self.newcomers += usize::from(stream.unclaimed_since.is_some());
+        if let Some(since) = stream.unclaimed_since {
+            self.strangers.insert(stream.network, since, number);
+            self.newcomers += 1;
+        }
         self.streams.insert(number, stream);
         // What was read of it is not announced again.
         self.readable.push_back(number);
         self.mark_dirty(number);
         self.set_deadline(number, Some(now + self.config.claim_time));
-        if self.unclaimed.len() > UNCLAIMED_MAX {
+        if self.strangers.count() > self.strangers_max {
             self.make_room();
         }
         for mut datagram in datagrams {
@@ -527,7 +581,7 @@ impl Streams {
         // It may have ended as it was read.
         let Some(mut stream) = self.streams.remove(&number) else { return };
         if let Some(since) = stream.unclaimed_since {
-            self.unclaimed.remove(&(since, number));
+            self.strangers.remove(stream.network, since, number);
         }
         if let Err(error) = poller.registry().deregister(stream.pipe.socket_mut()) {
             log::debug!("{}: {error}", stream.remote());
@@ -540,6 +594,7 @@ impl Streams {
             return;
         }
         let mut left = ACCEPTED_PER_TURN;
+        let mut has_made_room = false;
         for index in 0..self.listeners.len() {
             while left > 0
                 && let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.is_ready)
@@ -547,36 +602,41 @@ impl Streams {
                 match listener.socket.accept() {
                     Ok((socket, remote)) => {
                         left -= 1;
-                        self.accept_trouble = None;
+                        has_made_room = false;
                         self.admit(now, socket, address::canonical(remote), poller);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.is_ready = false,
                     // Whoever knocked is gone again (accept(2) lists what a network can leave behind).
                     Err(error) if socket::concerns_one(&error) => left -= 1,
                     Err(error) => {
-                        // Once, and not at every attempt.
-                        if self.accept_trouble.replace(error.kind()) != Some(error.kind()) {
+                        // Not at every attempt, of which strangers can cause many.
+                        let told = self.accept_trouble.filter(|(_, at)| now < *at + TROUBLE_TOLD_EVERY);
+                        if told.is_none_or(|(kind, _)| kind != error.kind()) {
+                            self.accept_trouble = Some((error.kind(), now));
                             log::warn!("{}: cannot accept a stream for now: {error}", listener.address);
                         }
-                        self.make_room();
-                        self.accept_again_at = Some(now + ACCEPT_PAUSE);
-                        return;
+                        // Whoever gives way leaves a file descriptor. If that is not what is missing, time may bring it.
+                        has_made_room = !has_made_room && self.make_room();
+                        if !has_made_room {
+                            self.accept_again_at = Some(now + ACCEPT_PAUSE);
+                            return;
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Whoever has said nothing of use for longest gives way to those who knock.
-    fn make_room(&mut self) {
-        if let Some((_, oldest)) = self.unclaimed.first().copied() {
-            self.end(oldest, StreamFailure::TooMany);
-        }
+    /// Somebody who has said nothing of use gives way to those who knock; `false`: there is nobody like that.
+    fn make_room(&mut self) -> bool {
+        let victim = self.strangers.victim();
+        victim.into_iter().for_each(|number| self.end(number, StreamFailure::TooMany));
+        victim.is_some()
     }
 
     fn admit(&mut self, now: Instant, mut socket: mio::net::TcpStream, remote: SocketAddr, poller: &Poller) {
         self.statistics.accepted += 1;
-        if self.open_in_all.load(Ordering::Relaxed) >= self.config.streams_max {
+        if self.open_in_all.load(Ordering::Relaxed) >= self.config.streams_max && !self.make_room() {
             self.statistics.ended.add(StreamFailure::TooMany);
             return;
         }
@@ -587,12 +647,13 @@ impl Streams {
             return self.statistics.ended.add(StreamFailure::Broken);
         }
         let pipe = Pipe::accepted(socket, remote, &self.config);
-        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(pipe) };
+        let network = Network::of(remote.ip());
+        let stream = Stream { unclaimed_since: Some(now), network, ..Stream::new(pipe) };
         self.streams.insert(number, stream);
         self.open_in_all.fetch_add(1, Ordering::Relaxed);
-        self.unclaimed.insert((now, number));
+        self.strangers.insert(network, now, number);
         self.set_deadline(number, Some(now + FIRST_BYTES_TIME_MAX.min(self.config.claim_time)));
-        if self.unclaimed.len() > UNCLAIMED_MAX {
+        if self.strangers.count() > self.strangers_max {
             self.make_room();
         }
     }
@@ -731,7 +792,7 @@ impl Streams {
         let Some(stream) = self.streams.remove(&number) else { return };
         self.open_in_all.fetch_sub(1, Ordering::Relaxed);
         if let Some(since) = stream.unclaimed_since {
-            self.unclaimed.remove(&(since, number));
+            self.strangers.remove(stream.network, since, number);
             self.newcomers -= usize::from(stream.is_placed);
         }
         log::debug!("{}: stream ended: {failure}", stream.remote());
@@ -740,9 +801,47 @@ impl Streams {
     }
 }
 
-impl Stream {
-    const fn new(pipe: Pipe) -> Self {
+/// What may still be read in a turn. Whoever floods streams makes his own wait, and not those who play, by streams or not.
+struct ReadBudget {
+    bytes: usize,
+    unclaimed_bytes: usize,
+    tls_handshakes: usize,
+}
+
+impl ReadBudget {
+    const fn new() -> Self {
         Self {
+            bytes: READ_BYTES_IN_ALL,
+            unclaimed_bytes: READ_BYTES_UNCLAIMED_IN_ALL,
+            tls_handshakes: TLS_HANDSHAKES_PER_TURN,
+        }
+    }
+
+    /// How much may be read of a stream now; `None`: it has to wait.
+    fn bytes_for(&self, stream: &Stream) -> Option<usize> {
+        let bytes = match stream.unclaimed_since {
+            Some(_) if stream.pipe.may_begin_tls() && self.tls_handshakes == 0 => 0,
+            Some(_) => READ_BYTES_UNCLAIMED.min(self.unclaimed_bytes),
+            None => READ_BYTES_PER_TURN,
+        };
+        Some(bytes.min(self.bytes)).filter(|bytes| *bytes > 0)
+    }
+
+    /// So much was read of a stream.
+    fn take(&mut self, stream: &Stream, bytes: usize, was_before_tls: bool) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if stream.unclaimed_since.is_some() {
+            self.unclaimed_bytes = self.unclaimed_bytes.saturating_sub(bytes);
+            let has_begun_tls = was_before_tls && stream.pipe.is_secure();
+            self.tls_handshakes = self.tls_handshakes.saturating_sub(usize::from(has_begun_tls));
+        }
+    }
+}
+
+impl Stream {
+    fn new(pipe: Pipe) -> Self {
+        Self {
+            network: Network::of(pipe.label().remote.ip()),
             pipe,
             unclaimed_since: None,
             is_claimed: false,

@@ -148,6 +148,15 @@ impl Pipe {
         matches!(&self.tls, Tls::Session(session) if session.is_shaking_hands())
     }
 
+    /// Whether the next bytes may be of a TLS handshake.
+    pub fn may_begin_tls(&self) -> bool {
+        match &self.tls {
+            Tls::None => false,
+            Tls::Offered(_) => !self.framing.is_known(),
+            Tls::Session(session) => session.is_shaking_hands(),
+        }
+    }
+
     /// For whoever waits for it.
     pub const fn socket_mut(&mut self) -> &mut TcpStream {
         &mut self.socket
@@ -185,7 +194,7 @@ impl Pipe {
         self.framing.is_known()
     }
 
-    /// Reads at most about `bytes_max` and hands over each datagram. `true`: there may be more.
+    /// Reads at most `bytes_max` and hands over each datagram. `true`: there may be more.
     pub fn read(
         &mut self,
         scratch: &mut [u8],
@@ -194,7 +203,8 @@ impl Pipe {
     ) -> Result<bool, StreamFailure> {
         let mut left = bytes_max;
         while left > 0 {
-            match self.socket.read(scratch) {
+            let room = scratch.len().min(left);
+            match self.socket.read(scratch.get_mut(..room).unwrap_or_default()) {
                 Ok(0) => return Err(StreamFailure::Closed),
                 Ok(count) => {
                     left = left.saturating_sub(count);

@@ -1,5 +1,6 @@
 //! Streams on loopback, with sockets of the standard library at the other end.
 
+mod floods;
 mod proxy;
 mod tls;
 

@@ -247,3 +247,29 @@ fn files_that_are_wrong_are_named() {
     let error = TlsClient::new(&files.authorities(), Some("no name!")).unwrap_err().to_string();
     assert!(error.contains("\"no name!\" is no name of a host"), "{error}");
 }
+
+#[test]
+fn one_turn_begins_one_tls_handshake_and_the_others_have_theirs_in_the_next() {
+    let files = Files::new("flood");
+    let mut server = files.server();
+    let hello = {
+        let tls = TlsClient::new(&files.authorities(), None).unwrap();
+        let (mut session, mut hello) = (TlsSession::opened(&tls, NAME).unwrap(), Vec::new());
+        session.write_tls(&mut hello);
+        hello
+    };
+    let mut clients: Vec<TcpStream> = (0..5).map(|_| server.knock(b"")).collect();
+    server.until("all", |rig| rig.streams.statistics().open == 5);
+    server.turn(Duration::from_millis(20));
+    clients.iter_mut().for_each(|client| client.write_all(&hello).unwrap());
+    let begun = |rig: &Rig| rig.streams.streams.values().filter(|stream| stream.pipe.is_secure()).count();
+    let mut so_far = 0;
+    server.until("all have begun", |rig| {
+        let now = begun(rig);
+        assert!(now <= so_far + 1, "{now} after {so_far}");
+        so_far = now;
+        now == 5
+    });
+    let _other = server.knock(&stream_of(&[b"without TLS"]));
+    server.until("who wants no TLS", |rig| rig.datagrams.len() == 1);
+}
