@@ -28,6 +28,15 @@ impl Network {
             _ => false,
         }
     }
+
+    /// Whether it is nobody's address but everybody's: the last of the network, or the first, which was used so once. A network
+    /// of one or two addresses has none.
+    fn broadcasts_to(&self, ip: IpAddr) -> bool {
+        let IpAddr::V4(v4) = ip else { return false };
+        let host_mask = u32::MAX.checked_shr(u32::from(self.prefix_bits)).unwrap_or(0);
+        let host = v4.to_bits() & host_mask;
+        host_mask > 1 && self.contains(ip) && (host == 0 || host == host_mask)
+    }
 }
 
 /// Whose questions a server can be of use to, by the address it listens on.
@@ -70,7 +79,8 @@ impl Networks {
         Self(all.into_iter().filter(|network| reach.includes(network.address)).take(NETWORKS_MAX).collect())
     }
 
-    /// Whether somebody with this address is a neighbour: no router lies between.
+    /// Whether somebody with this address is a neighbour: no router lies between. Nobody has a broadcast address: an answer to a
+    /// forged question from there would reach all, as many times the bytes as there are machines.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -78,6 +88,7 @@ impl Networks {
             return false;
         }
         self.0.iter().any(|network| network.contains(ip))
+            && !self.0.iter().any(|network| network.broadcasts_to(ip))
     }
 }
 
@@ -91,6 +102,9 @@ mod tests {
             ("::1", 128),
             ("192.168.1.5", 24),
             ("10.8.0.2", 32),
+            ("10.9.0.2", 31),
+            ("10.10.0.5", 16),
+            ("10.10.7.5", 24),
             ("fe80::5", 64),
             ("2001:db8::5", 64),
             ("100.64.0.1", 0),
@@ -110,6 +124,14 @@ mod tests {
             ("::", "::1", true),
             ("::", "fe80::7", true),
             ("::", "2001:db8::77", true),
+            ("0.0.0.0", "10.9.0.3", true),
+            ("0.0.0.0", "10.10.8.255", true),
+            ("0.0.0.0", "192.168.1.255", false),
+            ("0.0.0.0", "::ffff:192.168.1.255", false),
+            ("0.0.0.0", "192.168.1.0", false),
+            ("0.0.0.0", "127.255.255.255", false),
+            ("0.0.0.0", "10.10.255.255", false),
+            ("0.0.0.0", "10.10.7.255", false),
             ("0.0.0.0", "192.168.2.5", false),
             ("0.0.0.0", "10.8.0.3", false),
             ("0.0.0.0", "8.8.8.8", false),
