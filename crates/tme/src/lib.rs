@@ -45,6 +45,8 @@
 //! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
 //! - [`SendOptions`] give a message a deadline, after which it is neither sent nor sent again, and ask for a receipt:
 //!   [`Event::Delivered`] or [`Event::Expired`], one of them, once.
+//! - [`serial`]: a game's own types as messages. `#[derive(Encode, Decode, Message)]`, [`Server::send_message`],
+//!   [`Payload::message`].
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -58,11 +60,13 @@ pub mod query;
 mod server;
 mod settings;
 pub mod token;
+mod typed;
 
 pub use client::{Client, ClientBuilder, ClientHandle, Trust};
 pub use error::Error;
 pub use server::{NETWORK_THREADS_MAX, RefuseAs, Server, ServerBuilder, ServerHandle, ShutdownReport};
 pub use settings::Security;
+pub use typed::SendMessageError;
 
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
@@ -87,7 +91,12 @@ pub use tme_core::link::{
     Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, LinkStatistics, ParsePresetError,
     PathConditions, Preset,
 };
+pub use tme_core::messages;
 pub use tme_core::payload::Payload;
+pub use tme_core::serial::{
+    self, Decode, DecodeError, Encode, EncodeError, Message, MessageChannel, MessageSet, Messages,
+};
+pub use tme_derive::{Decode, Encode, Message};
 pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,
     PostStatistics,
