@@ -118,6 +118,42 @@ pub fn generate_key() -> Result<SecretKey, Error> {
     Ok(SecretKey::generate(&mut random))
 }
 
+/// What does not fit does not compile, each for one reason:
+///
+/// ```
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct Good(#[tme(range = 0..=255)] u8, #[tme(precision = 0.5)] f32, #[tme(max_len = 3)] String);
+/// ```
+/// ```compile_fail,E0080
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct TooWide(#[tme(range = 0..=256)] u8);
+/// fn main() { let _ = tme::serial::encode(&TooWide(0)); }
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct NoFloat(#[tme(precision = 0.5)] u8);
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct NoCount(#[tme(max_len = 3)] u8);
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct NotWritten(std::time::Instant);
+/// ```
+/// ```compile_fail,E0080
+/// #[derive(tme::Encode, tme::Decode, tme::Message)]
+/// #[tme(id = 1)]
+/// struct First;
+/// #[derive(tme::Encode, tme::Decode, tme::Message)]
+/// #[tme(id = 1)]
+/// struct Second;
+/// tme::messages! { enum Both { First, Second } }
+/// fn main() { <Both as tme::MessageSet>::messages(); }
+/// ```
+#[cfg(doctest)]
+struct Derived;
+
 /// The examples of the README compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -5,6 +5,9 @@
 //!
 //! Types become [`Encode`] and [`Decode`] by the derive macros of the same names, structs become messages by `Message`. Nothing
 //! that is read panics, and nothing is allocated that the bytes do not justify.
+//!
+//! What an attribute asks for must fit its field, or the program does not compile: `#[tme(range = 0..=300)]` on a `u8`, `precision`
+//! on an integer, a message of a set whose id another one has.
 
 mod error;
 mod forms;
