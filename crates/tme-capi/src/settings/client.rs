@@ -91,10 +91,13 @@ pub struct TmeClientConfig {
     pub executor: TmeExecutor,
     /// Handed to it.
     pub executor_user_data: *mut c_void,
+    /// Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
+    /// TME_REASON_SCHEMA. Default 0: nothing is compared.
+    pub schema_hash: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8);
+const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8 + 8);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only; a function pointer may be any of
 // the caller's or NULL.
@@ -134,6 +137,7 @@ unsafe impl Versioned for TmeClientConfig {
             links: TME_LINK_ANY,
             executor: None,
             executor_user_data: null_mut(),
+            schema_hash: 0,
         }
     }
 }

@@ -130,11 +130,15 @@ pub struct TmeServerConfig {
     /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
     /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
     pub network_threads: u32,
+    /// Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
+    /// TME_REASON_SCHEMA. Default 0: nothing is compared.
+    pub schema_hash: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () =
-    assert!(size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4);
+const _: () = assert!(
+    size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 8
+);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
 unsafe impl Versioned for TmeServerConfig {
@@ -180,6 +184,7 @@ unsafe impl Versioned for TmeServerConfig {
             discoverable: null(),
             discovery_port: u32::from(DISCOVERY_PORT),
             network_threads: 1,
+            schema_hash: 0,
         }
     }
 }

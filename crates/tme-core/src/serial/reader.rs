@@ -319,7 +319,23 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformation::LeftOver`]: what is left is no group.
     pub fn next_addition(&mut self, additions: &Additions) -> Result<Option<ReadBlock>, DecodeError> {
-        if !additions.are_there || self.remaining() == 0 {
+        if additions.are_there { self.next_group() } else { Ok(None) }
+    }
+
+    /// Begins a block that has nothing in it and no bytes.
+    pub fn begin_nothing(&mut self) -> ReadBlock {
+        let block = ReadBlock { outer_end: self.end, outer_bits: self.open };
+        self.end = self.position;
+        self.open = LeftBits::default();
+        block
+    }
+
+    /// Begins the next group, if anything is left of the innermost block, or of the message.
+    ///
+    /// # Errors
+    /// [`Malformation::LeftOver`]: what is left is no group.
+    pub fn next_group(&mut self) -> Result<Option<ReadBlock>, DecodeError> {
+        if self.remaining() == 0 {
             return Ok(None);
         }
         let begin = self.position;
@@ -334,11 +350,22 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`next_addition`](Self::next_addition).
     pub fn end_additions(&mut self, additions: Additions) -> Result<(), DecodeError> {
-        while let Some(block) = self.next_addition(&additions)? {
-            self.skip_block(block);
+        if additions.are_there {
+            self.skip_additions()?;
         }
         if let Some(block) = additions.block {
             self.leave(block);
+        }
+        Ok(())
+    }
+
+    /// Skips the groups that are left of the innermost block, or of the message.
+    ///
+    /// # Errors
+    /// As [`next_group`](Self::next_group).
+    pub fn skip_additions(&mut self) -> Result<(), DecodeError> {
+        while let Some(block) = self.next_group()? {
+            self.skip_block(block);
         }
         Ok(())
     }
