@@ -1,4 +1,5 @@
 # tme_add_test_program(name sources…): a program of this repository's tests.
+# tme_use_test_certificates(name): certificates.h for it, and where they are.
 include_guard(GLOBAL)
 
 set(TME_TEST_LAUNCHER "" CACHE STRING "Program and arguments before each test, for example of valgrind")
@@ -25,4 +26,9 @@ function(tme_add_test_program name)
     endif()
     add_test(NAME ${name} COMMAND ${TME_TEST_LAUNCHER} ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${name}>)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${TME_TEST_TIMEOUT})
+endfunction()
+
+function(tme_use_test_certificates name)
+    target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests/certificates")
+    target_compile_definitions(${name} PRIVATE "TME_TEST_CERTIFICATES=\"${PROJECT_SOURCE_DIR}/tests/certificates\"")
 endfunction()

@@ -837,6 +837,12 @@ typedef struct TmeChannelConfig {
  */
 #define TME_CONFIG_DISCOVERABLE_IF_POSSIBLE 512u
 
+/**
+ * Client: TLS around TCP and WebSockets, for networks that let nothing else through; the server needs a certificate of an
+ * authority that this system trusts. `tls_authorities_file` and `tls_fingerprint` believe others, and need no flag.
+ */
+#define TME_CONFIG_TLS 1024u
+
 /** The rate of sending follows how fast packets are delivered; queues on the way stay short. */
 #define TME_CONGESTION_DELIVERY_RATE 1u
 /** The rate of sending follows losses, as in NewReno; queues on the way are filled. */
@@ -992,6 +998,19 @@ typedef struct TmeClientConfig {
     /** Handed to it. */
     void *executor_user_data;
     /**
+     * PEM file with authorities: TLS as with TME_CONFIG_TLS, which this needs not, but the server's certificate must be of one
+     * of them. Read once. Default: none.
+     */
+    const char *tls_authorities_file;
+    /**
+     * SHA-256 of a certificate, 64 hexadecimal digits, with or without colons between the pairs: TLS as with TME_CONFIG_TLS, which
+     * this needs not, but the server's certificate must be this one, whatever it says of names and times. Not together with
+     * `tls_authorities_file`. Default: none.
+     */
+    const char *tls_fingerprint;
+    /** Name or address that the certificate must be for. Needs TLS. Default: the host in `address`. */
+    const char *tls_name;
+    /**
      * Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
      * TME_REASON_SCHEMA. Default 0: nothing is compared.
      */
@@ -1028,7 +1047,7 @@ TME_C_API TmeResult tme_client_create(const TmeClientConfig *config, TmeClient *
  *
  * For tests of bindings and for single-player modes: everything else is as with a real server, network conditions included.
  *
- * Parameters: as tme_client_create; `address`, `server_key` and `known_hosts` do not matter.
+ * Parameters: as tme_client_create; `address`, `server_key`, `known_hosts` and those of TLS do not matter.
  * Ownership: the caller's, until tme_client_destroy.
  * Returns: as tme_client_create.
  * Threads: any.
@@ -1694,6 +1713,24 @@ typedef struct TmeEngineStatistics {
     uint64_t datagrams_not_passed_on;
     /** Streams that one of several network threads has passed on to another. */
     uint64_t streams_passed_on;
+    /** Streams that ended because the server's certificate is for another name. */
+    uint64_t streams_certificate_name;
+    /** Because the server's certificate is not valid any more, or not yet. */
+    uint64_t streams_certificate_time;
+    /** Because the server's certificate is of nobody who is trusted, or not the one that is expected. */
+    uint64_t streams_certificate_untrusted;
+    /** Because no TLS session came about for another reason, or what came later was forged. */
+    uint64_t streams_tls_failed;
+    /** Bytes received in streams, with what is around datagrams, TLS included. */
+    uint64_t stream_bytes_received;
+    /** Bytes sent in streams, likewise. */
+    uint64_t stream_bytes_sent;
+    /** Streams that ended because of a PROXY header by somebody who is no listed proxy. */
+    uint64_t streams_unlisted_proxy;
+    /** Because a listed proxy began without a PROXY header, or with a malformed one. */
+    uint64_t streams_proxy_header;
+    /** Because a listed proxy did not say by X-Forwarded-For for whom it speaks, or not so that it can be read. */
+    uint64_t streams_forwarded_for;
 } TmeEngineStatistics;
 
 /** What a broadcast came to. Frozen. */
@@ -3108,9 +3145,9 @@ TME_C_API TmeResult tme_reader_finish(TmeReader *reader);
 #define TME_NEWCOMERS_ASK 3u
 /** Both stay. */
 #define TME_NEWCOMERS_ALLOW 4u
-/** Browsers may connect from this machine, where a proxy may end TLS for others. The default. */
+/** Browsers may connect from this machine, where a proxy may end TLS for others; from elsewhere over TLS. The default. */
 #define TME_BROWSERS_LOOPBACK 1u
-/** No browser may connect. */
+/** No browser may connect, over TLS neither. */
 #define TME_BROWSERS_NEVER 2u
 /** Browsers may connect from anywhere. What they say can be read and changed on the way. */
 #define TME_BROWSERS_ANYWHERE 3u
@@ -3231,8 +3268,8 @@ typedef struct TmeServerConfig {
     /** Largest datagram that is tried on the path, 1,200-65,507; 1,200 tries nothing. Default 1,452. */
     uint32_t datagram_bytes_max;
     /**
-     * TME_BROWSERS_...: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
-     * own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
+     * TME_BROWSERS_...: from where browsers may connect without TLS, which needs TCP: they come in a WebSocket and have no keys
+     * of their own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
      */
     uint32_t browsers;
     /**
@@ -3256,6 +3293,21 @@ typedef struct TmeServerConfig {
      * share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
      */
     uint32_t network_threads;
+    /**
+     * PEM file with the certificate chain, the server's own first, by which it speaks TLS on its TCP port, beside everything
+     * else there: for browsers from anywhere, and for networks that let nothing else through. Read once, as `tls_key_file` is.
+     * Needs TCP. Default: none.
+     */
+    const char *tls_certificate_file;
+    /** PEM file with the private key of that certificate. Default: none. */
+    const char *tls_key_file;
+    /**
+     * Proxies to believe about whom they speak for, on the TCP port: "NETWORK=HOW", separated by commas, at most 1,024. NETWORK is an
+     * address such as "127.0.0.1", or one with the bits of its prefix such as "10.0.0.0/8" or "2001:db8::/32"; the smallest that
+     * holds an address counts. HOW is "proxy-protocol" (versions 1 and 2) or "x-forwarded-for" (in the request for a WebSocket);
+     * streams from there that do not say it so are closed. Needs TCP. Default: none.
+     */
+    const char *trusted_proxies;
     /**
      * Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
      * TME_REASON_SCHEMA. Default 0: nothing is compared.

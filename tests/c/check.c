@@ -237,6 +237,15 @@ void temporary_path(char path[256], const char *name)
     remove(path);
 }
 
+void set_environment(const char *name, const char *value)
+{
+#ifdef _WIN32
+    CHECK(_putenv_s(name, value == NULL ? "" : value) == 0);
+#else
+    CHECK((value == NULL ? unsetenv(name) : setenv(name, value, 1)) == 0);
+#endif
+}
+
 char *file_text(const char *path)
 {
     enum { BYTES_MAX = 1 << 20 };

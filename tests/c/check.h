@@ -37,6 +37,9 @@ typedef struct Thread Thread;
 Thread *thread_start(void (*body)(void *), void *argument);
 void thread_join(Thread *thread);
 
+/* Sets a variable of this process's environment, or with NULL takes it away. While no other thread reads it. */
+void set_environment(const char *name, const char *value);
+
 /* A path of this process's own for a file that is not there. The caller removes what it makes. */
 void temporary_path(char path[256], const char *name);
 /* The whole of a short file as text; fails if it cannot be read. The caller frees it. */

@@ -117,6 +117,9 @@ void each_setting_reaches_its_place() {
     server.listens_for_tcp = true;
     server.listen_tcp = "listen_tcp";
     server.browsers = tme::Browsers::never;
+    server.tls_certificate_file = "tls_certificate_file";
+    server.tls_key_file = "tls_key_file";
+    server.trusted_proxies = {{"10.0.0.0/8", tme::ProxyHeader::proxy_protocol}, {"::1", tme::ProxyHeader::x_forwarded_for}};
     server.discoverable = "discoverable";
     server.discovery_port = 27;
     server.is_discoverable_if_possible = true;
@@ -133,6 +136,8 @@ void each_setting_reaches_its_place() {
         CHECK(tme::Bytes(c.information, c.information_bytes) == "24" && c.queries_per_second == 25);
         CHECK(c.rate_cap == 26 && equal_text(c.listen_tcp, "listen_tcp"));
         CHECK(c.browsers == TME_BROWSERS_NEVER);
+        CHECK(equal_text(c.tls_certificate_file, "tls_certificate_file") && equal_text(c.tls_key_file, "tls_key_file"));
+        CHECK(equal_text(c.trusted_proxies, "10.0.0.0/8=proxy-protocol,::1=x-forwarded-for"));
         CHECK(c.max_peers == 9 && c.idle_timeout_ms == 10'000 && c.keep_alive_ms == 11'000);
         CHECK(c.gathering_us == 12'000 && c.datagram_bytes == 13 && c.receive_datagram_bytes_max == 14);
         CHECK(c.message_bytes_max == 15 && c.connection_credit_bytes == 16 && c.channel_credit_bytes == 17);
@@ -190,6 +195,10 @@ void each_setting_reaches_its_place() {
     client.token = "token";
     client.rate_cap = 12;
     client.links = tme::Link::tcp;
+    client.uses_tls = true;
+    client.tls_authorities_file = "tls_authorities_file";
+    client.tls_fingerprint = "tls_fingerprint";
+    client.tls_name = "tls_name";
     tme::Executor executor = [](tme::Job) {};
     must(tme::detail::with_c(client, &executor, [&](const TmeClientConfig& c) {
         CHECK(c.executor != nullptr && c.executor_user_data == &executor);
@@ -198,7 +207,9 @@ void each_setting_reaches_its_place() {
         CHECK(equal_text(c.server_key, "server_key") && equal_text(c.known_hosts, "known_hosts"));
         CHECK(equal_text(c.token, "token") && c.rate_cap == 12 && c.links == TME_LINK_TCP);
         CHECK(equal_text(c.identity, "identity") && equal_text(c.bind, "bind"));
-        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_CLOCK) && c.channel_count == 2);
+        CHECK(c.flags == (TME_CONFIG_THREADED | TME_CONFIG_PLAINTEXT | TME_CONFIG_CLOCK | TME_CONFIG_TLS));
+        CHECK(c.channel_count == 2 && equal_text(c.tls_name, "tls_name"));
+        CHECK(equal_text(c.tls_authorities_file, "tls_authorities_file") && equal_text(c.tls_fingerprint, "tls_fingerprint"));
         CHECK(tme::Bytes(c.user_data, c.user_data_bytes) == "user");
         CHECK(c.connect_timeout_ms == 1'000 && c.idle_timeout_ms == 2'000 && c.keep_alive_ms == 3'000);
         CHECK(c.gathering_us == 4 && c.datagram_bytes == 5 && c.receive_datagram_bytes_max == 6);

@@ -51,6 +51,19 @@ void what_cannot_be_is_refused() {
     CHECK(nowhere.code() == tme::ErrorCode::address);
     CHECK(nowhere.error().message().find("nowhere") != std::string::npos);
 
+    server.listen_tcp = {};
+    server.trusted_proxies = {{"127.0.0.1", tme::ProxyHeader::proxy_protocol}};
+    CHECK(tme::Server::start(server).code() == tme::ErrorCode::config);
+    server.listen_tcp = "127.0.0.1:0";
+    CHECK(tme::Server::start(server));
+    server.trusted_proxies = {{"127.0.0.1", static_cast<tme::ProxyHeader>(3)}};
+    CHECK(tme::Server::start(server).code() == tme::ErrorCode::config);
+    server.trusted_proxies = {{"10.0.0.1/8", tme::ProxyHeader::proxy_protocol}};
+    const auto no_network = tme::Server::start(server);
+    CHECK(no_network.code() == tme::ErrorCode::address);
+    CHECK(no_network.error().message().find("is 10.0.0.0/8 meant") != std::string::npos);
+    server.trusted_proxies = {};
+
     World world(with_tcp());
     server.listen_tcp = must(world.server->tcp_address());
     const auto taken = tme::Server::start(server);

@@ -121,7 +121,7 @@ pub const STEPS: &[Step] = &[
         name: "clippy",
         shows: "no warning from rustc or clippy, in any target",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        budget: Duration::from_secs(460),
+        budget: Duration::from_secs(420),
         needs: &["clippy", "cc"],
         ..STEP
     },
@@ -147,7 +147,7 @@ pub const STEPS: &[Step] = &[
         name: "loom",
         shows: "the queues between threads lose nothing and wake everybody, in whatever order their steps come",
         command: &["xtask", "loom"],
-        budget: Duration::from_secs(140),
+        budget: Duration::from_secs(130),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP

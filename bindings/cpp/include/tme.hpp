@@ -209,11 +209,27 @@ enum class Newcomers : std::uint32_t {
     allow = TME_NEWCOMERS_ALLOW,
 };
 
-/// From where browsers may connect: they come in a WebSocket, without keys of their own.
+/// How a proxy says for whom it speaks.
+enum class ProxyHeader : std::uint32_t {
+    /// By a header of the PROXY protocol, version 1 or 2, at the start of each stream.
+    proxy_protocol = 1,
+    /// By `X-Forwarded-For` in the request for a WebSocket.
+    x_forwarded_for = 2,
+};
+
+/// Proxies that a server believes.
+struct TrustedProxy {
+    /// An address, or one with the bits of its prefix: `10.0.0.0/8`, `2001:db8::/32`.
+    std::string network;
+    /// How they say for whom they speak.
+    ProxyHeader header = ProxyHeader::proxy_protocol;
+};
+
+/// From where browsers may connect without TLS: they come in a WebSocket, without keys of their own.
 enum class Browsers : std::uint32_t {
     /// From this machine, where a proxy may end TLS for others.
     loopback = TME_BROWSERS_LOOPBACK,
-    /// From nowhere.
+    /// From nowhere, over TLS neither.
     never = TME_BROWSERS_NEVER,
     /// From anywhere. What they say can be read and changed on the way.
     anywhere = TME_BROWSERS_ANYWHERE,
@@ -2829,7 +2845,16 @@ struct ServerConfig {
     /// Another address and port to listen on for TCP, which needs no `listens_for_tcp`; port 0 is the port of `listen`. Clients
     /// look for TCP at the port they are given, so those that are to come here must be told it. Default: none.
     std::string listen_tcp = {};
-    /// From where browsers may connect, which needs TCP. Elsewhere they are refused as `suites`.
+    /// PEM file with the certificate chain, the server's own first, by which it speaks TLS on its TCP port, beside everything else
+    /// there: for browsers from anywhere, and for networks that let nothing else through. Read once, as `tls_key_file` is. Needs
+    /// TCP. Default: none.
+    std::string tls_certificate_file = {};
+    /// PEM file with the private key of that certificate.
+    std::string tls_key_file = {};
+    /// Proxies to believe about whom they speak for, on the TCP port, which this needs. Of several networks that hold an address the
+    /// smallest counts. Streams from there that do not say it are closed. At most 1,024. Default: none.
+    std::vector<TrustedProxy> trusted_proxies = {};
+    /// From where browsers may connect without TLS, which needs TCP. Elsewhere they are refused as `suites`.
     Browsers browsers = Browsers::loopback;
     /// Name under which players on the same network find this server, at most 64 bytes without control characters;
     /// `set_display_name` changes it. Empty: it is not found.
@@ -2936,6 +2961,16 @@ struct ClientConfig {
     /// Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it answers; when UDP falls silent
     /// for 3 s, TCP takes over. `LinkChanged` tells.
     Link links = Link::any;
+    /// TLS around TCP and WebSockets, for networks that let nothing else through; the server needs a certificate of an authority
+    /// that this system trusts. The next two believe others, and need no `uses_tls`.
+    bool uses_tls = false;
+    /// PEM file with authorities: TLS, but the server's certificate must be of one of them. Read once. Default: none.
+    std::string tls_authorities_file = {};
+    /// SHA-256 of a certificate, 64 hexadecimal digits, with or without colons between the pairs: TLS, but the server's certificate
+    /// must be this one, whatever it says of names and times. Not together with `tls_authorities_file`. Default: none.
+    std::string tls_fingerprint = {};
+    /// Name or address that the certificate must be for. Needs TLS. Default: the host in `address`.
+    std::string tls_name = {};
     /// Who looks the server's name up, which may take half a minute. Default: threads of the library, started when there is a name
     /// to look up; with an executor there are none.
     Executor executor = {};
@@ -3330,6 +3365,20 @@ void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>&
     return out;
 }
 
+/// Proxies as the lists of C have them.
+[[nodiscard]] inline std::string joined(const std::vector<TrustedProxy>& proxies) {
+    std::string out;
+    for (const TrustedProxy& proxy : proxies) {
+        out += out.empty() ? "" : ",";
+        out += proxy.network;
+        // What is no value of the enumeration is left for the library to refuse.
+        out += proxy.header == ProxyHeader::proxy_protocol    ? "=proxy-protocol"
+               : proxy.header == ProxyHeader::x_forwarded_for ? "=x-forwarded-for"
+                                                              : "=";
+    }
+    return out;
+}
+
 /// Bytes for a field of C: NULL if there are none.
 [[nodiscard]] inline const void* bytes_of(const std::string& bytes) noexcept {
     return bytes.empty() ? nullptr : bytes.data();
@@ -3365,6 +3414,10 @@ template <class With>
     to.queries_per_second = from.queries_per_second;
     to.flags |= from.listens_for_tcp ? TME_CONFIG_LISTEN_TCP : 0u;
     to.listen_tcp = settings.text("listen_tcp", from.listen_tcp);
+    to.tls_certificate_file = settings.text("tls_certificate_file", from.tls_certificate_file);
+    to.tls_key_file = settings.text("tls_key_file", from.tls_key_file);
+    const std::string trusted_proxies = joined(from.trusted_proxies);
+    to.trusted_proxies = settings.text("trusted_proxies", trusted_proxies);
     to.browsers = static_cast<std::uint32_t>(from.browsers);
     to.discoverable = settings.text("discoverable", from.discoverable);
     to.discovery_port = from.discovery_port;
@@ -3395,6 +3448,10 @@ template <class With>
     to.connect_timeout_ms = settings.ms("connect_timeout", from.connect_timeout);
     to.token = settings.text("token", from.token);
     to.links = static_cast<std::uint32_t>(from.links);
+    to.flags |= from.uses_tls ? TME_CONFIG_TLS : 0u;
+    to.tls_authorities_file = settings.text("tls_authorities_file", from.tls_authorities_file);
+    to.tls_fingerprint = settings.text("tls_fingerprint", from.tls_fingerprint);
+    to.tls_name = settings.text("tls_name", from.tls_name);
     to.executor = executor != nullptr ? execute : nullptr;
     to.executor_user_data = executor;
     const auto checked = settings.result();

@@ -276,6 +276,24 @@ pub struct TmeEngineStatistics {
     pub datagrams_not_passed_on: u64,
     /// Streams that one of several network threads has passed on to another.
     pub streams_passed_on: u64,
+    /// Streams that ended because the server's certificate is for another name.
+    pub streams_certificate_name: u64,
+    /// Because the server's certificate is not valid any more, or not yet.
+    pub streams_certificate_time: u64,
+    /// Because the server's certificate is of nobody who is trusted, or not the one that is expected.
+    pub streams_certificate_untrusted: u64,
+    /// Because no TLS session came about for another reason, or what came later was forged.
+    pub streams_tls_failed: u64,
+    /// Bytes received in streams, with what is around datagrams, TLS included.
+    pub stream_bytes_received: u64,
+    /// Bytes sent in streams, likewise.
+    pub stream_bytes_sent: u64,
+    /// Streams that ended because of a PROXY header by somebody who is no listed proxy.
+    pub streams_unlisted_proxy: u64,
+    /// Because a listed proxy began without a PROXY header, or with a malformed one.
+    pub streams_proxy_header: u64,
+    /// Because a listed proxy did not say by X-Forwarded-For for whom it speaks, or not so that it can be read.
+    pub streams_forwarded_for: u64,
 }
 
 /// What modelled network conditions did to datagrams in one direction since they were switched on.
@@ -330,7 +348,7 @@ const _: () = {
     assert!(size_of::<TmePeerStatistics>() == 352);
     assert!(size_of::<TmeChannelStatistics>() == 72);
     assert!(size_of::<TmeSendBudget>() == 32);
-    assert!(size_of::<TmeEngineStatistics>() == 448);
+    assert!(size_of::<TmeEngineStatistics>() == 520);
     assert!(size_of::<TmeConditionStatistics>() == 88);
     assert!(size_of::<TmeBroadcast>() == 32);
 };
@@ -543,6 +561,15 @@ impl From<&EngineStatistics> for TmeEngineStatistics {
             datagrams_passed_on: of.post.datagrams_passed_on,
             datagrams_not_passed_on: of.post.datagrams_lost,
             streams_passed_on: of.post.streams_passed_on,
+            streams_certificate_name: ended.of(StreamFailure::CertificateName),
+            streams_certificate_time: ended.of(StreamFailure::CertificateTime),
+            streams_certificate_untrusted: ended.of(StreamFailure::CertificateUntrusted),
+            streams_tls_failed: ended.of(StreamFailure::TlsFailed),
+            stream_bytes_received: of.streams.bytes_in,
+            stream_bytes_sent: of.streams.bytes_out,
+            streams_unlisted_proxy: ended.of(StreamFailure::UnlistedProxy),
+            streams_proxy_header: ended.of(StreamFailure::ProxyHeader),
+            streams_forwarded_for: ended.of(StreamFailure::ForwardedFor),
         }
     }
 }

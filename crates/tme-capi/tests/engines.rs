@@ -3,17 +3,20 @@
 
 mod common;
 
-use std::ffi::CString;
-use std::net::UdpSocket;
+use std::ffi::{CStr, CString};
+use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Pair, no_event};
 use tme_capi::{
-    TME_CONFIG_THREADED, TME_ERROR_FILE, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED,
-    TME_EVENT_FLAG_UNAUTHENTICATED, TME_OK, TME_REASON_VERSION, TmeEngineStatistics, TmeServer,
-    tme_client_is_connected, tme_client_poll, tme_server_flush, tme_server_poll, tme_server_port,
-    tme_server_statistics, tme_server_update,
+    TME_CONFIG_LISTEN_TCP, TME_CONFIG_THREADED, TME_ERROR_FILE, TME_EVENT_CONNECTED, TME_EVENT_DISCONNECTED,
+    TME_EVENT_FLAG_UNAUTHENTICATED, TME_LINK_TCP, TME_OK, TME_REASON_VERSION, TmeClientConfig,
+    TmeEngineStatistics, TmePeerInfo, TmeServer, TmeServerConfig, tme_client_create, tme_client_is_connected,
+    tme_client_poll, tme_server_create, tme_server_flush, tme_server_peer_info, tme_server_poll,
+    tme_server_port, tme_server_statistics, tme_server_tcp_port, tme_server_update,
 };
 
 #[test]
@@ -100,6 +103,62 @@ fn versions_that_do_not_meet_are_counted_at_the_server_and_told_to_the_client() 
     };
     assert_eq!((event.r#type, event.reason), (TME_EVENT_DISCONNECTED, TME_REASON_VERSION));
     assert_eq!(event.flags, TME_EVENT_FLAG_UNAUTHENTICATED);
+}
+
+#[test]
+fn a_peer_has_the_address_that_its_proxy_tells() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let through = CString::new(proxy.local_addr().unwrap().to_string()).unwrap();
+    // SAFETY: zero is a value of every field, and what the structs point to lives until the calls return.
+    let (mut pair, port) = unsafe {
+        let mut config: TmeServerConfig = std::mem::zeroed();
+        config.struct_size = size_of_val(&config) as u32;
+        config.flags = TME_CONFIG_LISTEN_TCP;
+        config.listen = c"127.0.0.1:0".as_ptr();
+        config.trusted_proxies = c"10.0.0.0/8=x-forwarded-for,127.0.0.1=proxy-protocol".as_ptr();
+        let (mut server, mut client) = (null_mut(), null_mut());
+        assert_eq!(tme_server_create(&raw const config, &raw mut server), TME_OK);
+        let mut config: TmeClientConfig = std::mem::zeroed();
+        config.struct_size = size_of_val(&config) as u32;
+        config.address = through.as_ptr();
+        config.links = TME_LINK_TCP;
+        assert_eq!(tme_client_create(&raw const config, &raw mut client), TME_OK);
+        (Pair { server, client, peer: 0 }, tme_server_tcp_port(server))
+    };
+    let passes_on = std::thread::spawn(move || {
+        let (near, _) = proxy.accept().unwrap();
+        let mut far = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        far.write_all(b"PROXY TCP6 2001:db8::1 2001:db8::2 40000 7777\r\n").unwrap();
+        let ends = [near.try_clone().unwrap(), far.try_clone().unwrap()];
+        let pumps =
+            [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)].map(|(mut from, mut to)| {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Both);
+                })
+            });
+        (ends, pumps)
+    });
+    let began = Instant::now();
+    while pair.peer == 0 {
+        assert!(began.elapsed() < PATIENCE, "not connected");
+        pair.update(1);
+        if let Some(event) = pair.poll_server() {
+            assert_eq!(event.r#type, TME_EVENT_CONNECTED);
+            pair.peer = event.peer;
+        }
+    }
+    // SAFETY: as above; the library ends the text.
+    let address = unsafe {
+        let mut info: TmePeerInfo = std::mem::zeroed();
+        let size = size_of_val(&info);
+        assert_eq!(tme_server_peer_info(pair.server, pair.peer, &raw mut info, size), TME_OK);
+        CStr::from_ptr(info.address.as_ptr()).to_owned()
+    };
+    assert_eq!(address.to_str(), Ok("[2001:db8::1]:40000"));
+    let (ends, pumps) = passes_on.join().unwrap();
+    ends.iter().for_each(|end| drop(end.shutdown(Shutdown::Both)));
+    pumps.into_iter().for_each(|pump| pump.join().unwrap());
 }
 
 #[test]

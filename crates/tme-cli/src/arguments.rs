@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tme::discovery::DISCOVERY_PORT;
-use tme::{Browsers, LinkChoice, LinkKind, Preset};
+use tme::{Browsers, LinkChoice, LinkKind, Preset, ProxyHeader};
 
 use crate::logs::LogOptions;
 use crate::relay::RelayOptions;
@@ -244,6 +244,10 @@ pub struct ServeOptions {
     /// PEM file with the certificate's private key
     #[arg(long, value_name = "FILE", requires = "tls_chain")]
     pub tls_key: Option<PathBuf>,
+    /// Proxies to believe about whom they speak for, and how they say it: `10.0.0.0/8=proxy-protocol` or
+    /// `127.0.0.1=x-forwarded-for`; needs TCP, may be repeated
+    #[arg(long, value_name = "NETWORK=HOW", value_parser = trusted_proxy)]
+    pub trusted_proxy: Vec<TrustedProxy>,
     /// File with the server's secret key; made, readable by you only, if there is none
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -301,6 +305,21 @@ Examples:
   tme connect game.example:7777 --key 3f2a...                   the line that `tme serve` prints
   tme connect game.example:7777 --known-hosts known_hosts.txt   trust the first key seen, refuse another one later
   echo hello | tme connect localhost:7777 --name bot            say one thing";
+
+/// A network of proxies, and how they say for whom they speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedProxy {
+    /// Left for the engine to complain about.
+    pub network: String,
+    /// How they say it.
+    pub header: ProxyHeader,
+}
+
+fn trusted_proxy(text: &str) -> Result<TrustedProxy, String> {
+    let (network, how) = text.split_once('=').unwrap_or((text, ""));
+    let header = how.parse().map_err(|error| format!("{error} behind a network and ="))?;
+    Ok(TrustedProxy { network: network.to_owned(), header })
+}
 
 /// Options of `tme connect`.
 #[derive(Args, Clone, Debug)]

@@ -78,7 +78,7 @@ impl std::error::Error for Failure {}
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let reason = match &error {
-            Error::Engine(EngineError::Bind(_) | EngineError::Discovery(_)) => ExitReason::Listen,
+            Error::Engine(EngineError::Bind { .. } | EngineError::Discovery(_)) => ExitReason::Listen,
             Error::File { .. } => ExitReason::File,
             Error::Address { .. }
             | Error::Config(_)

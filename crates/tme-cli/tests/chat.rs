@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+
 use common::{Folder, run_with, serve, start};
 
 #[test]
@@ -263,4 +266,27 @@ fn a_chat_goes_on_by_another_link() {
     ann.say("by stream\n/quit\n");
     server.expect("ann: by stream");
     assert_eq!(ann.finish().code, 0);
+}
+
+#[test]
+fn behind_a_proxy_everybody_has_an_address_of_his_own() {
+    let (mut server, address, key) = serve(&["--tcp", "--trusted-proxy", "127.0.0.1=proxy-protocol"]);
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let through = proxy.local_addr().unwrap().to_string();
+    // It passes on until one end closes, which is when its client or the server ends.
+    std::thread::spawn(move || {
+        let (mut near, _) = proxy.accept().unwrap();
+        let mut far = TcpStream::connect(address).unwrap();
+        far.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.1 40000 7777\r\n").unwrap();
+        let (mut from, mut to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut near, &mut far);
+    });
+    let mut ann = start(&["connect", &through, "--key", &key, "--name", "ann", "--link", "tcp"]);
+    ann.expect("(as expected)");
+    server.expect("ann (2) joined from 192.0.2.1:40000 over TCP");
+    ann.say("/quit\n");
+    assert_eq!(ann.finish().code, 0);
+    server.say("/quit\n");
+    assert_eq!(server.finish().code, 0);
 }

@@ -51,6 +51,33 @@ fn a_port_in_use_for_tcp_is_named() {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_one_is_told() {
+    let cases = [
+        (
+            &["--tcp", "--trusted-proxy", "10.0.0.0/8"][..],
+            2,
+            "expected proxy-protocol or x-forwarded-for behind",
+        ),
+        (
+            &["--tcp", "--trusted-proxy", "10.0.0.0/8=socks"],
+            2,
+            "expected proxy-protocol or x-forwarded-for behind",
+        ),
+        (&["--tcp", "--trusted-proxy", "10.0.0.0/99=proxy-protocol"], 2, "at most 32 bits"),
+        (
+            &["--trusted-proxy", "10.0.0.0/8=proxy-protocol"],
+            2,
+            "for TCP, which the server does not listen for",
+        ),
+    ];
+    for (options, code, text) in cases {
+        let finished = run(&[&["serve", "--listen", "127.0.0.1:0"], options].concat());
+        assert_eq!(finished.code, code, "{finished:?}");
+        assert!(finished.err.contains(text), "{finished:?}");
+    }
+}
+
+#[test]
 fn nobody_listens_for_tcp() {
     let (_server, address, key) = serve(&[]);
     let finished = run(&["connect", &address, "--key", &key, "--link", "tcp", "--timeout", "5"]);

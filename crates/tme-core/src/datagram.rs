@@ -69,6 +69,8 @@ pub struct StreamId {
     pub kind: LinkKind,
     /// Whether it is TLS, with a certificate of the server's own.
     pub is_secure: bool,
+    /// Whether its other end is on this machine. That may be a proxy, which speaks for a client elsewhere.
+    pub is_local: bool,
 }
 
 /// What may happen to a datagram on its way, as far as that matters to a client without keys.
@@ -78,6 +80,8 @@ pub enum Carrier {
     Datagrams,
     /// It came in a stream that anybody on the way can read and change.
     Stream,
+    /// It came in such a stream from this machine: from a browser here, or from a proxy that ends TLS for others.
+    LocalStream,
     /// It came in a stream that nobody can.
     SecureStream,
 }
@@ -112,8 +116,9 @@ impl Path {
     pub const fn carrier(&self) -> Carrier {
         match self.stream {
             None => Carrier::Datagrams,
-            Some(StreamId { is_secure: false, .. }) => Carrier::Stream,
             Some(StreamId { is_secure: true, .. }) => Carrier::SecureStream,
+            Some(StreamId { is_local: true, .. }) => Carrier::LocalStream,
+            Some(StreamId { .. }) => Carrier::Stream,
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here reads a socket. Whoever does puts bytes into a [`RecordReader`] as they come, in any pieces.
 
+pub mod proxy;
+
 use std::fmt;
 
 /// What a stream of records begins with, in both directions.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tme_core::datagram::{Ecn, Path, Transmit};
+use tme_core::datagram::{Ecn, LinkKind, Path, Transmit};
 use tme_core::query::{Queries, QueryEvent, QueryId, ServerInfo};
 use tme_core::time::Instant;
 
@@ -349,6 +349,6 @@ fn bind_links() -> Result<Vec<Link>, EngineError> {
     match (bind(any_v4), v6) {
         (Ok(v4), v6) => Ok(std::iter::once(v4).chain(v6).map(Link::from).collect()),
         (Err(_), Some(v6)) => Ok(vec![Link::from(v6)]),
-        (Err(error), None) => Err(EngineError::Bind(Arc::new(error))),
+        (Err(error), None) => Err(EngineError::bind(LinkKind::Udp, error)),
     }
 }

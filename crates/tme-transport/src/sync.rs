@@ -8,7 +8,7 @@ mod real {
     pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
     pub use std::thread::JoinHandle;
 
-    pub use parking_lot::{Condvar, Mutex};
+    pub use parking_lot::{Condvar, Mutex, MutexGuard};
 
     /// Stands between a store and a load of another place that must not change their order. The accesses are `SeqCst`, which
     /// says so already; `loom` knows that order of fences only.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tme_core::channel::ChannelTableError;
 use tme_core::connection::SendError;
 use tme_core::crypto::keys::KeyParseError;
+use tme_core::datagram::LinkKind;
 use tme_core::link::ConditionsError;
 use tme_core::serial::{DecodeError, RegistryError};
 use tme_core::token::{TokenError, TokenTextError};
@@ -20,7 +21,7 @@ use crate::SendMessageError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address, to listen on or to connect to, does not parse.
+    /// An address, to listen on, to connect to or of a proxy, does not parse.
     Address {
         /// What was given.
         text: String,
@@ -217,6 +218,6 @@ impl From<TokenTextError> for Error {
 
 impl From<Arc<tme_transport::link::udp::BindError>> for Error {
     fn from(error: Arc<tme_transport::link::udp::BindError>) -> Self {
-        Self::Engine(EngineError::Bind(error))
+        Self::Engine(EngineError::Bind { link: LinkKind::Udp, cause: error })
     }
 }

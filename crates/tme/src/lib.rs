@@ -96,6 +96,7 @@ pub use tme_core::payload::Payload;
 pub use tme_core::serial::{
     self, Decode, DecodeError, Encode, EncodeError, Message, MessageChannel, MessageSet, Messages,
 };
+pub use tme_core::stream::proxy::ProxyHeader;
 pub use tme_derive::{Decode, Encode, Message};
 pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tme::memory::{MemoryConfig, MemoryHub, WhenFull};
 use tme::{
     Channel, Client, ClientBuilder, Event, LinkChoice, LinkConditions, LinkKind, PathConditions, PeerId,
     Reason, Server, ServerBuilder,
@@ -335,17 +336,102 @@ fn where_udp_is_blocked_the_client_comes_by_tcp_and_changes_when_it_is_not() {
 }
 
 #[test]
+fn a_link_without_room_for_datagrams_does_not_hold_up_those_who_come_by_tcp() {
+    // Whoever sends to a link in memory that is not read has to wait, as with a socket whose buffer is full.
+    let hub = MemoryHub::new(MemoryConfig {
+        queue_datagrams_max: 4,
+        links_max: 2,
+        when_full: WhenFull::Block,
+        ..MemoryConfig::hub()
+    });
+    let link = hub.bind().unwrap();
+    let in_memory = link.local_address();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut server = builder().listen_tcp_on(port.to_string()).start_in_memory(link).unwrap();
+    let key = server.public_key();
+    let mut reader = Client::builder()
+        .connect(in_memory.to_string())
+        .server_key(key)
+        .start_in_memory(hub.bind().unwrap())
+        .unwrap();
+    let start = Instant::now();
+    let mut slow = None;
+    while slow.is_none() {
+        assert!(start.elapsed() < PATIENCE, "no connection in memory");
+        server.update(Duration::from_millis(2)).unwrap();
+        reader.update(Duration::from_millis(2)).unwrap();
+        slow = server.events().find_map(|event| match event {
+            Event::Connected { peer, .. } => Some(peer),
+            _ => None,
+        });
+    }
+    // From here on it reads nothing.
+    let slow = slow.unwrap();
+    let large = [7; 60_000];
+    server.send(slow, 0, &large).unwrap();
+    let client = Client::builder().connect(port.to_string()).server_key(key).links(LinkChoice::Tcp);
+    let mut world = World::new(server, client.start().unwrap());
+    world.connect();
+    for _ in 0..100 {
+        world.talk();
+    }
+    world.check();
+    assert_ne!(world.peer, Some(slow));
+    let start = Instant::now();
+    let mut arrived = None;
+    while arrived.is_none() {
+        assert!(start.elapsed() < PATIENCE, "what waited did not come");
+        world.step();
+        reader.update(Duration::from_millis(2)).unwrap();
+        arrived = reader.events().find_map(|event| match event {
+            Event::Message { payload, .. } => Some(payload.to_vec()),
+            _ => None,
+        });
+    }
+    assert_eq!(arrived.unwrap(), large);
+}
+
+#[test]
 fn a_port_taken_for_tcp_is_told_and_tcp_that_nobody_listens_for_too() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = builder().listen_tcp_on(&address).start().unwrap_err();
-    assert!(error.to_string().contains(&format!("{address} is in use")), "{error}");
+    assert!(error.to_string().starts_with(&format!("TCP: address {address} is in use")), "{error}");
 
     let server = builder().start().unwrap();
     let client = over_tcp(&server).start().unwrap();
     let mut world = World::new(server, client);
     world.until("the refusal", World::step, |world| !world.ends.is_empty());
     assert_eq!(world.ends, [Reason::ConnectTimedOut]);
+}
+
+#[test]
+fn where_one_of_two_links_cannot_be_had_the_server_says_which_and_leaves_no_other_behind() {
+    let (taken, address) = free_for_both();
+    let at = |address: SocketAddr| builder().listen(address.to_string()).listen_tcp();
+    let error = at(address).start().unwrap_err();
+    assert_eq!((error.kind(), error.to_string().find(&format!("TCP: address {address}"))), (101, Some(0)));
+    // Its socket for UDP was bound before, and is free again.
+    let udp = std::net::UdpSocket::bind(address).unwrap();
+    drop(taken);
+    let error = at(address).start().unwrap_err();
+    assert_eq!((error.kind(), error.to_string().find(&format!("UDP: address {address}"))), (101, Some(0)));
+    drop(TcpListener::bind(address).unwrap());
+    drop(udp);
+    let server = at(address).start().unwrap();
+    assert_eq!((server.local_addr(), server.tcp_addr()), (address, Some(address)));
+}
+
+/// A port that is taken for TCP and free for UDP.
+fn free_for_both() -> (TcpListener, SocketAddr) {
+    for _ in 0..16 {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        if std::net::UdpSocket::bind(address).is_ok() {
+            return (taken, address);
+        }
+    }
+    panic!("no port is free for both");
 }
 
 #[test]

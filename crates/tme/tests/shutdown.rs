@@ -15,11 +15,35 @@ use tme::{
 const STEP: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(20);
+/// Who comes while a server shuts down.
+const LATECOMERS: u64 = 8;
 const CODE: u32 = 7;
 const WORDS: &[u8] = b"maintenance until noon";
 
-fn start(builder: ServerBuilder, is_threaded: bool) -> Server {
-    if is_threaded { builder.start_threaded() } else { builder.start() }.unwrap()
+/// On which threads the server runs.
+#[derive(Clone, Copy, Debug)]
+enum Drive {
+    Inline,
+    OneThread,
+    #[cfg(target_os = "linux")]
+    ThreeThreads,
+}
+
+const DRIVES: &[Drive] = &[
+    Drive::Inline,
+    Drive::OneThread,
+    #[cfg(target_os = "linux")]
+    Drive::ThreeThreads,
+];
+
+fn start(builder: ServerBuilder, drive: Drive) -> Server {
+    let started = match drive {
+        Drive::Inline => builder.start(),
+        Drive::OneThread => builder.start_threaded(),
+        #[cfg(target_os = "linux")]
+        Drive::ThreeThreads => builder.network_threads(3).start_threaded(),
+    };
+    started.unwrap()
 }
 
 /// Clients with network threads of their own, so that a test need only drive the server.
@@ -75,14 +99,14 @@ fn assert_told(events: &[Event]) {
 
 #[test]
 fn everybody_gets_what_is_queued_and_is_told_why() {
-    for is_threaded in [false, true] {
-        let mut server = start(server().listen_tcp(), is_threaded);
+    for &drive in DRIVES {
+        let mut server = start(server().listen_tcp(), drive);
         let mut clients = connect(&mut server, &[LinkChoice::Udp, LinkChoice::Tcp, LinkChoice::Udp]);
         let message = vec![7; 200_000];
         assert_eq!(server.broadcast(0, &message).unwrap().sent, 3);
         let report = server.shutdown_with(LONG, CODE, WORDS.to_vec());
         let expected = ShutdownReport { peers: 3, told: 3, is_over: true, ..ShutdownReport::default() };
-        assert_eq!(report, expected, "threaded: {is_threaded}");
+        assert_eq!(report, expected, "{drive:?}");
         for client in &mut clients {
             let events = heard(client);
             assert_told(&events);
@@ -94,9 +118,9 @@ fn everybody_gets_what_is_queued_and_is_told_why() {
 
 #[test]
 fn a_game_that_goes_on_drawing_polls_for_the_end() {
-    for is_threaded in [false, true] {
+    for &drive in DRIVES {
         // At this rate it takes a second and more.
-        let mut server = start(server().rate_cap(50_000), is_threaded);
+        let mut server = start(server().listen_tcp().rate_cap(50_000), drive);
         let mut clients = connect(&mut server, &[LinkChoice::Udp]);
         let peer = server.peers()[0].peer;
         let message = vec![7; 60_000];
@@ -106,30 +130,37 @@ fn a_game_that_goes_on_drawing_polls_for_the_end() {
         assert!(server.shutdown_report().is_some_and(|report| !report.is_over));
         assert_eq!(server.send(peer, 0, "too late"), Err(SendError::NotConnected));
 
-        // Somebody comes while that goes on.
-        let mut latecomer = client_of(&server).start_threaded().unwrap();
+        // Some come while that goes on, whichever network thread they come to.
+        let latecomer = |link| client_of(&server).links(link).start_threaded().unwrap();
+        let mut latecomers: Vec<_> = [LinkChoice::Udp, LinkChoice::Tcp]
+            .iter()
+            .flat_map(|&link| (0..LATECOMERS / 2).map(move |_| link))
+            .map(latecomer)
+            .collect();
         let events = go_on(&mut server);
         assert_eq!(end_of(&events).map(|end| end.reason), Some(Reason::Shutdown));
         assert!(!events.iter().any(|event| matches!(event, Event::Connected { .. })), "nobody is let in");
         let report = server.shutdown_report().unwrap();
-        let expected = ShutdownReport { peers: 1, told: 1, refused: 1, is_over: true, ..report };
+        let expected = ShutdownReport { peers: 1, told: 1, refused: LATECOMERS, is_over: true, ..report };
         assert_eq!((report, report.waiting, report.messages_undelivered), (expected, 0, 0));
-        assert_eq!(server.statistics().endpoint.refused_parting, 1);
+        assert_eq!(server.statistics().endpoint.refused_parting, LATECOMERS);
 
         let events = heard(&mut clients[0]);
         assert_told(&events);
         assert!(messages(&events) == [&message[..]]);
-        let events = heard(&mut latecomer);
-        let end = end_of(&events).unwrap();
-        assert_eq!((end.reason, end.origin, &end.detail[..]), (Reason::Shutdown, Origin::Remote, WORDS));
+        for latecomer in &mut latecomers {
+            let events = heard(latecomer);
+            let end = end_of(&events).unwrap();
+            assert_eq!((end.reason, end.origin, &end.detail[..]), (Reason::Shutdown, Origin::Remote, WORDS));
+        }
         assert!(server.begin_shutdown(LONG, 0, "").is_err(), "it has ended");
     }
 }
 
 #[test]
 fn on_a_bad_network_everybody_hears_of_it_too() {
-    for is_threaded in [false, true] {
-        let mut server = start(server().listen_tcp(), is_threaded);
+    for &drive in DRIVES {
+        let mut server = start(server().listen_tcp(), drive);
         let mut clients =
             connect(&mut server, &[LinkChoice::Udp, LinkChoice::Udp, LinkChoice::Udp, LinkChoice::Tcp]);
         let bad = LinkConditions { delay: Duration::from_millis(30), loss: 0.3, ..LinkConditions::default() };
@@ -155,8 +186,8 @@ fn on_a_bad_network_everybody_hears_of_it_too() {
 
 #[test]
 fn who_does_not_read_is_told_and_its_messages_are_reported_undelivered() {
-    for is_threaded in [false, true] {
-        let mut server = start(server(), is_threaded);
+    for &drive in DRIVES {
+        let mut server = start(server(), drive);
         let limits = Limits {
             reliable_message_bytes_max: 8_192,
             channel_credit_bytes: 16_384,
@@ -188,8 +219,8 @@ fn who_does_not_read_is_told_and_its_messages_are_reported_undelivered() {
 
 #[test]
 fn who_is_gone_costs_the_limit_and_nobody_else_his_messages() {
-    for is_threaded in [false, true] {
-        let mut server = start(server().listen_tcp(), is_threaded);
+    for &drive in DRIVES {
+        let mut server = start(server().listen_tcp(), drive);
         // Inline: once they are no longer updated, nobody answers for them.
         let gone: Vec<_> = [LinkChoice::Udp, LinkChoice::Tcp]
             .map(|link| {
@@ -220,8 +251,8 @@ fn who_is_gone_costs_the_limit_and_nobody_else_his_messages() {
 
 #[test]
 fn a_shutdown_in_a_greater_hurry_ends_one_that_goes_on() {
-    for is_threaded in [false, true] {
-        let mut server = start(server().rate_cap(1_200), is_threaded);
+    for &drive in DRIVES {
+        let mut server = start(server().rate_cap(1_200), drive);
         let mut clients = connect(&mut server, &[LinkChoice::Udp]);
         let peer = server.peers()[0].peer;
         server.send(peer, 0, vec![7; 600_000]).unwrap();
@@ -235,8 +266,8 @@ fn a_shutdown_in_a_greater_hurry_ends_one_that_goes_on() {
 
 #[test]
 fn a_server_that_is_dropped_while_it_shuts_down_says_so_at_once() {
-    for is_threaded in [false, true] {
-        let mut server = start(server().rate_cap(1_200), is_threaded);
+    for &drive in DRIVES {
+        let mut server = start(server().rate_cap(1_200), drive);
         let mut clients = connect(&mut server, &[LinkChoice::Udp]);
         let peer = server.peers()[0].peer;
         server.send(peer, 0, vec![7; 600_000]).unwrap();
@@ -248,7 +279,7 @@ fn a_server_that_is_dropped_while_it_shuts_down_says_so_at_once() {
 
 #[test]
 fn applicants_are_told_too() {
-    let mut server = start(server().ask_before_admitting(), false);
+    let mut server = start(server().ask_before_admitting(), Drive::Inline);
     let mut client = client_of(&server).start_threaded().unwrap();
     let start = Instant::now();
     loop {

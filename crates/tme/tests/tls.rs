@@ -161,4 +161,17 @@ fn settings_that_cannot_be_are_told_at_the_start() {
         .start()
         .unwrap_err();
     assert!(matches!(&no_name, Error::Config(text) if text.contains("no name of a host")), "{no_name}");
+    let no_tls = Client::builder().connect("127.0.0.1:1").tls_name("localhost").start().unwrap_err();
+    assert!(matches!(&no_tls, Error::Config(text) if text.contains("needs TLS")), "{no_tls}");
+}
+
+#[test]
+fn an_echo_has_no_use_for_tls() {
+    let missing = TlsTrust::Authorities(PathBuf::from("/nowhere/missing.pem").into());
+    let mut client = Client::builder().tls(missing).tls_name("no name!").start_echo().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !client.events().any(|event| is_connected(&event).is_some()) {
+        assert!(Instant::now() < deadline, "not connected in time");
+        client.update(Duration::from_millis(1)).unwrap();
+    }
 }

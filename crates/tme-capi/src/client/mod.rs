@@ -79,7 +79,7 @@ pub unsafe extern "C" fn tme_client_create(
 ///
 /// For tests of bindings and for single-player modes: everything else is as with a real server, network conditions included.
 ///
-/// Parameters: as tme_client_create; `address`, `server_key` and `known_hosts` do not matter.
+/// Parameters: as tme_client_create; `address`, `server_key`, `known_hosts` and those of TLS do not matter.
 /// Ownership: the caller's, until tme_client_destroy.
 /// Returns: as tme_client_create.
 /// Threads: any.

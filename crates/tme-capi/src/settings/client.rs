@@ -3,13 +3,14 @@
 use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use tme::{Client, ClientBuilder, KeyParseError, Limits, PublicKey, SecretKey, Trust};
+use tme::{Client, ClientBuilder, KeyParseError, Limits, PublicKey, SecretKey, TlsTrust, Trust};
 
 use super::common::{
-    COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_CLOCK, TME_CONGESTION_DELIVERY_RATE, common, ms,
-    with_common,
+    COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_CLOCK, TME_CONFIG_TLS,
+    TME_CONGESTION_DELIVERY_RATE, common, ms, with_common,
 };
 use crate::added::added_bytes;
 use crate::boundary::{Versioned, check_flags, init_struct, input_text, read_struct};
@@ -91,13 +92,22 @@ pub struct TmeClientConfig {
     pub executor: TmeExecutor,
     /// Handed to it.
     pub executor_user_data: *mut c_void,
+    /// PEM file with authorities: TLS as with TME_CONFIG_TLS, which this needs not, but the server's certificate must be of one
+    /// of them. Read once. Default: none.
+    pub tls_authorities_file: *const c_char,
+    /// SHA-256 of a certificate, 64 hexadecimal digits, with or without colons between the pairs: TLS as with TME_CONFIG_TLS, which
+    /// this needs not, but the server's certificate must be this one, whatever it says of names and times. Not together with
+    /// `tls_authorities_file`. Default: none.
+    pub tls_fingerprint: *const c_char,
+    /// Name or address that the certificate must be for. Needs TLS. Default: the host in `address`.
+    pub tls_name: *const c_char,
     /// Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
     /// TME_REASON_SCHEMA. Default 0: nothing is compared.
     pub schema_hash: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8 + 8);
+const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8 + 8);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only; a function pointer may be any of
 // the caller's or NULL.
@@ -137,6 +147,9 @@ unsafe impl Versioned for TmeClientConfig {
             links: TME_LINK_ANY,
             executor: None,
             executor_user_data: null_mut(),
+            tls_authorities_file: null(),
+            tls_fingerprint: null(),
+            tls_name: null(),
             schema_hash: 0,
         }
     }
@@ -159,7 +172,7 @@ pub unsafe extern "C" fn tme_client_config_init(
 /// Reads what a client is told.
 pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<ClientBuilder>, Failure> {
     let config = read_struct(config)?;
-    check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_CLOCK)?;
+    check_flags(config.flags, COMMON_FLAGS | TME_CONFIG_CLOCK | TME_CONFIG_TLS)?;
     let common = common!(config);
     let mut builder = with_common!(Client::builder(), common).links(link_choice(config.links)?);
     if let Some(address) = input_text(config.address)? {
@@ -177,6 +190,7 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         (None, Some(file)) => builder.known_hosts(file),
         (None, None) => builder,
     };
+    builder = with_tls(builder, &config)?;
     if let Some(identity) = input_text(config.identity)? {
         builder = builder.identity(SecretKey::from_hex(identity)?);
     }
@@ -203,6 +217,30 @@ pub(crate) unsafe fn read_client(config: *const TmeClientConfig) -> Result<Plan<
         builder = builder.connect_timeout(ms(config.connect_timeout_ms));
     }
     Ok(Plan::of(builder, config.flags, config.retained_messages_max))
+}
+
+/// Whether a client speaks TLS, and with whom.
+unsafe fn with_tls(mut builder: ClientBuilder, config: &TmeClientConfig) -> Result<ClientBuilder, Failure> {
+    builder =
+        match (input_text(config.tls_authorities_file)?, input_text(config.tls_fingerprint)?) {
+            (Some(_), Some(_)) => {
+                let text = "both tls_authorities_file and tls_fingerprint are set; one must be NULL";
+                return Err(Failure::with(TME_ERROR_CONFIG, text));
+            }
+            (Some(file), None) => builder.tls(TlsTrust::Authorities(Path::new(file).into())),
+            (None, Some(fingerprint)) => {
+                let trust = TlsTrust::pinned(fingerprint);
+                builder.tls(trust.map_err(|error| {
+                    Failure::text(TME_ERROR_CONFIG, format_args!("tls_fingerprint: {error}"))
+                })?)
+            }
+            (None, None) if config.flags & TME_CONFIG_TLS != 0 => builder.tls(TlsTrust::System),
+            (None, None) => builder,
+        };
+    Ok(match input_text(config.tls_name)? {
+        Some(name) => builder.tls_name(name),
+        None => builder,
+    })
 }
 
 /// A local address to send from.

@@ -30,6 +30,9 @@ pub const TME_CONFIG_LISTEN_TCP: u32 = 256;
 /// Servers with `discoverable`: start also if the discovery port cannot be had, with a warning in the log, and are not found
 /// then. Without this flag that is TME_ERROR_DISCOVERY.
 pub const TME_CONFIG_DISCOVERABLE_IF_POSSIBLE: u32 = 512;
+/// Client: TLS around TCP and WebSockets, for networks that let nothing else through; the server needs a certificate of an
+/// authority that this system trusts. `tls_authorities_file` and `tls_fingerprint` believe others, and need no flag.
+pub const TME_CONFIG_TLS: u32 = 1024;
 
 /// The rate of sending follows how fast packets are delivered; queues on the way stay short.
 pub const TME_CONGESTION_DELIVERY_RATE: u32 = 1;

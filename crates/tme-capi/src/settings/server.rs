@@ -6,7 +6,7 @@ use std::ptr::null;
 use std::time::Duration;
 
 use tme::discovery::DISCOVERY_PORT;
-use tme::{Browsers, Limits, Newcomers, SecretKey, Server, ServerBuilder};
+use tme::{Browsers, Limits, Newcomers, ProxyHeader, SecretKey, Server, ServerBuilder};
 
 use super::common::{
     COMMON_FLAGS, Plan, RETAINED_MESSAGES_MAX, TME_CONFIG_ASK, TME_CONFIG_DISCOVERABLE_IF_POSSIBLE,
@@ -30,9 +30,9 @@ pub const TME_NEWCOMERS_ASK: u32 = 3;
 /// Both stay.
 pub const TME_NEWCOMERS_ALLOW: u32 = 4;
 
-/// Browsers may connect from this machine, where a proxy may end TLS for others. The default.
+/// Browsers may connect from this machine, where a proxy may end TLS for others; from elsewhere over TLS. The default.
 pub const TME_BROWSERS_LOOPBACK: u32 = 1;
-/// No browser may connect.
+/// No browser may connect, over TLS neither.
 pub const TME_BROWSERS_NEVER: u32 = 2;
 /// Browsers may connect from anywhere. What they say can be read and changed on the way.
 pub const TME_BROWSERS_ANYWHERE: u32 = 3;
@@ -114,8 +114,8 @@ pub struct TmeServerConfig {
     pub rate_cap: u64,
     /// Largest datagram that is tried on the path, 1,200–65,507; 1,200 tries nothing. Default 1,452.
     pub datagram_bytes_max: u32,
-    /// TME_BROWSERS_…: from where browsers may connect, which needs TCP: they come in a WebSocket and have no keys of their
-    /// own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
+    /// TME_BROWSERS_…: from where browsers may connect without TLS, which needs TCP: they come in a WebSocket and have no keys
+    /// of their own. Elsewhere they are refused with TME_REASON_SUITES. Default: from this machine.
     pub browsers: u32,
     /// Address and port to listen on for TCP, if those are to be others than with TME_CONFIG_LISTEN_TCP, which this needs not;
     /// port 0 is the port of `listen`. Clients look for TCP at the port they are given, so those that are to come here must be
@@ -130,6 +130,17 @@ pub struct TmeServerConfig {
     /// Network threads with TME_CONFIG_THREADED, 1–64: for servers whose traffic is more than one processor core can take. They
     /// share the port on Linux; elsewhere there is one, whatever this says. Without that flag it has no effect. Default 1.
     pub network_threads: u32,
+    /// PEM file with the certificate chain, the server's own first, by which it speaks TLS on its TCP port, beside everything
+    /// else there: for browsers from anywhere, and for networks that let nothing else through. Read once, as `tls_key_file` is.
+    /// Needs TCP. Default: none.
+    pub tls_certificate_file: *const c_char,
+    /// PEM file with the private key of that certificate. Default: none.
+    pub tls_key_file: *const c_char,
+    /// Proxies to believe about whom they speak for, on the TCP port: "NETWORK=HOW", separated by commas, at most 1,024. NETWORK is an
+    /// address such as "127.0.0.1", or one with the bits of its prefix such as "10.0.0.0/8" or "2001:db8::/32"; the smallest that
+    /// holds an address counts. HOW is "proxy-protocol" (versions 1 and 2) or "x-forwarded-for" (in the request for a WebSocket);
+    /// streams from there that do not say it so are closed. Needs TCP. Default: none.
+    pub trusted_proxies: *const c_char,
     /// Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
     /// TME_REASON_SCHEMA. Default 0: nothing is compared.
     pub schema_hash: u64,
@@ -137,7 +148,8 @@ pub struct TmeServerConfig {
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(
-    size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 8
+    size_of::<TmeServerConfig>()
+        == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 3 * 8 + 8
 );
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
@@ -184,6 +196,9 @@ unsafe impl Versioned for TmeServerConfig {
             discoverable: null(),
             discovery_port: u32::from(DISCOVERY_PORT),
             network_threads: 1,
+            tls_certificate_file: null(),
+            tls_key_file: null(),
+            trusted_proxies: null(),
             schema_hash: 0,
         }
     }
@@ -225,6 +240,17 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     } else if config.flags & TME_CONFIG_LISTEN_TCP != 0 {
         builder = builder.listen_tcp();
     }
+    builder = match (input_text(config.tls_certificate_file)?, input_text(config.tls_key_file)?) {
+        (Some(chain), Some(key)) => builder.tls(chain, key),
+        (None, None) => builder,
+        _ => {
+            let text = "one of tls_certificate_file and tls_key_file is set; both must be, or none";
+            return Err(Failure::with(TME_ERROR_CONFIG, text));
+        }
+    };
+    if let Some(proxies) = input_text(config.trusted_proxies)? {
+        builder = with_proxies(builder, proxies)?;
+    }
     if let Some(application) = input_text(config.application)? {
         builder = builder.application(application);
     }
@@ -249,6 +275,21 @@ pub(crate) unsafe fn read_server(config: *const TmeServerConfig) -> Result<Plan<
     builder = with_admission(builder, &config)?;
     builder = with_discovery(builder, &config)?;
     Ok(Plan::of(builder, config.flags, config.retained_messages_max))
+}
+
+/// Whom a server believes about others, as `NETWORK=HOW`, separated by commas.
+fn with_proxies(mut builder: ServerBuilder, proxies: &str) -> Result<ServerBuilder, Failure> {
+    for proxy in proxies.split(',') {
+        let (network, how) = proxy.split_once('=').unwrap_or((proxy, ""));
+        let header: ProxyHeader = how.parse().map_err(|error| {
+            Failure::text(
+                TME_ERROR_CONFIG,
+                format_args!("trusted proxy {proxy:?}: {error} behind a network and ="),
+            )
+        })?;
+        builder = builder.trusted_proxy(network, header);
+    }
+    Ok(builder)
 }
 
 /// Who finds a server.

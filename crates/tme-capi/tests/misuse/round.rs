@@ -36,13 +36,22 @@ pub struct Report {
     pub slowest: (Duration, &'static str),
 }
 
-/// Files for settings to name: a key, garbage, and room for more.
+/// A certificate for `game.example` and 127.0.0.1 that vouches for itself, and its key.
+const CERTIFICATE: [(&str, &str); 2] = [
+    ("chain.pem", include_str!("../../../../tests/certificates/server.pem")),
+    ("key.pem", include_str!("../../../../tests/certificates/key.pem")),
+];
+
+/// Files for settings to name: a key, a certificate, garbage, and room for more.
 pub fn make_folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("tme-misuse-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder can be made");
     std::fs::write(folder.join("key"), "7".repeat(64)).expect("a file can be written");
     std::fs::write(folder.join("garbage"), b"\xFF\xFE no key \n127.0.0.1:1 x\n")
         .expect("a file can be written");
+    for (name, text) in CERTIFICATE {
+        std::fs::write(folder.join(name), text).expect("a file can be written");
+    }
     folder
 }
 

@@ -23,6 +23,10 @@ pub const KEYS: [&str; 4] = [
     "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
 ];
 
+/// The fingerprint of `chain.pem`, as `tests/certificates` has it.
+const CERTIFICATE_SHA256: &str =
+    "8E:FE:50:F2:C9:BD:DD:08:4F:75:11:36:26:A1:95:C7:C1:1B:34:61:92:A1:0D:02:E6:63:62:D9:A8:6F:9F:49";
+
 unsafe extern "C" fn run_at_once(job: *mut TmeJob, _: *mut c_void) {
     // SAFETY: each job is used once.
     let result = unsafe { tme_job_run(job) };
@@ -217,7 +221,31 @@ impl Misuser<'_> {
         };
         let files = ["key", "garbage", "missing", "nowhere/key", ""];
         config.key_file = if self.chance.one_in(8) { self.path(kept, &files) } else { null() };
+        (config.tls_certificate_file, config.tls_key_file) = self.certificate(kept);
+        let proxies = [
+            "127.0.0.1=proxy-protocol",
+            "10.0.0.0/8=proxy-protocol,::1=x-forwarded-for",
+            "10.0.0.0/8=proxy-protocol,10.0.0.0/8=x-forwarded-for",
+            "10.0.0.0/99=proxy-protocol",
+            "127.0.0.1",
+            ",=",
+            "",
+        ];
+        config.trusted_proxies = if self.chance.one_in(12) { self.text(kept, &proxies) } else { null() };
         self.keep_struct(kept, &config)
+    }
+
+    /// A certificate and its key, or what is none.
+    fn certificate(&mut self, kept: &mut Kept) -> (*const c_char, *const c_char) {
+        let chains =
+            ["chain.pem", "chain.pem", "chain.pem", "chain.pem", "key.pem", "garbage", "missing", ""];
+        let keys = ["key.pem", "key.pem", "key.pem", "key.pem", "chain.pem", "garbage", "missing", ""];
+        match self.chance.below(20) {
+            0 => (self.path(kept, &chains), null()),
+            1 => (null(), self.path(kept, &keys)),
+            2..8 => (self.path(kept, &chains), self.path(kept, &keys)),
+            _ => (null(), null()),
+        }
     }
 
     pub fn client_config(&mut self, kept: &mut Kept) -> *const TmeClientConfig {
@@ -235,7 +263,7 @@ impl Misuser<'_> {
             // SAFETY: zero is a value of every field.
             let zeroed: TmeClientConfig = unsafe { std::mem::zeroed() };
             TmeClientConfig {
-                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4]),
+                flags: self.setting(&[1, 1, 1, 1, 1, 1, 2, 3, 4, 1_024, 1_025]),
                 user_data_bytes: self.setting(&[1, 100, 512, 513]),
                 connect_timeout_ms: self.setting(&[1, 50, 10_000]),
                 retained_messages_max: self.setting(&[1, 3]),
@@ -291,6 +319,18 @@ impl Misuser<'_> {
         config.known_hosts = if self.chance.one_in(12) { self.path(kept, &files) } else { null() };
         config.identity = if self.chance.one_in(4) {
             self.text(kept, &[KEYS[0], KEYS[1], KEYS[1], KEYS[1], KEYS[2]])
+        } else {
+            null()
+        };
+        let files = ["chain.pem", "chain.pem", "key.pem", "garbage", "missing", ""];
+        config.tls_authorities_file = if self.chance.one_in(16) { self.path(kept, &files) } else { null() };
+        config.tls_fingerprint = if self.chance.one_in(16) {
+            self.text(kept, &[CERTIFICATE_SHA256, CERTIFICATE_SHA256, KEYS[1], KEYS[2], KEYS[3]])
+        } else {
+            null()
+        };
+        config.tls_name = if self.chance.one_in(24) {
+            self.text(kept, &["game.example", "127.0.0.1", "a b"])
         } else {
             null()
         };

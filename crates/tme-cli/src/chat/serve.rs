@@ -58,6 +58,10 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         (Some(chain), Some(key)) => server.tls(chain, key),
         _ => server,
     };
+    let server = options
+        .trusted_proxy
+        .iter()
+        .fold(server, |server, proxy| server.trusted_proxy(proxy.network.as_str(), proxy.header));
     let server = match &options.discoverable {
         Some(name) => server.discoverable(name).discovery_port(options.discovery_port),
         None => server,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::rtt::RttEstimator;
-use super::{Connection, Event, Farewell, Origin, Side, State, Timer, Workspace};
+use super::{Connection, Event, Farewell, Origin, Side, State, Timer, TransmitLimits, Workspace};
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, StreamId, Transmit};
 use crate::handshake::reason::Reason;
@@ -250,6 +250,15 @@ impl Connection {
         };
     }
 
+    /// Whether some of what it has to say travels as datagrams by themselves.
+    #[must_use]
+    pub fn uses_datagrams(&self) -> bool {
+        let Paths { candidate, detour, .. } = &self.paths;
+        let asked = candidate.as_ref().map(|candidate| &candidate.path);
+        let answered = detour.as_ref().map(|detour| &detour.path);
+        [Some(&self.path), asked, answered].into_iter().flatten().any(|path| !path.is_stream())
+    }
+
     /// Whether packets can leave along the path. Where a stream takes none, the waiting is its business, not a timer's.
     pub(super) fn is_passable(&mut self, workspace: &mut Workspace) -> bool {
         if self.paths.passage == Passage::Ended {
@@ -366,6 +375,7 @@ impl Connection {
     pub(super) fn poll_challenge(
         &mut self,
         now: Instant,
+        limits: TransmitLimits,
         buffer: &mut Vec<u8>,
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
@@ -374,6 +384,9 @@ impl Connection {
         else {
             return None;
         };
+        if !limits.permit(&path) {
+            return None;
+        }
         let start = buffer.len();
         workspace.frames.clear();
         let payload_start = self.write_header(buffer);
@@ -402,10 +415,12 @@ impl Connection {
     pub(super) fn poll_detour(
         &mut self,
         now: Instant,
+        limits: TransmitLimits,
         buffer: &mut Vec<u8>,
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
-        let Detour { path, data, bytes_max } = *self.paths.detour.take()?;
+        let permitted = self.paths.detour.take_if(|detour| limits.permit(&detour.path));
+        let Detour { path, data, bytes_max } = *permitted?;
         let start = buffer.len();
         workspace.frames.clear();
         let payload_start = self.write_header(buffer);

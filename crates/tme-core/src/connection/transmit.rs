@@ -6,7 +6,7 @@ use super::path::ANNOUNCEMENT_PADDING;
 use super::send::PacketRoom;
 use super::sent::SentFrame;
 use super::{Connection, Provokes, ReceiveChannel, State, Timer, Workspace};
-use crate::datagram::{Ecn, Transmit};
+use crate::datagram::{Ecn, Path, Transmit};
 use crate::stream::STREAM_DATAGRAM_BYTES_MAX;
 use crate::time::Instant;
 use crate::wire::frame::{CLOSE_DETAIL_BYTES_MAX, Frame, PADDING};
@@ -15,10 +15,19 @@ use crate::wire::header::{Header, KeyPhase, TruncatedNumber};
 /// How many datagrams one [`poll_transmit`](Connection::poll_transmit) may put into the buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct TransmitLimits {
-    /// Most datagrams, all on one path and of one size but the last.
+    /// Most datagrams, all on one path and of one size but the last. 0: none that travels by itself, for the socket takes none;
+    /// only what streams carry.
     pub segments: usize,
     /// Most bytes in all.
     pub bytes: usize,
+}
+
+impl TransmitLimits {
+    /// Whether something may leave along this path.
+    #[must_use]
+    pub const fn permit(&self, path: &Path) -> bool {
+        self.segments > 0 || path.is_stream()
+    }
 }
 
 /// After this many packets without an acknowledgement of anything, a pure acknowledgement carries a PING: it keeps
@@ -45,9 +54,12 @@ impl Connection {
         buffer: &mut Vec<u8>,
         workspace: &mut Workspace,
     ) -> Option<Transmit> {
-        let lone = self.poll_challenge(now, buffer, workspace);
-        let lone = lone.or_else(|| self.poll_detour(now, buffer, workspace));
-        let lone = lone.or_else(|| self.poll_size_probe(now, limits, buffer, workspace));
+        let lone = self.poll_challenge(now, limits, buffer, workspace);
+        let lone = lone.or_else(|| self.poll_detour(now, limits, buffer, workspace));
+        if lone.is_some() || !limits.permit(&self.path) {
+            return lone;
+        }
+        let lone = self.poll_size_probe(now, limits, buffer, workspace);
         if lone.is_some() {
             return lone;
         }

@@ -74,7 +74,7 @@ impl Endpoint {
         }
         self.statistics.info_queries += 1;
         // Those who connect go first.
-        if self.replies.len() >= REPLIES_MAX / 2 {
+        if self.replies[usize::from(path.is_stream())].len() >= REPLIES_MAX / 2 {
             self.statistics.replies_dropped += 1;
             return;
         }

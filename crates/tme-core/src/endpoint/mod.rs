@@ -70,6 +70,8 @@ pub struct Endpoint {
     deadlines: Deadlines,
     /// Slots that may have something to send, each once.
     ready: VecDeque<u32>,
+    /// Slots that may have datagrams to send, for which there was no room, each once.
+    withheld: Vec<u32>,
     /// Slots whose queues or figures may have changed, each once.
     changed: Vec<u32>,
     /// Whether strangers may become peers at the moment.
@@ -79,7 +81,8 @@ pub struct Endpoint {
     /// Slots of connection attempts, few at a time.
     connecting: Vec<usize>,
     carried: Carried,
-    replies: VecDeque<Reply>,
+    /// Answers to strangers: in datagrams, and in streams.
+    replies: [VecDeque<Reply>; 2],
     spare_buffers: Vec<Vec<u8>>,
     workspace: Workspace,
     resets: ResetBudget,
@@ -115,12 +118,13 @@ impl Endpoint {
             called: Vec::new(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
+            withheld: Vec::new(),
             changed: Vec::new(),
             is_admitting: true,
             parting: None,
             connecting: Vec::new(),
             carried: Carried::default(),
-            replies: VecDeque::new(),
+            replies: Default::default(),
             spare_buffers: Vec::new(),
             workspace: Workspace::default(),
             resets: ResetBudget::new(shard),

@@ -7,7 +7,8 @@ use crate::time::Instant;
 
 impl Endpoint {
     /// Puts the next datagrams for one peer into `buffer` (which is cleared). `None`: nothing more to send now. Peers
-    /// take turns, each with at most as much as `limits` allows.
+    /// take turns, each with at most as much as `limits` allows. Where they allow no datagrams, those who need some are left
+    /// until they do, and peers in streams are served as ever.
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -15,7 +16,10 @@ impl Endpoint {
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
         buffer.clear();
-        let transmit = self.poll_reply(buffer).or_else(|| self.poll_peers(now, limits, buffer))?;
+        if limits.segments > 0 {
+            self.resume_withheld();
+        }
+        let transmit = self.poll_reply(limits, buffer).or_else(|| self.poll_peers(now, limits, buffer))?;
         let datagrams = transmit.segment_bytes.map_or(1, |segment| transmit.bytes.div_ceil(segment.max(1)));
         self.statistics.datagrams_sent += datagrams as u64;
         self.statistics.bytes_sent += transmit.bytes as u64;
@@ -30,6 +34,7 @@ impl Endpoint {
                 PeerState::Connected(connection) => {
                     connection.poll_transmit(now, limits, buffer, &mut self.workspace)
                 }
+                PeerState::Connecting(connecting) if !limits.permit(&connecting.path) => None,
                 PeerState::Connecting(connecting) => connecting.poll_transmit(now, buffer),
                 PeerState::Applying(_) => None,
             };
@@ -38,9 +43,45 @@ impl Endpoint {
                 return transmit;
             }
             peer.is_ready = false;
-            self.settle(now, index);
+            let is_waiting = limits.segments == 0 && self.withhold(index);
+            if !is_waiting {
+                self.settle(now, index);
+            }
         }
         None
+    }
+
+    /// Keeps a peer in mind that may have datagrams to send while there is no room for any. `true`: it has nothing else to
+    /// do, and its deadline with that: one that is due already would wake the driver again and again.
+    fn withhold(&mut self, index: usize) -> bool {
+        let Some(peer) = self.slots.get_mut(index) else { return false };
+        let (is_affected, is_waiting) = match &peer.state {
+            PeerState::Connected(connection) => {
+                let is_over = connection.is_closed();
+                (!is_over && connection.uses_datagrams(), !is_over && !connection.path().is_stream())
+            }
+            PeerState::Connecting(connecting) => {
+                let waits = !connecting.path.is_stream();
+                (waits, waits)
+            }
+            PeerState::Applying(_) => (false, false),
+        };
+        if is_affected && !std::mem::replace(&mut peer.is_withheld, true) {
+            self.withheld.push(index as u32);
+        }
+        is_waiting
+    }
+
+    /// There is room for datagrams again.
+    fn resume_withheld(&mut self) {
+        let mut withheld = std::mem::take(&mut self.withheld);
+        for index in withheld.drain(..) {
+            let index = index as usize;
+            if self.slots.get_mut(index).is_some_and(|peer| std::mem::take(&mut peer.is_withheld)) {
+                self.make_ready(index);
+            }
+        }
+        self.withheld = withheld;
     }
 
     /// After a peer had its say: files its deadline, or clears its place away.

@@ -9,6 +9,8 @@ use crate::handshake::server::AttemptId;
 pub(super) struct Peer {
     pub(super) state: PeerState,
     pub(super) is_ready: bool,
+    /// Stands in `withheld`.
+    pub(super) is_withheld: bool,
     /// Stands in `changed`.
     pub(super) is_changed: bool,
     /// Counts against the server's limit.
@@ -29,6 +31,7 @@ impl Peer {
         Self {
             state,
             is_ready: false,
+            is_withheld: false,
             is_changed: false,
             is_counted: false,
             is_parting: false,

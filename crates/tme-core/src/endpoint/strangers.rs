@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Endpoint, Peer, PeerState, Shard};
-use crate::connection::PacketDrop;
+use crate::connection::{PacketDrop, TransmitLimits};
 use crate::crypto::reset::ResetToken;
 use crate::datagram::{Ecn, Path, Transmit};
 use crate::handshake::datagram::{HandshakeDatagram, RESET_BYTES, Reset, is_info_query};
@@ -11,7 +11,7 @@ use crate::handshake::server::{AnswerDatagrams, Outcome};
 use crate::random::Random;
 use crate::time::Instant;
 
-/// Handshake datagrams waiting to leave; more are dropped and counted, their clients ask again.
+/// Handshake datagrams waiting to leave, those in streams apart; more are dropped and counted, their clients ask again.
 pub(super) const REPLIES_MAX: usize = 1_024;
 
 /// Room of a fresh reply: COOKIE has 67 bytes, ACCEPT without a channel table 109.
@@ -74,12 +74,13 @@ impl Endpoint {
     }
 
     pub(super) fn queue_reply(&mut self, path: Path, bytes: Vec<u8>) {
-        if self.replies.len() >= REPLIES_MAX {
+        let replies = &mut self.replies[usize::from(path.is_stream())];
+        if replies.len() >= REPLIES_MAX {
             self.statistics.replies_dropped += 1;
             self.spare_buffers.push(bytes);
             return;
         }
-        self.replies.push_back(Reply { path, bytes });
+        replies.push_back(Reply { path, bytes });
     }
 
     pub(super) fn handle_handshake(
@@ -161,8 +162,10 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn poll_reply(&mut self, buffer: &mut Vec<u8>) -> Option<Transmit> {
-        let Reply { path, bytes } = self.replies.pop_front()?;
+    pub(super) fn poll_reply(&mut self, limits: TransmitLimits, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        let permitted = |reply: &Reply| limits.permit(&reply.path);
+        let replies = self.replies.iter_mut().find(|replies| replies.front().is_some_and(permitted))?;
+        let Reply { path, bytes } = replies.pop_front()?;
         // Copied, not swapped: the caller's buffer has room for dozens of datagrams, which a reply never needs again.
         buffer.extend_from_slice(&bytes);
         if self.spare_buffers.len() < REPLIES_MAX {

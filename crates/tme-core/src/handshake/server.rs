@@ -185,11 +185,11 @@ impl ServerHandshake {
     }
 
     /// Whether a client may connect without keys.
-    fn takes_browser(&self, client: IpAddr, carrier: Carrier) -> bool {
+    const fn takes_browser(&self, carrier: Carrier) -> bool {
         match (self.config.browsers, carrier) {
             (Browsers::Never, _) | (_, Carrier::Datagrams) => false,
-            (_, Carrier::SecureStream) | (Browsers::Anywhere, Carrier::Stream) => true,
-            (Browsers::Loopback, Carrier::Stream) => client.to_canonical().is_loopback(),
+            (_, Carrier::SecureStream | Carrier::LocalStream) => true,
+            (browsers, Carrier::Stream) => matches!(browsers, Browsers::Anywhere),
         }
     }
 
@@ -230,7 +230,7 @@ impl ServerHandshake {
             Ok(HandshakeDatagram::Connect(connect)) => {
                 self.handle_connect(now, remote, &connect, random, reply)
             }
-            Ok(HandshakeDatagram::Open(open)) if self.takes_browser(remote.ip(), carrier) => {
+            Ok(HandshakeDatagram::Open(open)) if self.takes_browser(carrier) => {
                 self.handle_open(now, (remote, carrier), &open, reply)
             }
             Ok(HandshakeDatagram::Open(open)) => self.refuse_openly(&open.offer, Reason::Suites, reply),

@@ -269,6 +269,7 @@ fn however_often_and_whenever_the_way_changes_nothing_is_lost_or_comes_twice() {
                 // At the end there is a way that works.
                 if step == 580 {
                     rig.cut_datagrams(false);
+                    [SERVER, CLIENT].into_iter().for_each(|node| rig.fill_socket(node, false));
                     let last = rig.open_stream(FAST);
                     rig.try_path(ids[CLIENT], Some(last));
                 }
@@ -293,11 +294,48 @@ fn however_often_and_whenever_the_way_changes_nothing_is_lost_or_comes_twice() {
                     let index = random.next_u64() as usize % streams.len();
                     rig.end_stream(streams.swap_remove(index), StreamEnd::Closed);
                 }
+                7 => {
+                    let dice = random.next_u64();
+                    rig.fill_socket((dice % 2) as usize, dice % 4 < 2);
+                }
                 _ => {}
             }
         });
         talk.check(&format!("seed {seed}"));
     }
+}
+
+#[test]
+fn a_full_socket_holds_up_those_who_need_it_and_nobody_in_a_stream() {
+    let mut rig = encrypted(12);
+    let stream = rig.open_stream(FAST);
+    let in_stream = rig.connect(Some(stream), SuiteSet::ENCRYPTED);
+    let by_datagrams = rig.connect(None, SuiteSet::ENCRYPTED);
+    rig.advance_for(ms(200));
+    rig.fill_socket(SERVER, true);
+    let mut received = [0, 0];
+    let mut listen = |rig: &mut Rig, millis: u32| {
+        for _ in 0..millis {
+            rig.advance(|node, event| {
+                if let (CLIENT, Event::Message { peer, .. }) = (node, event) {
+                    received[usize::from(peer == by_datagrams[CLIENT])] += 1;
+                }
+            });
+        }
+        received
+    };
+    for _ in 0..20 {
+        for ids in [in_stream, by_datagrams] {
+            rig.send(SERVER, ids[SERVER], ORDERED, b"news", SendOptions::default()).unwrap();
+        }
+        listen(&mut rig, 16);
+    }
+    assert_eq!(listen(&mut rig, 100), [20, 0]);
+    // Somebody who comes by a stream now is let in: strangers are answered there, too.
+    let newcomer = rig.open_stream(FAST);
+    rig.connect(Some(newcomer), SuiteSet::ENCRYPTED);
+    rig.fill_socket(SERVER, false);
+    assert_eq!(listen(&mut rig, 500), [20, 20], "what waited leaves when there is room");
 }
 
 #[test]

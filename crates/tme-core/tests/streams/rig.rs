@@ -32,6 +32,8 @@ pub fn ms(millis: u64) -> Duration {
 struct Node {
     endpoint: Endpoint,
     random: SeededRandom,
+    /// Its socket takes no datagrams at the moment.
+    is_full: bool,
 }
 
 /// One direction of a stream.
@@ -88,7 +90,7 @@ impl Rig {
             EndpointConfig { server: Some(ServerSetup::new(handshake)), ..EndpointConfig::default() };
         let nodes = [server, EndpointConfig::default()].map(|config| {
             let mut random = SeededRandom::new(seed);
-            Node { endpoint: Endpoint::new(config, &mut random).unwrap(), random }
+            Node { endpoint: Endpoint::new(config, &mut random).unwrap(), random, is_full: false }
         });
         Self {
             now: Instant::from_micros(1_000_000),
@@ -111,6 +113,7 @@ impl Rig {
             number: NonZeroU32::new(self.next_stream).unwrap(),
             kind: LinkKind::Tcp,
             is_secure: false,
+            is_local: false,
         };
         self.next_stream += 1;
         self.streams.insert(id, Stream { pipes: Default::default(), bytes_per_second });
@@ -128,6 +131,11 @@ impl Rig {
         self.datagrams.set_partitioned(is_cut);
     }
 
+    /// The socket for datagrams of a node is full, or no longer.
+    pub fn fill_socket(&mut self, node: usize, is_full: bool) {
+        self.nodes[node].is_full = is_full;
+    }
+
     pub fn path(stream: Option<StreamId>) -> Path {
         Path { stream, ..Path::to(address_of(SERVER)) }
     }
@@ -137,7 +145,7 @@ impl Rig {
         let mut config = ClientHandshakeConfig::new(Trust::Unverified, ConnectionId::new(1).unwrap());
         config.suites = suites;
         let (now, path) = (self.now, Self::path(stream));
-        let Node { endpoint, random } = &mut self.nodes[CLIENT];
+        let Node { endpoint, random, .. } = &mut self.nodes[CLIENT];
         let at_client = endpoint.connect_racing(now, path, config, random, None).unwrap();
         let mut at_server = None;
         for _ in 0..5_000 {
@@ -155,7 +163,7 @@ impl Rig {
 
     pub fn try_path(&mut self, peer: PeerId, stream: Option<StreamId>) -> bool {
         let (now, path) = (self.now, Self::path(stream));
-        let Node { endpoint, random } = &mut self.nodes[CLIENT];
+        let Node { endpoint, random, .. } = &mut self.nodes[CLIENT];
         endpoint.try_path(now, peer, path, random)
     }
 
@@ -177,7 +185,7 @@ impl Rig {
         let now = self.now;
         while let Some(delivery) = self.datagrams.poll_delivery(now) {
             let to = delivery.meta;
-            let Node { endpoint, random } = &mut self.nodes[to];
+            let Node { endpoint, random, .. } = &mut self.nodes[to];
             let path = Path::to(address_of(1 - to));
             endpoint.handle_datagram(now, path, Ecn::NotCapable, delivery.bytes, random);
         }
@@ -215,7 +223,7 @@ impl Rig {
         for (&id, stream) in &mut self.streams {
             let rate = stream.bytes_per_second;
             for (to, pipe) in stream.pipes.iter_mut().enumerate() {
-                let Node { endpoint, random } = &mut self.nodes[to];
+                let Node { endpoint, random, .. } = &mut self.nodes[to];
                 let path = Path::through(id, address_of(1 - to));
                 while pipe.under_way.front().is_some_and(|(at, _)| *at <= now) {
                     let (_, mut bytes) = pipe.under_way.pop_front().unwrap();
@@ -233,9 +241,11 @@ impl Rig {
     fn transmit(&mut self, node: usize) {
         let now = self.now;
         let Self { nodes, streams, datagrams, buffer, large_packets, .. } = self;
-        let endpoint = &mut nodes[node].endpoint;
-        while let Some(transmit) = endpoint.poll_transmit(now, LIMITS, buffer) {
+        let Node { endpoint, is_full, .. } = &mut nodes[node];
+        let limits = if *is_full { TransmitLimits { segments: 0, ..LIMITS } } else { LIMITS };
+        while let Some(transmit) = endpoint.poll_transmit(now, limits, buffer) {
             let Some(id) = transmit.path.stream else {
+                assert!(!*is_full, "there is no room for {transmit:?}");
                 let segment = transmit.segment_bytes.unwrap_or(transmit.bytes);
                 buffer.chunks(segment).for_each(|bytes| datagrams.handle_datagram(now, bytes, 1 - node));
                 continue;

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Interest;
 use mio::net::UdpSocket;
 use tme_core::crypto::name_hash;
+use tme_core::datagram::LinkKind;
 use tme_core::discovery::{
     DISCOVERY_PORT, DiscoveryEvent, FoundServer, Networks, Reach, Search, SearchStatistics,
 };
@@ -148,7 +148,7 @@ impl Discovery {
             }
         }
         if let (true, Some(error)) = (sockets.is_empty(), failure) {
-            return Err(EngineError::Bind(Arc::new(error)));
+            return Err(EngineError::bind(LinkKind::Udp, error));
         }
         for (number, (_, socket)) in sockets.iter_mut().enumerate() {
             let registry = poller.registry();

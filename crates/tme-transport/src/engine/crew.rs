@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use tme_core::connection::{CloseMode, Event, Farewell, PeerId};
 use tme_core::endpoint::Shard;
 use tme_core::handshake::reason::Reason;
@@ -12,6 +11,7 @@ use tme_core::handshake::reason::Reason;
 use super::EngineError;
 use super::outbox::Outbox;
 use super::shared::{ClosingReport, Shared, StopRequest, Taken};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Wakes a game that waits for the events of several network threads.
 #[derive(Debug, Default)]
@@ -51,9 +51,7 @@ impl Bell {
     fn wait(&self, timeout: Duration) {
         let mut state = self.state.lock();
         let is_quiet = |state: &mut BellState| !state.is_rung && !state.is_interrupted;
-        if is_quiet(&mut state) {
-            self.rung.wait_while_for(&mut state, is_quiet, timeout);
-        }
+        self.rung.wait_while_for(&mut state, is_quiet, timeout);
     }
 }
 
@@ -257,3 +255,6 @@ impl Crew {
         }
     }
 }
+
+#[cfg(all(loom, test))]
+mod model;

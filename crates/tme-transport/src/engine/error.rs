@@ -3,13 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tme_core::datagram::LinkKind;
+
 use crate::link::udp::BindError;
 
 /// Why an engine did not start, or stopped.
 #[derive(Clone, Debug)]
 pub enum EngineError {
-    /// The socket could not be bound.
-    Bind(Arc<BindError>),
+    /// A socket could not be bound.
+    Bind {
+        /// Of which link.
+        link: LinkKind,
+        /// Why not.
+        cause: Arc<BindError>,
+    },
     /// The configuration cannot work.
     Config(String),
     /// The operating system lacks something an engine needs (randomness, a poll handle, a thread).
@@ -27,11 +34,16 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// A socket of this link could not be bound.
+    pub(crate) fn bind(link: LinkKind, cause: BindError) -> Self {
+        Self::Bind { link, cause: Arc::new(cause) }
+    }
+
     /// Stable number of the kind.
     #[must_use]
     pub const fn kind(&self) -> u32 {
         match self {
-            Self::Bind(_) => 1,
+            Self::Bind { .. } => 1,
             Self::Config(_) => 2,
             Self::System(_) => 3,
             Self::Wait(_) => 4,
@@ -46,7 +58,7 @@ impl EngineError {
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bind(error) => error.fmt(f),
+            Self::Bind { link, cause } => write!(f, "{link}: {cause}"),
             Self::Config(text) => write!(f, "configuration: {text}"),
             Self::System(text) => write!(f, "the system refuses what a network engine needs: {text}"),
             Self::Wait(text) => write!(f, "cannot wait for the network: {text}"),
@@ -63,7 +75,7 @@ impl fmt::Display for EngineError {
 impl std::error::Error for EngineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Bind(error) | Self::Discovery(error) => Some(error),
+            Self::Bind { cause, .. } | Self::Discovery(cause) => Some(cause),
             _ => None,
         }
     }

@@ -251,8 +251,8 @@ impl Links {
         self.all.iter().any(|link| link.is_receivable)
     }
 
-    /// Whether a link keeps datagrams that it has no room for. Nobody sends then: the endpoint says what goes next, and
-    /// not for which link.
+    /// Whether a link keeps datagrams that it has no room for. Nobody sends any then: the endpoint says what goes next, and
+    /// not for which link. What streams carry goes on.
     pub fn is_any_blocked(&self) -> bool {
         self.all.iter().any(|link| link.blocked.is_some())
     }

@@ -16,6 +16,8 @@ mod events;
 mod handle;
 mod links;
 mod message;
+#[cfg(all(loom, test))]
+mod model;
 mod network_thread;
 mod outbox;
 mod post;

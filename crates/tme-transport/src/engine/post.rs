@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 use std::ops::Add;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use tme_core::datagram::{Ecn, Path};
 use tme_core::time::Instant;
 
 use crate::link::stream::MovingStream;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, store_before_load};
 use crate::wake::WakeHandle;
 
 /// Datagrams that wait for one network thread; further ones are lost, as in a socket that nobody reads.
@@ -63,6 +63,8 @@ struct Letterbox {
     load: AtomicUsize,
     /// Streams on their way to it.
     arriving: AtomicUsize,
+    /// On its way to its end, it has nobody left to wait for.
+    has_parted: AtomicBool,
     wake: WakeHandle,
 }
 
@@ -85,6 +87,7 @@ impl Post {
             has_letters: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             arriving: AtomicUsize::new(0),
+            has_parted: AtomicBool::new(false),
             wake,
         });
         Self { boxes: boxes.collect() }
@@ -134,6 +137,19 @@ impl Post {
         }
     }
 
+    /// A thread has nobody left to wait for at its end. Returns whether that holds for all, which the last one tells the others:
+    /// until then each goes on, for newcomers and streams of the others may come its way, and they are to be answered.
+    pub fn handle_parted(&self, index: usize) -> bool {
+        let Some(own) = self.boxes.get(index) else { return true };
+        let is_news = !own.has_parted.swap(true, Ordering::SeqCst);
+        store_before_load();
+        let have_all = self.boxes.iter().all(|one| one.has_parted.load(Ordering::SeqCst));
+        if is_news && have_all {
+            self.boxes.iter().for_each(|one| one.wake.wake());
+        }
+        have_all
+    }
+
     /// A thread is about to have one more stream, which it will count itself.
     pub fn add_load(&self, index: usize) {
         if let Some(own) = self.boxes.get(index) {
@@ -167,7 +183,8 @@ impl Post {
 
 impl Letterbox {
     fn announce(&self) {
-        self.has_letters.store(true, Ordering::SeqCst);
+        // A swap: whoever takes the letters comes after all that have announced some, not the last of them only.
+        self.has_letters.swap(true, Ordering::SeqCst);
         self.wake.wake();
     }
 }

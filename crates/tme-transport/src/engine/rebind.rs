@@ -1,10 +1,10 @@
 //! Another socket in mid-game: asked for by the game, or because nothing can be sent through the one there is.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tme_core::datagram::LinkKind;
 use tme_core::time::Instant;
 
 use super::EngineError;
@@ -44,7 +44,7 @@ impl Rebinding {
     /// former one's.
     pub fn bind(&self, address: Option<SocketAddr>, remote: SocketAddr) -> Result<SocketAddr, EngineError> {
         let template = self.template.as_ref().map_err(|&why| EngineError::Config(why.to_owned()))?;
-        let link = template.bind(address).map_err(|error| EngineError::Bind(Arc::new(error)))?;
+        let link = template.bind(address).map_err(|error| EngineError::bind(LinkKind::Udp, error))?;
         let local = link.local_address();
         if !link.can_reach(remote) {
             let text = format!("{remote} cannot be reached from {local}; bind an address of its family");

@@ -172,7 +172,8 @@ mod tests {
     fn a_server_that_closes_every_stream_is_not_run_against() {
         let (now, peer) = (Instant::from_micros(1_000_000), PeerId::from_u64(7));
         let remote = SocketAddr::from(([127, 0, 0, 1], 7));
-        let stream = StreamId { number: NonZeroU32::MIN, kind: LinkKind::Tcp, is_secure: false };
+        let stream =
+            StreamId { number: NonZeroU32::MIN, kind: LinkKind::Tcp, is_secure: false, is_local: false };
         let mut roaming = Roaming::new(now, peer, Path::through(stream, remote), LinkChoice::Tcp);
         assert_eq!(roaming.poll_timeout(), None, "UDP is not asked for");
         roaming.handle_event(now, &Event::Interrupted { peer });

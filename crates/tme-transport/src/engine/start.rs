@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tme_core::crypto::suite::Suite;
+use tme_core::datagram::LinkKind;
 use tme_core::endpoint::{Endpoint, Shard};
 
 use super::announcer::{Announcer, DiscoverySetup, WhenUnavailable};
@@ -44,8 +45,7 @@ impl Engine {
             LinkSetup::Memory(_) => None,
         };
         let (link, template, stream_address) =
-            open_links(config.link, config.listen_streams, &mut streams, &poller)
-                .map_err(|error| EngineError::Bind(Arc::new(error)))?;
+            open_links(config.link, config.listen_streams, &mut streams, &poller)?;
         let mut announcer = match config.discovery {
             Some(setup) => announce(setup, &link, &poller, &mut random)?,
             None => None,
@@ -216,9 +216,10 @@ fn open_links(
     listen_streams: Option<SocketAddr>,
     streams: &mut Streams,
     poller: &Poller,
-) -> Result<Opened, BindError> {
+) -> Result<Opened, EngineError> {
+    let open = |setup: LinkSetup| setup.open().map_err(|error| EngineError::bind(LinkKind::Udp, error));
     let Some(address) = listen_streams else {
-        let (link, template) = setup.open()?;
+        let (link, template) = open(setup)?;
         return Ok((link, template, None));
     };
     // Where the system chose the port, it can choose another one.
@@ -226,7 +227,7 @@ fn open_links(
         LinkSetup::Udp(config) if config.address.port() == 0 && address.port() == 0 => Some(config.clone()),
         _ => None,
     };
-    let (mut link, mut template) = setup.open()?;
+    let (mut link, mut template) = open(setup)?;
     let mut tries = 1;
     loop {
         let port = if address.port() == 0 { link.local_address().port() } else { address.port() };
@@ -234,9 +235,9 @@ fn open_links(
             (Ok(listening), _) => return Ok((link, template, Some(listening))),
             (Err(BindError::InUse { .. }), Some(config)) if tries < PORTS_TRIED => {
                 tries += 1;
-                (link, template) = LinkSetup::Udp(config.clone()).open()?;
+                (link, template) = open(LinkSetup::Udp(config.clone()))?;
             }
-            (Err(error), _) => return Err(error),
+            (Err(error), _) => return Err(EngineError::bind(LinkKind::Tcp, error)),
         }
     }
 }

@@ -87,7 +87,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the name or address that the server's certificate must be for. Default: the host that is connected to.
+    /// Sets the name or address that the server's certificate must be for, which needs [`tls`](Self::tls). Default: the host that
+    /// is connected to.
     #[must_use]
     pub fn tls_name(mut self, name: impl Into<String>) -> Self {
         self.tls_name = Some(name.into());
@@ -213,7 +214,7 @@ impl ClientBuilder {
     ///
     /// Whatever goes back and forth takes the whole way through the protocol, to a server inside this process that is
     /// set up as this client is and that it trusts; a thread named `tme-echo` drives that, and ends with the client.
-    /// Addresses, [`Trust`] and a connect token are ignored.
+    /// Addresses, [`Trust`], a connect token and TLS are ignored.
     ///
     /// # Errors
     /// [`Error`]: a setting is out of range, or there is no thread to be had.
@@ -235,6 +236,7 @@ impl ClientBuilder {
         let (echo, link) = Echo::start(server.endpoint()?)?;
         self.target = echo.local_address().to_string();
         self.token = None;
+        (self.tls, self.tls_name) = (None, None);
         self.trust = Trust::Pinned(echo.public_key().into_iter().collect());
         let client = self.start_as(drive, Some(link))?;
         Ok(Client { echo: Some(echo), ..client })
@@ -285,10 +287,14 @@ impl ClientBuilder {
     }
 
     fn load_tls(&self) -> Result<Option<TlsClient>, Error> {
-        match &self.tls {
-            None => Ok(None),
-            Some(trust) => {
-                TlsClient::new(trust, self.tls_name.as_deref()).map(Some).map_err(|error| Error::tls(&error))
+        match (&self.tls, &self.tls_name) {
+            (None, None) => Ok(None),
+            // Whoever names a certificate must not find out later that nobody has asked for one.
+            (None, Some(name)) => {
+                Err(Error::Config(format!("a certificate for {name:?} needs TLS, which is not set")))
+            }
+            (Some(trust), name) => {
+                TlsClient::new(trust, name.as_deref()).map(Some).map_err(|error| Error::tls(&error))
             }
         }
     }

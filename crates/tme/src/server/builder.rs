@@ -15,6 +15,7 @@ use tme_core::handshake::datagram::{DisplayName, Information};
 use tme_core::handshake::server::{
     Browsers, IdentityPolicy, ServerHandshakeConfig, TokenPolicy, TokenRequirement,
 };
+use tme_core::stream::proxy::{ProxyHeader, TrustedProxies};
 use tme_core::token::{ServerName, TokenKey};
 use tme_transport::engine::{DiscoverySetup, Drive, Engine, EngineConfig, LinkChoice, WhenUnavailable};
 use tme_transport::link::LinkSetup;
@@ -48,6 +49,7 @@ pub struct ServerBuilder {
     network_threads: usize,
     browsers: Browsers,
     tls: Option<TlsFiles>,
+    proxies: Vec<(String, ProxyHeader)>,
     discoverable: Option<String>,
     discovery_port: u16,
     when_undiscoverable: WhenUnavailable,
@@ -90,6 +92,7 @@ impl ServerBuilder {
             network_threads: 1,
             browsers: Browsers::default(),
             tls: None,
+            proxies: Vec::new(),
             discoverable: None,
             discovery_port: DISCOVERY_PORT,
             when_undiscoverable: WhenUnavailable::Fail,
@@ -130,6 +133,34 @@ impl ServerBuilder {
     #[must_use]
     pub fn tls(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls = Some(TlsFiles { chain: chain.into(), key: key.into() });
+        self
+    }
+
+    /// Believes proxies in this network about the clients that they speak for: balancers, web servers, content delivery networks
+    /// between players and the [TCP port](Self::listen_tcp). `network` is `10.0.0.0/8`, `2001:db8::/32` or one address; of several
+    /// that hold an address the smallest counts. Such a proxy **must** say for whom it speaks, in the way that `header` tells;
+    /// streams from there which do not are closed and counted
+    /// ([`StreamFailure::ProxyHeader`](crate::StreamFailure::ProxyHeader), [`ForwardedFor`](crate::StreamFailure::ForwardedFor)). Then the
+    /// client's address is the peer's: for the game, for limits, and in the log; only [`browsers`](Self::browsers) asks where the proxy
+    /// is. What others say of that kind is not believed. At most 1,024 networks. Default: none.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tme::Error> {
+    /// use tme::{ProxyHeader, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .listen("127.0.0.1:0")
+    ///     .listen_tcp()
+    ///     .trusted_proxy("10.0.0.0/8", ProxyHeader::ProxyProtocol) // HAProxy with send-proxy-v2
+    ///     .trusted_proxy("127.0.0.1", ProxyHeader::XForwardedFor) // nginx on this machine
+    ///     .start()?;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn trusted_proxy(mut self, network: impl Into<String>, header: ProxyHeader) -> Self {
+        self.proxies.push((network.into(), header));
         self
     }
 
@@ -304,7 +335,7 @@ impl ServerBuilder {
     /// Starts a server whose input and output happen in [`Server::update`].
     ///
     /// # Errors
-    /// [`Error`]: the address does not parse or is in use, the key file cannot be read, a setting is out of range.
+    /// [`Error`]: an address does not parse, or that to listen on is in use; a file cannot be read; a setting is out of range.
     pub fn start(self) -> Result<Server, Error> {
         self.start_as(Drive::Inline, None)
     }
@@ -353,6 +384,7 @@ impl ServerBuilder {
             streams_max: 2 * self.peers_max + SPARE_STREAMS,
             claim_time: StreamsConfig::default().claim_time + self.admission.decision_time,
             certificate: self.load_certificate()?,
+            proxies: self.trusted_proxies()?,
             ..StreamsConfig::default()
         };
         let engine = Engine::start(EngineConfig {
@@ -415,6 +447,26 @@ impl ServerBuilder {
             ));
         }
         TlsCertificate::from_files(chain, key).map(Some).map_err(|error| Error::tls(&error))
+    }
+
+    fn trusted_proxies(&self) -> Result<TrustedProxies, Error> {
+        if self.tcp.is_none() && !self.proxies.is_empty() {
+            return Err(Error::Config(
+                "a trusted proxy is for TCP, which the server does not listen for".to_owned(),
+            ));
+        }
+        let networks: Result<Vec<_>, Error> = self
+            .proxies
+            .iter()
+            .map(|(text, header)| {
+                let network = text.parse().map_err(|error| Error::Address {
+                    text: text.clone(),
+                    problem: format!("trusted proxy {text:?}: {error}"),
+                })?;
+                Ok((network, *header))
+            })
+            .collect();
+        TrustedProxies::new(networks?).map_err(|error| Error::Config(format!("trusted proxies: {error}")))
     }
 
     fn discovery(&self) -> Result<Option<DiscoverySetup>, Error> {

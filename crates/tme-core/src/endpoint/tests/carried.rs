@@ -20,8 +20,12 @@ const FAR: &str = "192.0.2.1:40000";
 const CLIENT_ID: u32 = 0x0BAD_CAFE;
 
 fn stream_from(remote: &str, number: u32) -> Path {
-    let stream =
-        StreamId { number: NonZeroU32::new(number).unwrap(), kind: LinkKind::WebSocket, is_secure: false };
+    let stream = StreamId {
+        number: NonZeroU32::new(number).unwrap(),
+        kind: LinkKind::WebSocket,
+        is_secure: false,
+        is_local: remote == NEAR,
+    };
     Path::through(stream, remote.parse().unwrap())
 }
 
@@ -164,6 +168,13 @@ fn who_may_come_without_keys_is_the_servers_choice() {
             }
         }
     }
+    // A proxy on this machine, which names its client.
+    let mut behind_proxy = server(|_| ());
+    let through_proxy = Path { remote: FAR.parse().unwrap(), ..stream_from(NEAR, 7) };
+    id_in(&behind_proxy.told(through_proxy, &open(5)));
+    // Somebody far away whose proxy calls him local.
+    let claims = Path { remote: NEAR.parse().unwrap(), ..stream_from(FAR, 8) };
+    assert_eq!(behind_proxy.refused(claims, &open(6)), Reason::Suites);
     let mut open_to_all = server(|handshake| handshake.browsers = Browsers::Anywhere);
     let datagrams = Path::to(NEAR.parse().unwrap());
     assert_eq!(open_to_all.refused(datagrams, &open(5)), Reason::Suites, "its address is not proven");

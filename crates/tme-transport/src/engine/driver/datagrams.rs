@@ -63,13 +63,15 @@ impl Driver {
     }
 
     fn flush_datagrams(&mut self, now: Instant) -> Result<(), EngineError> {
-        while !self.links.is_any_blocked() {
-            let limits = TransmitLimits {
-                segments: self.links.segments_max().min(SEGMENTS_MAX),
-                bytes: TRANSMIT_BYTES_MAX,
+        loop {
+            // What has no room here waits where it is put in order; those who come by streams do not wait for it.
+            let segments = match self.links.is_any_blocked() {
+                true => 0,
+                false => self.links.segments_max().min(SEGMENTS_MAX),
             };
+            let limits = TransmitLimits { segments, bytes: TRANSMIT_BYTES_MAX };
             let Some(transmit) = self.endpoint.poll_transmit(now, limits, &mut self.transmit_buffer) else {
-                break;
+                return Ok(());
             };
             if let Some(stream) = transmit.path.stream {
                 self.send_in_stream(stream, &transmit);
@@ -77,7 +79,6 @@ impl Driver {
                 self.send_datagrams(transmit)?;
             }
         }
-        Ok(())
     }
 
     /// Sends what links had no room for and now have.

@@ -68,14 +68,16 @@ impl Driver {
         self.advance_parting(now)
     }
 
-    /// Whether there is nobody left to wait for, or no time.
+    /// Whether there is nobody left to wait for, at any of the network threads, or no time.
     pub fn has_parted(&self) -> bool {
         let Some(parting) = &self.parting else { return false };
         let now = self.clock.now();
         let waiting = self.endpoint.connection_count();
-        now >= parting.deadline
-            || waiting == 0
-            || (waiting == self.endpoint.unconfirmed_count() && now >= parting.unconfirmed_until)
+        let has_nobody = waiting == 0
+            || (waiting == self.endpoint.unconfirmed_count() && now >= parting.unconfirmed_until);
+        let have_others_nobody =
+            || self.post.as_ref().is_none_or(|post| post.handle_parted(self.endpoint.shard().index()));
+        now >= parting.deadline || (has_nobody && have_others_nobody())
     }
 
     /// Ends what has not ended by itself: each connection that is left is told once more, as far as it goes without waiting, and

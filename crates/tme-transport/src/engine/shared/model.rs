@@ -1,7 +1,7 @@
 //! The queues between the game's threads and the network thread in every order of their steps.
 //!
 //! The network thread is modelled by what `Driver::turn` and `run_thread` do with [`Shared`], and its poller by something that sleeps
-//! until it is woken: a wake-up that is lost leaves a thread asleep for ever, which `loom` reports.
+//! until it is woken.
 
 use crate::sync::AtomicUsize as Counter;
 
@@ -12,25 +12,11 @@ use tme_core::payload::Payload;
 
 use super::*;
 use crate::engine::message::MessageBytes;
+use crate::engine::model::{FOR_EVER, Sleeper, model};
 use crate::engine::outbox::{Asked, Batch, Command};
 
 const PEER: PeerId = PeerId::from_u64(1 << 32);
 const RELIABLE: ChannelId = ChannelId(0);
-const FOR_EVER: Duration = Duration::from_secs(3_600);
-
-/// As many switches of threads as can be tried in a few seconds; bugs of this kind show with two.
-fn model(check: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(check);
-}
-
-/// Sleeps as the poller does.
-#[derive(Default)]
-struct Sleeper {
-    is_woken: Mutex<bool>,
-    changed: Condvar,
-}
 
 /// What both sides have, and the network thread's sleep.
 struct Engine {
@@ -40,12 +26,7 @@ struct Engine {
 
 impl Engine {
     fn new() -> Arc<Self> {
-        let sleeper = Arc::new(Sleeper::default());
-        let woken = Arc::clone(&sleeper);
-        let wake = WakeHandle::from_fn(move || {
-            *woken.is_woken.lock() = true;
-            woken.changed.notify_all();
-        });
+        let (sleeper, wake) = Sleeper::new();
         let rebinding = Rebinding::new(([127, 0, 0, 1], 1).into(), Err(""));
         let shared = Shared::new(Clock::start(), wake, rebinding, Arc::default());
         *shared.outbox.lock() = Outbox::modelled(PEER);
@@ -56,13 +37,7 @@ impl Engine {
     fn sleep(&self) {
         self.shared.fall_asleep();
         let has_work = self.shared.commands_due_at(Duration::ZERO).is_some();
-        let mut is_woken = self.sleeper.is_woken.lock();
-        while !has_work && !*is_woken {
-            self.sleeper.changed.wait(&mut is_woken);
-        }
-        *is_woken = false;
-        drop(is_woken);
-        self.shared.wake.acknowledge();
+        self.sleeper.sleep(has_work, &self.shared.wake);
         self.shared.wake_up();
     }
 
@@ -266,13 +241,7 @@ fn wakes_that_coalesce_lose_nothing() {
             })
         });
         while written.load(Ordering::Relaxed) < 2 {
-            let mut is_woken = engine.sleeper.is_woken.lock();
-            while !*is_woken {
-                engine.sleeper.changed.wait(&mut is_woken);
-            }
-            *is_woken = false;
-            drop(is_woken);
-            engine.shared.wake.acknowledge();
+            engine.sleeper.sleep(false, &engine.shared.wake);
         }
         wakers.into_iter().for_each(|waker| waker.join().unwrap());
     });

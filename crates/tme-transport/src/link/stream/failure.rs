@@ -3,6 +3,7 @@
 use std::fmt;
 
 use tme_core::stream::StreamError;
+use tme_core::stream::proxy::BadProxyHeader;
 
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,11 +39,17 @@ pub enum StreamFailure {
     CertificateUntrusted = 13,
     /// The TLS handshake failed, or what came later was forged.
     TlsFailed = 14,
+    /// A PROXY header by somebody who is no listed proxy.
+    UnlistedProxy = 15,
+    /// A listed proxy began without a PROXY header, or with a malformed one.
+    ProxyHeader = 16,
+    /// A listed proxy did not say by `X-Forwarded-For` for whom it speaks, or not so that it can be read.
+    ForwardedFor = 17,
 }
 
 impl StreamFailure {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Closed,
         Self::Broken,
         Self::Unreachable,
@@ -58,6 +65,9 @@ impl StreamFailure {
         Self::CertificateTime,
         Self::CertificateUntrusted,
         Self::TlsFailed,
+        Self::UnlistedProxy,
+        Self::ProxyHeader,
+        Self::ForwardedFor,
     ];
 }
 
@@ -67,6 +77,12 @@ impl From<StreamError> for StreamFailure {
             StreamError::NotTme => Self::NotTme,
             StreamError::RecordLength { .. } => Self::RecordLength,
         }
+    }
+}
+
+impl From<BadProxyHeader> for StreamFailure {
+    fn from(_: BadProxyHeader) -> Self {
+        Self::ProxyHeader
     }
 }
 
@@ -88,6 +104,9 @@ impl fmt::Display for StreamFailure {
             Self::CertificateTime => "the server's certificate is not valid now; look at the clocks, too",
             Self::CertificateUntrusted => "the server's certificate is not trusted",
             Self::TlsFailed => "no TLS session came about",
+            Self::UnlistedProxy => "a PROXY header by somebody who is no listed proxy",
+            Self::ProxyHeader => "a listed proxy without a proper PROXY header",
+            Self::ForwardedFor => "a listed proxy without a usable X-Forwarded-For",
         })
     }
 }

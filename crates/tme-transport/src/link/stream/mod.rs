@@ -15,7 +15,6 @@ mod websocket;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +26,7 @@ use mio::net::TcpListener;
 use pipe::Pipe;
 pub use tls::{TlsCertificate, TlsClient, TlsError, TlsTrust};
 use tme_core::datagram::{LinkKind, Path, StreamId};
+use tme_core::stream::proxy::TrustedProxies;
 use tme_core::time::Instant;
 
 use super::udp::{BindError, address};
@@ -67,11 +67,19 @@ pub struct StreamsConfig {
     pub certificate: Option<TlsCertificate>,
     /// With it, streams that are opened are TLS.
     pub tls: Option<TlsClient>,
+    /// Who passes streams on for others, and has to say for whom.
+    pub proxies: TrustedProxies,
 }
 
 impl Default for StreamsConfig {
     fn default() -> Self {
-        Self { streams_max: 4_096, claim_time: Duration::from_secs(10), certificate: None, tls: None }
+        Self {
+            streams_max: 4_096,
+            claim_time: Duration::from_secs(10),
+            certificate: None,
+            tls: None,
+            proxies: TrustedProxies::default(),
+        }
     }
 }
 
@@ -182,7 +190,6 @@ struct Listener {
 #[derive(Debug)]
 struct Stream {
     pipe: Pipe,
-    remote: SocketAddr,
     /// Accepted here, and nobody has claimed it yet: since when.
     unclaimed_since: Option<Instant>,
     /// It carries a connection: it lives as long as that, and its deadline tells of one that takes nothing.
@@ -287,16 +294,14 @@ impl Streams {
     /// # Errors
     /// The system refuses at once: no route, no file descriptor.
     pub fn open(&mut self, now: Instant, target: &StreamTarget<'_>, poller: &Poller) -> io::Result<StreamId> {
-        let StreamTarget { remote, kind, .. } = *target;
-        let mut socket = socket::connect(remote)?;
+        let mut socket = socket::connect(target.remote)?;
         let number = self.free_number();
         poller.registry().register(&mut socket, token_of(number), interests())?;
         let pipe = Pipe::opened(socket, target, self.config.tls.as_ref()).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "no name that a certificate could be for")
         })?;
-        let id = id_of(number, kind, pipe.is_secure());
-        let stream =
-            Stream { is_ours: true, is_connecting: true, is_placed: true, ..Stream::new(pipe, remote) };
+        let id = pipe.label().id(number);
+        let stream = Stream { is_ours: true, is_connecting: true, is_placed: true, ..Stream::new(pipe) };
         self.streams.insert(number, stream);
         self.open_in_all.fetch_add(1, Ordering::Relaxed);
         self.set_deadline(number, Some(now + self.config.claim_time));
@@ -392,7 +397,7 @@ impl Streams {
                         continue;
                     }
                     Err(error) => {
-                        log::debug!("{}: no stream: {error}", stream.remote);
+                        log::debug!("{}: no stream: {error}", stream.remote());
                         self.end(number, StreamFailure::Unreachable);
                         continue;
                     }
@@ -429,16 +434,15 @@ impl Streams {
         scratch.resize(SCRATCH_BYTES, 0);
         let mut is_placed = stream.is_placed;
         let mut moving = None;
-        let remote = stream.remote;
         let before = stream.pipe.read_bytes();
-        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, kind, is_secure| {
+        let result = stream.pipe.read(scratch, READ_BYTES_PER_TURN, |datagram, label| {
             statistics.datagrams_in += 1;
             if let Some((_, datagrams)) = &mut moving {
                 let datagrams: &mut Vec<Vec<u8>> = datagrams;
                 return datagrams.push(datagram.to_vec());
             }
             let placed = if is_placed { Placed::Already } else { Placed::Now };
-            match handle(datagram, Path::through(id_of(number, kind, is_secure), remote), placed) {
+            match handle(datagram, label.path(number), placed) {
                 Belongs::To(driver) if !is_placed => moving = Some((driver, vec![datagram.to_vec()])),
                 _ => is_placed = true,
             }
@@ -492,11 +496,11 @@ impl Streams {
         if let Err(error) =
             poller.registry().register(stream.pipe.socket_mut(), token_of(number), interests())
         {
-            log::warn!("{}: cannot wait for this stream: {error}", stream.remote);
+            log::warn!("{}: cannot wait for this stream: {error}", stream.remote());
             self.open_in_all.fetch_sub(1, Ordering::Relaxed);
             return self.statistics.ended.add(StreamFailure::Broken);
         }
-        let path = Path::through(stream.id(number), stream.remote);
+        let path = stream.pipe.label().path(number);
         stream.is_placed = true;
         stream.is_readable = true;
         (stream.is_dirty, stream.deadline) = (false, None);
@@ -523,7 +527,7 @@ impl Streams {
             self.unclaimed.remove(&(since, number));
         }
         if let Err(error) = poller.registry().deregister(stream.pipe.socket_mut()) {
-            log::debug!("{}: {error}", stream.remote);
+            log::debug!("{}: {error}", stream.remote());
         }
         self.moving.push_back((to, MovingStream { stream, datagrams }));
     }
@@ -579,8 +583,8 @@ impl Streams {
             log::warn!("{remote}: cannot wait for this stream: {error}");
             return self.statistics.ended.add(StreamFailure::Broken);
         }
-        let pipe = Pipe::accepted(socket, self.config.certificate.as_ref());
-        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(pipe, remote) };
+        let pipe = Pipe::accepted(socket, remote, &self.config);
+        let stream = Stream { unclaimed_since: Some(now), ..Stream::new(pipe) };
         self.streams.insert(number, stream);
         self.open_in_all.fetch_add(1, Ordering::Relaxed);
         self.unclaimed.insert((now, number));
@@ -721,17 +725,16 @@ impl Streams {
             self.unclaimed.remove(&(since, number));
             self.newcomers -= usize::from(stream.is_placed);
         }
-        log::debug!("{}: stream ended: {failure}", stream.remote);
+        log::debug!("{}: stream ended: {failure}", stream.remote());
         self.statistics.ended.add(failure);
         self.events.push_back(StreamEvent::Ended(stream.id(number), failure));
     }
 }
 
 impl Stream {
-    const fn new(pipe: Pipe, remote: SocketAddr) -> Self {
+    const fn new(pipe: Pipe) -> Self {
         Self {
             pipe,
-            remote,
             unclaimed_since: None,
             is_claimed: false,
             is_ours: false,
@@ -749,16 +752,17 @@ impl Stream {
 
 impl Stream {
     fn id(&self, number: u32) -> StreamId {
-        id_of(number, self.pipe.kind(), self.pipe.is_secure())
+        self.pipe.label().id(number)
+    }
+
+    /// Whom it is from, as far as that is known; for the log.
+    fn remote(&self) -> SocketAddr {
+        self.pipe.label().remote
     }
 }
 
 const fn token_of(number: u32) -> Token {
     Token(TOKENS_FROM + number as usize)
-}
-
-fn id_of(number: u32, kind: LinkKind, is_secure: bool) -> StreamId {
-    StreamId { number: NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX), kind, is_secure }
 }
 
 fn interests() -> mio::Interest {

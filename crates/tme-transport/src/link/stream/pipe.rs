@@ -1,13 +1,16 @@
 //! One stream: bytes between its socket and its datagrams.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use mio::net::TcpStream;
-use tme_core::datagram::LinkKind;
+use tme_core::datagram::{LinkKind, Path, StreamId};
+use tme_core::stream::proxy::{ProxiedFrom, ProxyHeader, TrustedProxies};
 
-use super::framing::Framing;
+use super::framing::{Framing, Provenance};
 use super::tls::{TlsCertificate, TlsClient, TlsSession};
-use super::{StreamFailure, StreamTarget};
+use super::{StreamFailure, StreamTarget, StreamsConfig};
 
 /// With more than this waiting a stream takes no more from its connection, where it is put in order and grows stale.
 const FULL_BYTES: usize = 64 << 10;
@@ -16,10 +19,55 @@ const ROOM_BYTES: usize = 16 << 10;
 /// More than this never waits: whoever is asked to stop and does not loses datagrams.
 const WAITING_BYTES_MAX: usize = 256 << 10;
 
+/// What those who know nothing of streams have to know of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
+    kind: LinkKind,
+    is_secure: bool,
+    is_local: bool,
+    /// The client: the other end of the socket, or whom a proxy there speaks for.
+    pub remote: SocketAddr,
+}
+
+impl Label {
+    fn with(self, provenance: Provenance) -> Self {
+        let Provenance { kind, client } = provenance;
+        let remote = SocketAddr::new(client.unwrap_or(self.remote.ip()), self.remote.port());
+        Self { kind, remote, ..self }
+    }
+
+    pub const fn id(&self, number: u32) -> StreamId {
+        let number = match NonZeroU32::new(number) {
+            Some(number) => number,
+            None => NonZeroU32::MAX,
+        };
+        let Self { kind, is_secure, is_local, .. } = *self;
+        StreamId { number, kind, is_secure, is_local }
+    }
+
+    pub const fn path(&self, number: u32) -> Path {
+        Path::through(self.id(number), self.remote)
+    }
+}
+
+/// Whether the word of a proxy comes before all else.
+#[derive(Debug)]
+enum Preface {
+    Over,
+    /// It does, and this much of it is there.
+    Expected(Vec<u8>),
+}
+
 /// A socket, what was read of a record, and what waits to be written.
 #[derive(Debug)]
 pub(super) struct Pipe {
     socket: TcpStream,
+    /// The other end of the socket, or whom its PROXY header has named.
+    remote: SocketAddr,
+    /// The other end of the socket is on this machine.
+    is_local: bool,
+    proxies: TrustedProxies,
+    preface: Preface,
     framing: Framing,
     tls: Tls,
     /// What the framing says, before it is encrypted.
@@ -41,10 +89,22 @@ enum Tls {
 }
 
 impl Pipe {
-    /// A stream that was accepted; with a certificate it may be TLS.
-    pub fn accepted(socket: TcpStream, certificate: Option<&TlsCertificate>) -> Self {
-        let tls = certificate.cloned().map_or(Tls::None, Tls::Offered);
-        Self::new(socket, Framing::accepted(), tls)
+    /// A stream that was accepted from `remote`; with a certificate it may be TLS, and proxies have to say for whom they speak.
+    pub fn accepted(socket: TcpStream, remote: SocketAddr, config: &StreamsConfig) -> Self {
+        let tls = config.certificate.clone().map_or(Tls::None, Tls::Offered);
+        let mut pipe = Self::new(socket, remote, Framing::accepted(None), tls);
+        pipe.proxies = config.proxies.clone();
+        pipe.framing = pipe.begin();
+        if pipe.proxies.header_of(remote.ip()) == Some(ProxyHeader::ProxyProtocol) {
+            pipe.preface = Preface::Expected(Vec::new());
+        }
+        pipe
+    }
+
+    /// The framing of a stream of which nothing was read.
+    fn begin(&self) -> Framing {
+        let is_forwarded = self.proxies.header_of(self.remote.ip()) == Some(ProxyHeader::XForwardedFor);
+        Framing::accepted(is_forwarded.then(|| self.proxies.clone()))
     }
 
     /// A stream that is opened. `None`: the server's name is none that a certificate could be for.
@@ -55,13 +115,25 @@ impl Pipe {
         };
         let mut plain = Vec::new();
         let framing = Framing::opened(target.kind, target.authority, &mut plain);
-        let mut pipe = Self { plain, ..Self::new(socket, framing, tls) };
+        let mut pipe = Self { plain, ..Self::new(socket, target.remote, framing, tls) };
         pipe.encrypt();
         Some(pipe)
     }
 
-    const fn new(socket: TcpStream, framing: Framing, tls: Tls) -> Self {
-        Self { socket, framing, tls, plain: Vec::new(), read_bytes: 0, out: Vec::new(), written: 0 }
+    fn new(socket: TcpStream, remote: SocketAddr, framing: Framing, tls: Tls) -> Self {
+        Self {
+            socket,
+            remote,
+            is_local: remote.ip().to_canonical().is_loopback(),
+            proxies: TrustedProxies::default(),
+            preface: Preface::Over,
+            framing,
+            tls,
+            plain: Vec::new(),
+            read_bytes: 0,
+            out: Vec::new(),
+            written: 0,
+        }
     }
 
     /// Whether it is TLS.
@@ -79,9 +151,14 @@ impl Pipe {
         &mut self.socket
     }
 
-    /// What kind of link it makes.
-    pub const fn kind(&self) -> LinkKind {
-        self.framing.kind()
+    /// What it is and from whom, as far as that is known.
+    pub fn label(&self) -> Label {
+        self.label_before_framing().with(self.framing.provenance())
+    }
+
+    const fn label_before_framing(&self) -> Label {
+        let Self { remote, is_local, .. } = *self;
+        Label { kind: LinkKind::Tcp, is_secure: self.is_secure(), is_local, remote }
     }
 
     /// Whether the socket is connected; an error if it will not be.
@@ -111,7 +188,7 @@ impl Pipe {
         &mut self,
         scratch: &mut [u8],
         bytes_max: usize,
-        mut handle: impl FnMut(&mut [u8], LinkKind, bool),
+        mut handle: impl FnMut(&mut [u8], Label),
     ) -> Result<bool, StreamFailure> {
         let mut left = bytes_max;
         while left > 0 {
@@ -121,7 +198,7 @@ impl Pipe {
                     left = left.saturating_sub(count);
                     let bytes = scratch.get_mut(..count).unwrap_or_default();
                     self.read_bytes += count as u64;
-                    let result = self.take(bytes, &mut handle);
+                    let result = self.take_from_socket(bytes, &mut handle);
                     if result.is_err() {
                         // What there is to say about it, if the socket takes it at once.
                         let _ = self.write();
@@ -136,16 +213,40 @@ impl Pipe {
         Ok(true)
     }
 
-    /// Takes bytes of the socket in.
+    /// Takes bytes of the socket in, of which a proxy's word about its client may come first.
+    fn take_from_socket(
+        &mut self,
+        bytes: &mut [u8],
+        handle: &mut dyn FnMut(&mut [u8], Label),
+    ) -> Result<(), StreamFailure> {
+        let Preface::Expected(head) = &mut self.preface else { return self.take(bytes, handle) };
+        head.extend_from_slice(bytes);
+        let Some(ProxiedFrom { client, header_bytes }) = ProxiedFrom::parse(head)? else { return Ok(()) };
+        let mut head = std::mem::take(head);
+        self.preface = Preface::Over;
+        if let Some(client) = client {
+            log::debug!("{} speaks for {client}", self.remote);
+            self.remote = client;
+            self.framing = self.begin();
+        }
+        match head.get_mut(header_bytes..) {
+            Some(rest) if !rest.is_empty() => self.take(rest, handle),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes bytes of the stream proper in.
     fn take(
         &mut self,
         bytes: &mut [u8],
-        handle: &mut dyn FnMut(&mut [u8], LinkKind, bool),
+        handle: &mut dyn FnMut(&mut [u8], Label),
     ) -> Result<(), StreamFailure> {
+        let label = self.label_before_framing();
+        let mut labelled =
+            |datagram: &mut [u8], provenance: Provenance| handle(datagram, label.with(provenance));
         if let Tls::Session(session) = &mut self.tls {
             let (framing, plain) = (&mut self.framing, &mut self.plain);
-            let handle: &mut dyn FnMut(&mut [u8], LinkKind) =
-                &mut |datagram, kind| handle(datagram, kind, true);
+            let handle: &mut dyn FnMut(&mut [u8], Provenance) = &mut labelled;
             let result = session.read(bytes, &mut self.out, |bytes| framing.read(bytes, plain, &mut *handle));
             self.encrypt();
             return match &self.framing {
@@ -153,13 +254,13 @@ impl Pipe {
                 _ => result,
             };
         }
-        self.framing.read(bytes, &mut self.out, &mut |datagram, kind| handle(datagram, kind, false))?;
+        self.framing.read(bytes, &mut self.out, &mut labelled)?;
         let Framing::Tls(head) = &mut self.framing else { return Ok(()) };
         let mut head = std::mem::take(head);
         let Tls::Offered(certificate) = &self.tls else { return Err(StreamFailure::NotTme) };
         let session = TlsSession::accepted(certificate).ok_or(StreamFailure::TlsFailed)?;
         self.tls = Tls::Session(Box::new(session));
-        self.framing = Framing::accepted();
+        self.framing = self.begin();
         self.take(&mut head, handle)
     }
 

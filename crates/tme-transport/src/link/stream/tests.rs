@@ -1,5 +1,6 @@
 //! Streams on loopback, with sockets of the standard library at the other end.
 
+mod proxy;
 mod tls;
 
 use std::io::{Read, Write};
@@ -16,6 +17,8 @@ struct Rig {
     address: SocketAddr,
     now: Instant,
     datagrams: Vec<(StreamId, Vec<u8>)>,
+    /// Where each of them came from.
+    remotes: Vec<SocketAddr>,
     events: Vec<StreamEvent>,
 }
 
@@ -25,16 +28,17 @@ impl Rig {
         let mut streams = Streams::new(config);
         let address = streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), &poller).unwrap();
         let now = Instant::from_micros(1_000_000);
-        Self { poller, streams, address, now, datagrams: Vec::new(), events: Vec::new() }
+        Self { poller, streams, address, now, datagrams: Vec::new(), remotes: Vec::new(), events: Vec::new() }
     }
 
     fn turn(&mut self, wait: Duration) {
         let wait = if self.streams.is_any_receivable() { Duration::ZERO } else { wait };
         self.poller.wait(Some(wait)).unwrap();
         self.streams.handle_wait(&self.poller);
-        let datagrams = &mut self.datagrams;
+        let Self { datagrams, remotes, .. } = self;
         self.streams.receive(self.now, &self.poller, |bytes, path, _| {
             datagrams.push((path.stream.unwrap(), bytes.to_vec()));
+            remotes.push(path.remote);
             Belongs::Here
         });
         self.streams.handle_timeout(self.now);
@@ -212,6 +216,47 @@ fn who_says_nothing_or_too_little_is_gone_in_time() {
     rig.now += Duration::from_secs(5);
     rig.turn(Duration::ZERO);
     assert_eq!((rig.ended(StreamFailure::Unclaimed), rig.streams.statistics().open), (3, 0));
+}
+
+#[test]
+fn a_byte_a_second_buys_no_time_whatever_it_is_said_in() {
+    let hello = stream_of(&[&[7; 100]]);
+    let cases: [(&str, &[u8], u64); 4] = [
+        // Four bytes in four seconds tell that it is TME, and a record that is never whole carries nobody.
+        ("records", &hello, 10),
+        ("half a record at once", &hello[..50], 10),
+        ("a request", REQUEST.as_bytes(), 10),
+        ("nonsense of three bytes", b"TME", 5),
+    ];
+    for (what, bytes, seconds) in cases {
+        let mut rig = Rig::new(StreamsConfig::default());
+        let mut player = rig.knock(&stream_of(&[b"player"]));
+        rig.until("the player", |rig| rig.datagrams.len() == 1);
+        let id = rig.datagrams[0].0;
+        rig.streams.claim(id);
+        let mut slow = rig.knock(&[]);
+        rig.until("the slow one", |rig| rig.streams.statistics().open == 2);
+        let is_at_once = what.ends_with("at once");
+        for second in 0..seconds {
+            assert_eq!(rig.ended(StreamFailure::Unclaimed), 0, "{what} after {second} s");
+            let piece = if is_at_once {
+                &bytes[..bytes.len() * usize::from(second == 0)]
+            } else {
+                bytes.get(second as usize..=second as usize).unwrap_or_default()
+            };
+            slow.write_all(piece).unwrap();
+            let so_far = rig.streams.statistics().bytes_in + piece.len() as u64;
+            rig.until("its bytes", |rig| rig.streams.statistics().bytes_in == so_far);
+            rig.now += Duration::from_secs(1);
+            // Somebody else plays on.
+            player.write_all(&stream_of(&[b"on"])[4..]).unwrap();
+            rig.until("the player's", |rig| rig.datagrams.len() as u64 == second + 2);
+        }
+        rig.turn(Duration::ZERO);
+        assert_eq!(rig.ended(StreamFailure::Unclaimed), 1, "{what}");
+        assert_eq!(rig.streams.statistics().open, 1, "{what}");
+        assert_eq!(rig.streams.send(id, b"still here"), Queued::Yes);
+    }
 }
 
 #[test]

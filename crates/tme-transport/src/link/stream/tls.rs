@@ -83,6 +83,36 @@ pub enum TlsTrust {
     Fingerprint([u8; 32]),
 }
 
+impl TlsTrust {
+    /// The certificate with this fingerprint: 64 hexadecimal digits, with or without colons between the pairs, as
+    /// `openssl x509 -noout -fingerprint -sha256` prints them.
+    ///
+    /// # Errors
+    /// [`TlsError`]: it is not that.
+    pub fn pinned(fingerprint: &str) -> Result<Self, TlsError> {
+        let pairs: Vec<&[u8]> = if fingerprint.contains(':') {
+            fingerprint.split(':').map(str::as_bytes).collect()
+        } else {
+            fingerprint.as_bytes().chunks(2).collect()
+        };
+        let bytes: Option<Vec<u8>> = pairs.into_iter().map(hex_byte).collect();
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self::Fingerprint).ok_or_else(|| {
+            let characters = fingerprint.chars().count();
+            TlsError::new(format_args!(
+                "a fingerprint is 64 hexadecimal digits, with or without colons between the pairs, \
+                 which these {characters} characters are not"
+            ))
+        })
+    }
+}
+
+/// The byte of two hexadecimal digits.
+fn hex_byte(pair: &[u8]) -> Option<u8> {
+    let &[high, low] = pair else { return None };
+    let digit = |character: u8| char::from(character).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}
+
 /// How a client speaks TLS. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct TlsClient {

@@ -1,8 +1,11 @@
 //! WebSocket (RFC 6455) as bytes in and bytes out: the socket is somebody else's (`docs/PROTOCOL.md`, section 12.2).
 
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use tme_core::stream::STREAM_DATAGRAM_BYTES_MAX;
+use tme_core::stream::proxy::TrustedProxies;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response, ServerHandshake};
@@ -60,15 +63,33 @@ impl Write for Duplex {
     }
 }
 
-/// Lets only those in who ask for our subprotocol.
-#[derive(Clone, Copy, Debug)]
-struct AsksForTme;
+/// By which proxies name their client.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Lets only those in who ask for our subprotocol, and proxies only if they say for whom.
+#[derive(Clone, Debug)]
+struct AsksForTme {
+    /// The request comes from one of these.
+    proxies: Option<TrustedProxies>,
+    /// Whom it has named, if anybody.
+    client: Arc<OnceLock<Option<IpAddr>>>,
+}
 
 impl Callback for AsksForTme {
     fn on_request(self, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
         let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
         let mut names = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        if names.any(|name| name.trim() == SUBPROTOCOL) {
+        let is_ours = names.any(|name| name.trim() == SUBPROTOCOL);
+        if let Some(proxies) = self.proxies.as_ref().filter(|_| is_ours) {
+            let lines: Vec<_> = request.headers().get_all(FORWARDED_FOR).iter().collect();
+            let client = proxies.client_in(lines.iter().map(|line| line.as_bytes()));
+            if self.client.get_or_init(|| client).is_none() {
+                let mut refusal = ErrorResponse::new(Some("say for whom by X-Forwarded-For\n".to_owned()));
+                *refusal.status_mut() = StatusCode::BAD_REQUEST;
+                return Err(refusal);
+            }
+        }
+        if is_ours {
             response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
             return Ok(response);
         }
@@ -94,6 +115,8 @@ pub(super) struct WebSocketCodec {
     early: Vec<Vec<u8>>,
     early_bytes: usize,
     handshake_bytes: usize,
+    /// Whom a proxy has named in its request; nobody, if that is not there.
+    client: Arc<OnceLock<Option<IpAddr>>>,
 }
 
 fn config() -> WebSocketConfig {
@@ -105,14 +128,21 @@ fn config() -> WebSocketConfig {
 }
 
 impl WebSocketCodec {
-    const fn new(state: State) -> Self {
-        Self { state, early: Vec::new(), early_bytes: 0, handshake_bytes: 0 }
+    fn new(state: State) -> Self {
+        Self { state, early: Vec::new(), early_bytes: 0, handshake_bytes: 0, client: Arc::default() }
     }
 
-    /// A server's end: the request comes in.
-    pub fn server() -> Self {
-        let handshake = ServerHandshake::start(Duplex::default(), AsksForTme, Some(config()));
-        Self::new(State::Accepting(Box::new(handshake)))
+    /// A server's end: the request comes in, with `proxies` from one of them.
+    pub fn server(proxies: Option<TrustedProxies>) -> Self {
+        let client = Arc::default();
+        let judge = AsksForTme { proxies, client: Arc::clone(&client) };
+        let handshake = ServerHandshake::start(Duplex::default(), judge, Some(config()));
+        Self { client, ..Self::new(State::Accepting(Box::new(handshake))) }
+    }
+
+    /// The client that a proxy has named.
+    pub fn forwarded_for(&self) -> Option<IpAddr> {
+        self.client.get().copied().flatten()
     }
 
     /// A client's end; `authority` is `host:port` as the server is called. The request goes to `out`.
@@ -133,7 +163,7 @@ impl WebSocketCodec {
         &mut self,
         bytes: &[u8],
         out: &mut Vec<u8>,
-        mut handle: impl FnMut(&mut [u8]),
+        mut handle: impl FnMut(&mut [u8], Option<IpAddr>),
     ) -> Result<(), StreamFailure> {
         let duplex = match &mut self.state {
             State::Accepting(handshake) => handshake.get_mut().get_mut(),
@@ -149,7 +179,8 @@ impl WebSocketCodec {
             }
         }
         self.advance(out)?;
-        self.take_messages(out, &mut handle)
+        let client = self.forwarded_for();
+        self.take_messages(out, &mut |datagram| handle(datagram, client))
     }
 
     /// Appends a datagram to `out`, or keeps it until the handshake is over.
@@ -186,7 +217,10 @@ impl WebSocketCodec {
                 }
                 Err(HandshakeError::Failure(_)) => {
                     out.extend_from_slice(BAD_REQUEST);
-                    return Err(StreamFailure::BadUpgrade);
+                    let names_nobody = self.client.get() == Some(&None);
+                    let failure =
+                        if names_nobody { StreamFailure::ForwardedFor } else { StreamFailure::BadUpgrade };
+                    return Err(failure);
                 }
             },
             State::Asking(handshake) => match handshake.handshake() {

@@ -101,19 +101,23 @@ mod program {
     /// Class, and where the answer comes from: the accumulator.
     const BPF_RET_A: u16 = (BPF_RET | 0x10) as u16;
 
-    /// Has the system ask the program for each datagram to the port that this socket shares. An answer beyond the number of
-    /// sockets leaves it to the hash, and so does a datagram's byte.
+    /// For each datagram the index of a socket. An answer beyond their number leaves it to the hash, and so does a datagram's
+    /// byte.
+    static FILTER: [sock_filter; 5] = [
+        load_byte(0),
+        jump_unless_set(DATA, 2),
+        load_byte(SHARD_AT),
+        sock_filter { code: BPF_RET_A, jt: 0, jf: 0, k: 0 },
+        sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: u32::MAX },
+    ];
+    /// A constant, so that the reference to it is to zeroed memory of the program's file: on the stack its padding would be
+    /// undefined, which valgrind remarks.
+    const PROGRAM: &sock_fprog = &sock_fprog { len: FILTER.len() as u16, filter: FILTER.as_ptr().cast_mut() };
+
+    /// Has the system ask the program for each datagram to the port that this socket shares.
     pub fn attach(socket: &mio::net::UdpSocket, count: usize) -> io::Result<()> {
         debug_assert!(count <= 256, "one byte names the socket");
-        let mut program = [
-            load_byte(0),
-            jump_unless_set(DATA, 2),
-            load_byte(SHARD_AT),
-            sock_filter { code: BPF_RET_A, jt: 0, jf: 0, k: 0 },
-            sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: u32::MAX },
-        ];
-        let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-        setsockopt(socket, sockopt::AttachReusePortCbpf, &program)?;
+        setsockopt(socket, sockopt::AttachReusePortCbpf, PROGRAM)?;
         Ok(())
     }
 }

@@ -200,6 +200,33 @@ fn what_only_begins_like_tls_is_ended_and_counted() {
 }
 
 #[test]
+fn a_fingerprint_is_read_with_and_without_colons() {
+    let plain = "b5".repeat(32);
+    let colons = ["B5"; 32].join(":");
+    for text in [&plain, &colons] {
+        assert_eq!(TlsTrust::pinned(text), Ok(TlsTrust::Fingerprint([0xb5; 32])), "{text}");
+    }
+    let wrong = [
+        "",
+        &plain[1..],
+        &plain[2..],
+        &format!("{plain}b5"),
+        &format!("{colons}:B5"),
+        &format!("{colons}:"),
+        &plain.replacen('b', "g", 1),
+        &plain.replacen('b', "+", 1),
+        // As many pairs, and as many digits.
+        &format!("b:{}", ["b5"; 31].join(":")),
+        &format!("b:5b5:{}", ["b5"; 30].join(":")),
+        &plain.replacen("b5", "ß", 1),
+    ];
+    for text in wrong {
+        let error = TlsTrust::pinned(text).unwrap_err();
+        assert!(error.path.is_none() && error.why.contains("64 hexadecimal digits"), "{text:?}: {error}");
+    }
+}
+
+#[test]
 fn files_that_are_wrong_are_named() {
     let files = Files::new("files");
     let other = Files::new("other");
