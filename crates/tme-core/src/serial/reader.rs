@@ -134,20 +134,30 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn bits(&mut self, count: u32) -> Result<u64, DecodeError> {
         let count = count.min(64);
-        let (mut value, mut taken) = (0u64, 0);
-        while taken < count {
-            if self.open.count == 0 {
-                let [byte] = self.chunk()?;
-                self.open = LeftBits { value: byte, count: 8 };
-            }
-            let part = (count - taken).min(self.open.count);
-            let bits = self.open.value & (u8::MAX >> (8 - part));
-            value |= u64::from(bits) << taken;
-            self.open.value = (u32::from(self.open.value) >> part) as u8;
-            self.open.count -= part;
-            taken += part;
+        let LeftBits { value: open, count: left } = self.open;
+        if count <= left {
+            let bits = u64::from(open) & ((1 << count) - 1);
+            self.open = LeftBits { value: (u32::from(open) >> count) as u8, count: left - count };
+            return Ok(bits);
         }
-        Ok(value)
+        let rest = count - left;
+        let new = rest.div_ceil(8);
+        let begin = self.position;
+        let taken = self.raw(new as usize)?;
+        // Eight bytes at once where there are as many, whosoever they are: the mask leaves those that were taken.
+        let word = match self.bytes.get(begin..).and_then(|bytes| bytes.first_chunk()) {
+            Some(chunk) => *chunk,
+            None => {
+                let mut chunk = [0; 8];
+                chunk.iter_mut().zip(taken).for_each(|(place, &byte)| *place = byte);
+                chunk
+            }
+        };
+        let bits = u64::from_le_bytes(word) & (u64::MAX >> (64 - rest));
+        let last = taken.last().copied().unwrap_or_default();
+        let unread = 8 * new - rest;
+        self.open = LeftBits { value: (u32::from(last) >> (8 - unread)) as u8, count: unread };
+        Ok(u64::from(open) | bits << left)
     }
 
     /// Takes a bool.

@@ -148,27 +148,31 @@ impl<'a> Writer<'a> {
     /// Writes the lowest `count` bits of `value`, at most 64.
     #[inline]
     pub fn bits(&mut self, value: u64, count: u32) {
-        let (mut value, mut count) = (value, count.min(64));
-        while count > 0 {
-            if self.open.free == 0 {
-                let index = self.len();
-                self.raw(&[0]);
-                self.open = OpenByte { index, free: 8 };
-            }
-            let taken = count.min(self.open.free);
-            let part = value & (u64::MAX >> (64 - taken));
-            let used = 8 - self.open.free;
+        let count = count.min(64);
+        if count == 0 {
+            return;
+        }
+        let value = value & (u64::MAX >> (64 - count));
+        let OpenByte { index, free } = self.open;
+        if free > 0 {
             let byte = match &mut self.sink {
-                Sink::Growing(bytes) => bytes.get_mut(self.open.index),
-                Sink::Fixed(buffer, _) => buffer.get_mut(self.open.index),
+                Sink::Growing(bytes) => bytes.get_mut(index),
+                Sink::Fixed(buffer, _) => buffer.get_mut(index),
             };
             // There is none only after a failure.
             let Some(byte) = byte else { return };
-            *byte |= (part as u8) << used;
-            self.open.free -= taken;
-            count -= taken;
-            value >>= taken;
+            *byte |= (value << (8 - free)) as u8;
+            if count <= free {
+                self.open.free -= count;
+                return;
+            }
         }
+        // What the open byte has no room for goes into whole bytes at once; the last of them is the open one then.
+        let rest = count - free;
+        let new = rest.div_ceil(8);
+        let index = self.len() + new as usize - 1;
+        self.raw((value >> free).to_le_bytes().get(..new as usize).unwrap_or_default());
+        self.open = OpenByte { index, free: 8 * new - rest };
     }
 
     /// Writes a bool, a bit.
