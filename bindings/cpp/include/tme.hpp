@@ -1372,6 +1372,11 @@ void get_fields(Input& in, T& value, Growth growth) {
     visitor.end();
 }
 
+/// The most that so many bits hold in two's complement.
+[[nodiscard]] constexpr std::int64_t most_of(std::uint32_t bits) {
+    return bits == 0 || bits >= 64 ? (std::numeric_limits<std::int64_t>::max)() : (std::int64_t{1} << (bits - 1)) - 1;
+}
+
 template <class T, class Form>
 void put_number(Output& out, T value, Form form) {
     TmeWriter* to = &out.writer;
@@ -1427,8 +1432,10 @@ void put_number(Output& out, T value, Form form) {
         tme_writer_range(to, static_cast<std::int64_t>(value), form.low, form.high);
     } else if constexpr (std::is_same_v<Form, InBits>) {
         if constexpr (std::is_signed_v<T>) {
-            const std::int64_t most = form.bits >= 64 ? (std::numeric_limits<std::int64_t>::max)()
-                                                      : (std::int64_t{1} << (form.bits - 1)) - 1;
+            if (form.bits == 0) {
+                return out.fail(TME_ERROR_ARGUMENT);
+            }
+            const std::int64_t most = most_of(form.bits);
             tme_writer_range(to, static_cast<std::int64_t>(value), -most - 1, most);
         } else {
             tme_writer_bits(to, static_cast<std::uint64_t>(value), form.bits);
@@ -1525,8 +1532,10 @@ void get_number(Input& in, T& value, Form form) {
                 value = static_cast<T>(found);
                 return;
             }
-            high = form.bits >= 64 ? (std::numeric_limits<std::int64_t>::max)()
-                                   : (std::int64_t{1} << (form.bits - 1)) - 1;
+            if (form.bits == 0) {
+                return in.fail(TME_ERROR_ARGUMENT);
+            }
+            high = most_of(form.bits);
             low = -high - 1;
         } else {
             static_assert(always_false<Form>, "this form is not for integers");
@@ -2012,8 +2021,7 @@ void describe(SchemaText& to, Form form) {
         } else if constexpr (std::is_same_v<Form, InRange>) {
             to.text += "int(" + std::to_string(form.low) + ".." + std::to_string(form.high) + ")";
         } else if constexpr (std::is_signed_v<T>) {
-            const std::int64_t most = form.bits >= 64 ? (std::numeric_limits<std::int64_t>::max)()
-                                                      : (std::int64_t{1} << (form.bits - 1)) - 1;
+            const std::int64_t most = most_of(form.bits);
             to.text += "int(" + std::to_string(-most - 1) + ".." + std::to_string(most) + ")";
         } else {
             const std::uint64_t most = form.bits >= 64 ? (std::numeric_limits<std::uint64_t>::max)()

@@ -72,8 +72,7 @@ unsafe fn run(
     body: impl FnOnce(&mut Reader<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bytes = input_bytes(state.data.cast(), state.length)?;
-    // Whatever a caller has put there, it must not be more than a byte has.
-    let open = LeftBits { value: state.open_bits as u8, count: state.open_count.min(8) };
+    let open = LeftBits { value: state.open_bits as u8, count: state.open_count };
     let mut from = Reader::resumed(bytes, state.position, state.end, open);
     body(&mut from)?;
     let open = from.left_bits();
@@ -532,7 +531,7 @@ unsafe fn kept(block: *const TmeBlock, from: &Reader<'_>) -> Result<ReadBlock, F
     must_not_be_null(block, "there is no block")?;
     let block = block.read_unaligned();
     let open = LeftBits { value: block.open_bits as u8, count: block.open_count };
-    if block.position < from.end() || open.count > 8 {
+    if block.position < from.end() || open.count > 7 {
         return Err(Failure::with(TME_ERROR_ARGUMENT, "this block was not begun by this reader"));
     }
     Ok(ReadBlock::from_parts(block.position, open))

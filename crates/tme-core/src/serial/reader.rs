@@ -8,8 +8,15 @@ use super::limits::{DEPTH_MAX, MEMORY_BYTES_FREE, MEMORY_BYTES_PER_BYTE};
 pub struct LeftBits {
     /// The bits; those above them are zero.
     pub value: u8,
-    /// How many: 0–8.
+    /// How many: 0–7.
     pub count: u32,
+}
+
+impl LeftBits {
+    /// What can be left of a byte of which at least one bit was read.
+    const fn limited(self) -> Self {
+        Self { value: self.value, count: if self.count > 7 { 7 } else { self.count } }
+    }
 }
 
 /// A block under way: what [`Reader::begin_block`] gives and [`Reader::end_block`] takes.
@@ -69,7 +76,7 @@ impl<'a> Reader<'a> {
         let mut reader = Self::new(bytes);
         reader.end = end.min(bytes.len());
         reader.position = position.min(reader.end);
-        reader.open = open;
+        reader.open = open.limited();
         reader
     }
 
@@ -284,8 +291,9 @@ impl<'a> Reader<'a> {
     }
 
     fn leave(&mut self, block: ReadBlock) {
-        self.end = block.outer_end;
-        self.open = block.outer_bits;
+        // A caller may have kept the block in a form of his own, and brought back another.
+        self.end = block.outer_end.clamp(self.position, self.bytes.len());
+        self.open = block.outer_bits.limited();
     }
 
     fn check_end(&self) -> Result<(), DecodeError> {
@@ -470,5 +478,18 @@ mod tests {
         let mut reader = Reader::new(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1]);
         let count = reader.count(0, usize::MAX).unwrap();
         assert_eq!(reader.justify(count, 0).map_err(|error| error.what), Err(Malformation::Memory));
+    }
+
+    #[test]
+    fn what_a_caller_has_kept_cannot_lead_out_of_the_bytes() {
+        // A whole byte of open bits, which no reader leaves, once made room for a block of a byte too many.
+        let nonsense = LeftBits { value: 0xFF, count: u32::MAX };
+        let mut reader = Reader::resumed(&[1, 2, 3], 2, usize::MAX, nonsense);
+        assert_eq!(reader.begin_block().map_err(|error| error.what).err(), Some(Malformation::Count));
+        let mut reader = Reader::resumed(&[1, 7], 0, 2, nonsense);
+        let _ = reader.begin_block().unwrap();
+        reader.skip_block(ReadBlock::from_parts(usize::MAX, nonsense));
+        assert_eq!((reader.position(), reader.end(), reader.remaining()), (2, 2, 0));
+        assert_eq!(reader.u8().map_err(|error| error.what), Err(Malformation::End));
     }
 }
