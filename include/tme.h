@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
 
 /** The version of this header; tme_version() tells that of the library that was loaded. */
 #define TME_VERSION_MAJOR 0
@@ -178,6 +179,36 @@ typedef struct TmeServer TmeServer;
 #define TME_ERROR_UNKNOWN_SERVER (-408)
 /** A bug in the library was caught in this call; the engine is poisoned. Please report it. */
 #define TME_ERROR_INTERNAL (-501)
+/** The message ends in the middle of a value. */
+#define TME_ERROR_SERIAL_END (-601)
+/** A varint is longer than necessary, or more than its integer holds. */
+#define TME_ERROR_SERIAL_VARINT (-602)
+/** A value outside its range: one to be written, or one that was read. */
+#define TME_ERROR_SERIAL_RANGE (-603)
+/** A text in a message, or for one, is not UTF-8. */
+#define TME_ERROR_SERIAL_UTF8 (-604)
+/** A count or the length of a block that what is left cannot hold. */
+#define TME_ERROR_SERIAL_COUNT (-605)
+/** More elements or bytes than the program takes. */
+#define TME_ERROR_SERIAL_TOO_LONG (-606)
+/** Keys of a map or a set do not ascend. */
+#define TME_ERROR_SERIAL_ORDER (-607)
+/** A variant that the program does not know. */
+#define TME_ERROR_SERIAL_VARIANT (-608)
+/** Values too deep in each other. */
+#define TME_ERROR_SERIAL_DEPTH (-609)
+/** Values that would take more memory than their bytes justify. */
+#define TME_ERROR_SERIAL_MEMORY (-610)
+/** Bytes are left that are no additions of a later version. */
+#define TME_ERROR_SERIAL_LEFT_OVER (-611)
+/** An unused bit is not zero. */
+#define TME_ERROR_SERIAL_PADDING (-612)
+/** A message that the program does not know. */
+#define TME_ERROR_SERIAL_UNKNOWN_MESSAGE (-613)
+/** A number that its form cannot express: not a number, infinite, a rotation of length 0. */
+#define TME_ERROR_SERIAL_NUMBER (-614)
+/** A message of more than 16 MiB. No retry helps: split it. */
+#define TME_ERROR_SERIAL_TOO_LARGE (-615)
 
 /** What a call gives back: negative if it did not do what was asked, TME_OK (0), or positive for done with a remark. */
 typedef int32_t TmeResult;
@@ -877,6 +908,16 @@ TME_C_API TmeResult tme_job_discard(TmeJob *job);
 
 /* ---- Settings: what a client is told --------------------------------------------------------- */
 
+/**
+ * The hash of a base schema, the text of docs/SERIALIZATION.md, section 7: for `schema_hash` of a server's and a client's config.
+ *
+ * Parameters: `text` of `length` bytes; `hash` gets it, never 0 but on failure.
+ * Returns: TME_OK; TME_ERROR_UTF8; TME_ERROR_LENGTH; TME_ERROR_NULL.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_schema_hash(const char *text, size_t length, uint64_t *hash);
+
 /** What a client is told. tme_client_config_init fills in the defaults; what is zero takes its default. */
 typedef struct TmeClientConfig {
     /** Size of the struct as the caller knows it. */
@@ -969,6 +1010,11 @@ typedef struct TmeClientConfig {
     const char *tls_fingerprint;
     /** Name or address that the certificate must be for. Needs TLS. Default: the host in `address`. */
     const char *tls_name;
+    /**
+     * Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
+     * TME_REASON_SCHEMA. Default 0: nothing is compared.
+     */
+    uint64_t schema_hash;
 } TmeClientConfig;
 
 /**
@@ -2348,6 +2394,743 @@ TME_C_API TmeResult tme_query_ask(
     TmeServerInfo *info,
     size_t struct_size);
 
+/* ---- Writer: a game's values into a buffer of the caller's (`docs/SERIALIZATION.md`) --------- */
+
+/** A block under way, of a writer or a reader. Its fields are the library's. */
+typedef struct TmeBlock {
+    /** Where it begins, or where what it stands in ends. */
+    size_t position;
+    /** The open byte around it. */
+    size_t open_index;
+    /** Its bits. */
+    uint32_t open_bits;
+    /** How many. */
+    uint32_t open_count;
+    /** 0. */
+    uint64_t reserved;
+} TmeBlock;
+
+/**
+ * Writes values one behind the other into a buffer of the caller's. tme_writer_init fills it in; its fields are the library's,
+ * `length` (bytes so far) may be read.
+ */
+typedef struct TmeWriter {
+    /** The buffer. */
+    uint8_t *data;
+    /** Its size in bytes. */
+    size_t capacity;
+    /** Bytes so far. */
+    size_t length;
+    /** The byte that the next bits go into. */
+    size_t open_index;
+    /** How many of its bits are free. */
+    uint32_t open_free;
+    /** TME_OK, or the first error. */
+    TmeResult error;
+    /** 0. */
+    uint64_t reserved[3];
+} TmeWriter;
+
+/**
+ * Begins to write into a buffer.
+ *
+ * Parameters: `writer` is filled in; `buffer` of `capacity` bytes, of which at most 16 MiB are used. It must stay where it is.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_LENGTH.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_init(TmeWriter *writer, void *buffer, size_t capacity);
+
+/**
+ * Begins a message: writes its id. The fields of its body follow, then groups that later versions have added.
+ *
+ * Parameters: `id`, not 0.
+ * Returns: TME_OK; TME_ERROR_ARGUMENT; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_message(TmeWriter *writer, uint32_t id);
+
+/**
+ * Writes a fixed integer, little-endian: the form `u8`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_u8(TmeWriter *writer, uint8_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `u16`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_u16(TmeWriter *writer, uint16_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `u32`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_u32(TmeWriter *writer, uint32_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `u64`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_u64(TmeWriter *writer, uint64_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `i8`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_i8(TmeWriter *writer, int8_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `i16`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_i16(TmeWriter *writer, int16_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `i32`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_i32(TmeWriter *writer, int32_t value);
+
+/**
+ * Writes a fixed integer, little-endian: the form `i64`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_i64(TmeWriter *writer, int64_t value);
+
+/**
+ * Writes an IEEE 754 number: the form `f32`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_f32(TmeWriter *writer, float value);
+
+/**
+ * Writes an IEEE 754 number: the form `f64`.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_f64(TmeWriter *writer, double value);
+
+/**
+ * Writes an unsigned varint, in its shortest form: also characters, tags and whatever counts.
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_varint(TmeWriter *writer, uint64_t value);
+
+/**
+ * Writes a signed varint (zigzag).
+ *
+ * Parameters: `value`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_signed_varint(TmeWriter *writer, int64_t value);
+
+/**
+ * Writes a bool, one bit.
+ *
+ * Parameters: `value`: 0 is false, everything else true.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_bool(TmeWriter *writer, uint32_t value);
+
+/**
+ * Writes bits, the lowest first: `int(0..2^count - 1)`, or the tag of an enum.
+ *
+ * Parameters: `value`, which must fit; `count`, at most 64.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE if it does not fit; TME_ERROR_ARGUMENT; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error;
+ * TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_bits(TmeWriter *writer, uint64_t value, uint32_t count);
+
+/**
+ * Writes a ranged integer: `int(low..high)`, in as few bits as the range needs.
+ *
+ * Parameters: `value`; `low` and `high`, both allowed.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE; TME_ERROR_ARGUMENT if `low` is above `high`; TME_ERROR_BUFFER_TOO_SMALL; the writer's first
+ * error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_range(TmeWriter *writer, int64_t value, int64_t low, int64_t high);
+
+/**
+ * Writes a quantised float: `q(low..high/steps)`, as many steps as `precision` asks for. A value outside is limited to the range.
+ *
+ * Parameters: `value`; `low` below `high`; `precision`, the size of a step at most.
+ * Returns: TME_OK; TME_ERROR_SERIAL_NUMBER if `value` is not a number; TME_ERROR_ARGUMENT for a range or precision that cannot be;
+ * TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_quantized(
+    TmeWriter *writer,
+    double value,
+    double low,
+    double high,
+    double precision);
+
+/**
+ * Writes a quantised float in so many bits.
+ *
+ * Parameters: as tme_writer_quantized; `bits`, 1-32.
+ * Returns: as tme_writer_quantized.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_quantized_bits(
+    TmeWriter *writer,
+    double value,
+    double low,
+    double high,
+    uint32_t bits);
+
+/**
+ * Writes a float counted in steps of `precision`, without a range: `step(precision)`, a varint.
+ *
+ * Parameters: `value`; `precision`, above 0.
+ * Returns: TME_OK; TME_ERROR_SERIAL_NUMBER if `value` is not a number, infinite, or more than 2^53 steps; TME_ERROR_ARGUMENT;
+ * TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_step(TmeWriter *writer, double value, double precision);
+
+/**
+ * Writes a rotation: `quat(bits)`, of 2 + 3 x bits bits. It need not have length 1.
+ *
+ * Parameters: `xyzw`, four numbers; `bits`, 2-21: 10 is 0.1 degrees.
+ * Returns: TME_OK; TME_ERROR_SERIAL_NUMBER if its length is 0 or not finite; TME_ERROR_ARGUMENT; TME_ERROR_BUFFER_TOO_SMALL; the
+ * writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_quaternion(TmeWriter *writer, const double *xyzw, uint32_t bits);
+
+/**
+ * Writes a text: its length in bytes, and its bytes.
+ *
+ * Parameters: `text` of `length` bytes, without a NUL.
+ * Returns: TME_OK; TME_ERROR_SERIAL_UTF8; TME_ERROR_LENGTH; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_text(TmeWriter *writer, const char *text, size_t length);
+
+/**
+ * Writes a count and so many bytes: `list(u8)`.
+ *
+ * Parameters: `data` of `length` bytes.
+ * Returns: TME_OK; TME_ERROR_LENGTH; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_bytes(TmeWriter *writer, const void *data, size_t length);
+
+/**
+ * Writes bytes without a count: `[u8;length]`.
+ *
+ * Parameters: `data` of `length` bytes.
+ * Returns: as tme_writer_bytes.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_raw(TmeWriter *writer, const void *data, size_t length);
+
+/**
+ * Writes how many elements follow, of a list, a set or a map.
+ *
+ * Parameters: `count`.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_count(TmeWriter *writer, size_t count);
+
+/**
+ * Begins a block: a group of fields that a later version has added, or the content of a variant that one has. It has a length in
+ * front and bits of its own. Blocks may lie in each other.
+ *
+ * Parameters: `block` is filled in; tme_writer_block_end wants it.
+ * Returns: TME_OK; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_block_begin(TmeWriter *writer, TmeBlock *block);
+
+/**
+ * Ends the block that was begun last.
+ *
+ * Parameters: `block`, which tme_writer_block_begin has filled in.
+ * Returns: TME_OK; TME_ERROR_ARGUMENT if it is none of this writer's; TME_ERROR_BUFFER_TOO_SMALL; the writer's first error;
+ * TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_block_end(TmeWriter *writer, const TmeBlock *block);
+
+/**
+ * Gives the writer an error of the program's own, if it has none yet.
+ *
+ * Parameters: `error`, below 0.
+ * Returns: the writer's first error; TME_ERROR_ARGUMENT if `error` is none; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_fail(TmeWriter *writer, TmeResult error);
+
+/**
+ * Tells whether everything could be written, and how many bytes it takes.
+ *
+ * Parameters: `length` (may be NULL) gets how many, 0 on failure.
+ * Returns: TME_OK; the writer's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per writer.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_writer_finish(const TmeWriter *writer, size_t *length);
+
+/* ---- Reader: a game's values out of the bytes of a message (`docs/SERIALIZATION.md`) --------- */
+
+/**
+ * Reads values one behind the other. tme_reader_init fills it in; its fields are the library's, `position` (bytes so far) may be
+ * read.
+ */
+typedef struct TmeReader {
+    /** The bytes. */
+    const uint8_t *data;
+    /** How many. */
+    size_t length;
+    /** Bytes so far. */
+    size_t position;
+    /** Where the innermost block ends. */
+    size_t end;
+    /** Bits of the open byte that were not read yet. */
+    uint32_t open_bits;
+    /** How many. */
+    uint32_t open_count;
+    /** TME_OK, or the first error. */
+    TmeResult error;
+    /** 1 if it is a message, behind whose body there may be additions. */
+    uint32_t is_message;
+    /** 0. */
+    uint64_t reserved[2];
+} TmeReader;
+
+/**
+ * Begins to read bytes, such as the data of a TME_EVENT_MESSAGE.
+ *
+ * Parameters: `reader` is filled in; `data` of `length` bytes, which must stay where they are.
+ * Returns: TME_OK; TME_ERROR_NULL; TME_ERROR_LENGTH.
+ * Threads: any.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_init(TmeReader *reader, const void *data, size_t length);
+
+/**
+ * Begins a message: reads its id.
+ *
+ * Parameters: `id` gets which message it is, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_UNKNOWN_MESSAGE for id 0; TME_ERROR_SERIAL_RANGE; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; the
+ * reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_message(TmeReader *reader, uint32_t *id);
+
+/**
+ * Reads a fixed integer, little-endian: the form `u8`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_u8(TmeReader *reader, uint8_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `u16`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_u16(TmeReader *reader, uint16_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `u32`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_u32(TmeReader *reader, uint32_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `u64`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_u64(TmeReader *reader, uint64_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `i8`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_i8(TmeReader *reader, int8_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `i16`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_i16(TmeReader *reader, int16_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `i32`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_i32(TmeReader *reader, int32_t *value);
+
+/**
+ * Reads a fixed integer, little-endian: the form `i64`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_i64(TmeReader *reader, int64_t *value);
+
+/**
+ * Reads an IEEE 754 number: the form `f32`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_f32(TmeReader *reader, float *value);
+
+/**
+ * Reads an IEEE 754 number: the form `f64`.
+ *
+ * Parameters: `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_f64(TmeReader *reader, double *value);
+
+/**
+ * Reads an unsigned varint.
+ *
+ * Parameters: `max`, the most that it may be, such as UINT16_MAX of a `varint(u16)`; `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_VARINT, also if it is more than `max`; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_varint(TmeReader *reader, uint64_t max, uint64_t *value);
+
+/**
+ * Reads a signed varint (zigzag).
+ *
+ * Parameters: `low` and `high`, the least and the most that it may be; `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_VARINT, also if it is outside; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_signed_varint(
+    TmeReader *reader,
+    int64_t low,
+    int64_t high,
+    int64_t *value);
+
+/**
+ * Reads a bool.
+ *
+ * Parameters: `value` gets 1 or 0.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_bool(TmeReader *reader, uint32_t *value);
+
+/**
+ * Reads bits.
+ *
+ * Parameters: `count`, at most 64; `value` gets them, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; TME_ERROR_ARGUMENT; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_bits(TmeReader *reader, uint32_t count, uint64_t *value);
+
+/**
+ * Reads a ranged integer: `int(low..high)`.
+ *
+ * Parameters: `low` and `high` as when it was written; `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE; TME_ERROR_SERIAL_END; TME_ERROR_ARGUMENT; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_range(TmeReader *reader, int64_t low, int64_t high, int64_t *value);
+
+/**
+ * Reads a quantised float.
+ *
+ * Parameters: range and precision as when it was written; `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE; TME_ERROR_SERIAL_END; TME_ERROR_ARGUMENT; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_quantized(
+    TmeReader *reader,
+    double low,
+    double high,
+    double precision,
+    double *value);
+
+/**
+ * Reads a quantised float of so many bits.
+ *
+ * Parameters: range and bits as when it was written; `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE; TME_ERROR_SERIAL_END; TME_ERROR_ARGUMENT; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_quantized_bits(
+    TmeReader *reader,
+    double low,
+    double high,
+    uint32_t bits,
+    double *value);
+
+/**
+ * Reads a float counted in steps.
+ *
+ * Parameters: `precision` as when it was written; `value` gets it, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; TME_ERROR_ARGUMENT; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_step(TmeReader *reader, double precision, double *value);
+
+/**
+ * Reads a rotation.
+ *
+ * Parameters: `bits` as when it was written; `xyzw` gets four numbers, no rotation (0, 0, 0, 1) on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_RANGE; TME_ERROR_SERIAL_END; TME_ERROR_ARGUMENT; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_quaternion(TmeReader *reader, uint32_t bits, double *xyzw);
+
+/**
+ * Reads a text, which stays where it is.
+ *
+ * Parameters: `max`, the most bytes that the program takes; `text` gets where it is, NULL on failure; `length` gets its bytes. It has
+ * no NUL.
+ * Returns: TME_OK; TME_ERROR_SERIAL_UTF8; TME_ERROR_SERIAL_COUNT; TME_ERROR_SERIAL_TOO_LONG; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; the
+ * reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_text(
+    TmeReader *reader,
+    size_t max,
+    const char **text,
+    size_t *length);
+
+/**
+ * Reads a count and so many bytes, which stay where they are: `list(u8)`.
+ *
+ * Parameters: `max`, the most bytes that the program takes; `data` gets where they are, NULL on failure; `length` gets how many.
+ * Returns: TME_OK; TME_ERROR_SERIAL_COUNT; TME_ERROR_SERIAL_TOO_LONG; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; the reader's first error;
+ * TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_bytes(
+    TmeReader *reader,
+    size_t max,
+    const uint8_t **data,
+    size_t *length);
+
+/**
+ * Reads bytes without a count, which stay where they are: `[u8;length]`.
+ *
+ * Parameters: `length`; `data` gets where they are, NULL on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_raw(TmeReader *reader, size_t length, const uint8_t **data);
+
+/**
+ * Reads how many elements follow, and checks that what is left can hold them.
+ *
+ * Parameters: `bits_min`, the bits that each takes at least, 0 if it may take none; `max`, the most that the program takes; `count` gets
+ * how many, 0 on failure.
+ * Returns: TME_OK; TME_ERROR_SERIAL_COUNT; TME_ERROR_SERIAL_TOO_LONG; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; the reader's first error;
+ * TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_count(
+    TmeReader *reader,
+    uint32_t bits_min,
+    size_t max,
+    size_t *count);
+
+/**
+ * Begins a block: nothing beyond its end can be read until it has ended. Blocks may lie in each other.
+ *
+ * Parameters: `block` is filled in; tme_reader_block_end wants it.
+ * Returns: TME_OK; TME_ERROR_SERIAL_COUNT if it is longer than what is left; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; the reader's first
+ * error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_block_begin(TmeReader *reader, TmeBlock *block);
+
+/**
+ * Ends the block or group that was begun last, all of which must have been read.
+ *
+ * Parameters: `block`, which its beginning has filled in.
+ * Returns: TME_OK; TME_ERROR_SERIAL_LEFT_OVER; TME_ERROR_SERIAL_PADDING; TME_ERROR_ARGUMENT if it is none of this reader's; the reader's first
+ * error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_block_end(TmeReader *reader, const TmeBlock *block);
+
+/**
+ * Skips a block: the content of a variant that a later version has added.
+ *
+ * Parameters: none but the reader.
+ * Returns: as tme_reader_block_begin.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_block_skip(TmeReader *reader);
+
+/**
+ * Begins what stands behind the fields of an extensible struct. Groups follow, then tme_reader_additions_end.
+ *
+ * Parameters: `block` is filled in, also if there is nothing.
+ * Returns: TME_OK; TME_ERROR_SERIAL_COUNT; TME_ERROR_SERIAL_VARINT; TME_ERROR_SERIAL_END; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_additions_begin(TmeReader *reader, TmeBlock *block);
+
+/**
+ * Ends what stands behind the fields of an extensible struct; groups that nobody has read are those of a later version.
+ *
+ * Parameters: `block`, which tme_reader_additions_begin has filled in.
+ * Returns: TME_OK; TME_ERROR_SERIAL_LEFT_OVER; TME_ERROR_ARGUMENT if it is none of this reader's; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_additions_end(TmeReader *reader, const TmeBlock *block);
+
+/**
+ * Begins the next group of fields that a later version has added, if it is there: behind the body of a message, or within the
+ * additions of an extensible struct. tme_reader_block_end ends it; without one the fields take their defaults.
+ *
+ * Parameters: `block` is filled in; `is_there` gets 1 or 0.
+ * Returns: TME_OK; TME_ERROR_SERIAL_LEFT_OVER if what is left is no group; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_group_begin(TmeReader *reader, TmeBlock *block, uint32_t *is_there);
+
+/**
+ * Gives the reader an error of the program's own, if it has none yet: TME_ERROR_SERIAL_VARIANT for a tag that it does not know,
+ * TME_ERROR_SERIAL_ORDER for keys that do not ascend.
+ *
+ * Parameters: `error`, below 0.
+ * Returns: the reader's first error; TME_ERROR_ARGUMENT if `error` is none; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_fail(TmeReader *reader, TmeResult error);
+
+/**
+ * Tells whether everything could be read and nothing is left, but groups of a later version behind a message.
+ *
+ * Parameters: none but the reader.
+ * Returns: TME_OK; TME_ERROR_SERIAL_LEFT_OVER; TME_ERROR_SERIAL_PADDING; the reader's first error; TME_ERROR_NULL.
+ * Threads: any, one at a time per reader.
+ * Since: 0.1
+ */
+TME_C_API TmeResult tme_reader_finish(TmeReader *reader);
+
 /* ---- Settings: what a server is told --------------------------------------------------------- */
 
 /**
@@ -2525,6 +3308,11 @@ typedef struct TmeServerConfig {
      * streams from there that do not say it so are closed. Needs TCP. Default: none.
      */
     const char *trusted_proxies;
+    /**
+     * Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
+     * TME_REASON_SCHEMA. Default 0: nothing is compared.
+     */
+    uint64_t schema_hash;
 } TmeServerConfig;
 
 /**

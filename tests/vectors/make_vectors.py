@@ -24,6 +24,7 @@ from encoder import (
     join, limits, make_cookie, make_nonce, make_offer, message, nth_keys, open_datagram, opened_datagram, padding, path_challenge, path_response, ping,
     provokes, refusal, reset_token, reset_token_frame, schema_content, seal, seal_token, server_answer, skip, table_hash, token_contents, token_head,
     token_key_id, u16, u24, u32, u64, u8, varint)
+from serial_encoder import serial_vectors
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -1194,6 +1195,7 @@ FILES = {
     "connect_tokens.json": ("Connect tokens (§3.6).", token_vectors),
     "handshake_noise.json": ("Whole handshakes (§3).", noise_vectors),
     "records.json": ("Records of a stream (§12.1).", record_vectors),
+    "serial.json": ("Typed values and messages (docs/SERIALIZATION.md).", serial_vectors),
     "sessions_malformed.json": ("Recorded sessions with one thing wrong.", malformed_session_vectors),
 }
 SESSIONS = {"session-handmade-ik.json": session_ik, "session-handmade-nk.json": session_nk,

@@ -22,6 +22,8 @@ import json
 import sys
 from pathlib import Path
 
+import serial_reader
+
 try:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -1460,6 +1462,15 @@ def check_records(entry):
     return compare
 
 
+def check_serial(entry):
+    try:
+        return serial_reader.check(entry)
+    except serial_reader.Malformed as error:
+        if entry.get("error") and entry["kind"] != error.kind:
+            raise ValueError(f"kind {error.kind} ({error}), expected {entry['kind']}") from None
+        raise Malformed(str(error)) from None
+
+
 def check_session(recording):
     problems = Session(recording).run().problems
     return lambda: expect_equal(problems, [], "problems")
@@ -1487,6 +1498,7 @@ AREAS = {
     "connect_tokens.json": check_token,
     "handshake_noise.json": check_noise,
     "records.json": check_records,
+    "serial.json": check_serial,
     "sessions_malformed.json": check_malformed_session,
 }
 

@@ -27,6 +27,7 @@
 #undef max
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -39,10 +40,13 @@
 #include <initializer_list>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -114,6 +118,21 @@ enum class ErrorCode : TmeResult {
     unknown_query = TME_ERROR_UNKNOWN_QUERY,
     unknown_server = TME_ERROR_UNKNOWN_SERVER,
     internal = TME_ERROR_INTERNAL,
+    serial_end = TME_ERROR_SERIAL_END,
+    serial_varint = TME_ERROR_SERIAL_VARINT,
+    serial_range = TME_ERROR_SERIAL_RANGE,
+    serial_utf8 = TME_ERROR_SERIAL_UTF8,
+    serial_count = TME_ERROR_SERIAL_COUNT,
+    serial_too_long = TME_ERROR_SERIAL_TOO_LONG,
+    serial_order = TME_ERROR_SERIAL_ORDER,
+    serial_variant = TME_ERROR_SERIAL_VARIANT,
+    serial_depth = TME_ERROR_SERIAL_DEPTH,
+    serial_memory = TME_ERROR_SERIAL_MEMORY,
+    serial_left_over = TME_ERROR_SERIAL_LEFT_OVER,
+    serial_padding = TME_ERROR_SERIAL_PADDING,
+    serial_unknown_message = TME_ERROR_SERIAL_UNKNOWN_MESSAGE,
+    serial_number = TME_ERROR_SERIAL_NUMBER,
+    serial_too_large = TME_ERROR_SERIAL_TOO_LARGE,
 };
 
 /// Why a connection was refused or ended; `to_string` says what the reader can do.
@@ -969,6 +988,1239 @@ private:
     std::unique_ptr<TmeMessage, Release> message_;
 };
 
+// ---- Typed messages: a game's own structs as bytes ----------------------------------------------
+// docs/SERIALIZATION.md says which bytes; they are those of Rust and C.
+
+/// What makes a struct a message: `static constexpr tme::MessageInfo message{7, "Fire"};`.
+struct MessageInfo {
+    /// Not 0, and never used for another message.
+    std::uint32_t id;
+    /// What it is called in the schema.
+    const char* name;
+    /// The channel that `send_message` uses.
+    std::uint32_t channel = 0;
+    /// The version that brought it; 0 if it was there from the first one on.
+    std::uint16_t since = 0;
+};
+
+/// What makes a struct an alternative of a std::variant: `static constexpr tme::VariantInfo variant{1, "Bow"};`.
+struct VariantInfo {
+    /// Its number.
+    std::uint32_t tag;
+    /// What it is called in the schema.
+    const char* name;
+    /// The version that brought it; 0 if it was there from the first one on.
+    std::uint16_t since = 0;
+    /// An older program takes this one for those that it does not know. Such a struct has no fields.
+    bool is_other = false;
+};
+
+/// How a struct is visited field by field, in the order of the wire. The struct's own `fields` does it:
+///
+///     struct Fire {
+///         static constexpr tme::MessageInfo message{7, "Fire"};
+///         std::uint8_t weapon = 0;
+///         std::array<float, 3> direction = {};
+///         bool is_charged = false;
+///
+///         template <class Self, class Visitor>
+///         static void fields(Self& self, Visitor& visit) {
+///             visit("weapon", self.weapon, tme::in_range(0, 3));
+///             visit("direction", self.direction, tme::in_steps(0.001));
+///             visit.since(2); // fields that version 2 has added
+///             visit("is_charged", self.is_charged);
+///         }
+///     };
+///
+/// Specialise it for a struct of another library. Fields that are not there keep what the struct's constructor gave them.
+/// Groups may only be added to messages and to structs with `static constexpr bool is_extensible = true;`.
+template <class T>
+struct Fields {
+    template <class Self, class Visitor, class Of = T>
+    static auto visit(Self& self, Visitor& visitor) -> decltype(Of::fields(self, visitor)) {
+        Of::fields(self, visitor);
+    }
+};
+
+/// The form that a type has by itself: fixed integers and floats, a bit for bool, texts, lists, maps, sets, structs.
+struct Natural {};
+/// A varint.
+struct Varint {};
+/// An integer from `low` to `high`, in as few bits as that needs.
+struct InRange {
+    std::int64_t low;
+    std::int64_t high;
+};
+/// An integer of so many bits.
+struct InBits {
+    std::uint32_t bits;
+};
+/// A float from `low` to `high`, exact to half of `precision`. What is outside is limited.
+struct Quantized {
+    double low;
+    double high;
+    double precision;
+};
+/// A float from `low` to `high` in so many bits.
+struct QuantizedBits {
+    double low;
+    double high;
+    std::uint32_t bits;
+};
+/// A float counted in steps.
+struct InSteps {
+    double precision;
+};
+/// A rotation: x, y, z, w in a std::array of four floats.
+struct Rotation {
+    std::uint32_t bits;
+};
+/// A list, map, set or text of at most `max` elements or bytes, and the form of its elements.
+template <class Form>
+struct AtMost {
+    std::size_t max;
+    Form form;
+};
+/// A value of an enumeration and its name.
+template <class Enum>
+struct Named {
+    Enum value;
+    const char* name;
+};
+/// An enumeration: its values are the tags. `bits` 0 is a varint.
+template <class Enum, std::size_t Count>
+struct OneOf {
+    Named<Enum> names[Count];
+    std::uint32_t bits;
+};
+
+inline constexpr Varint varint{};
+[[nodiscard]] constexpr InRange in_range(std::int64_t low, std::int64_t high) { return {low, high}; }
+[[nodiscard]] constexpr InBits in_bits(std::uint32_t bits) { return {bits}; }
+[[nodiscard]] constexpr Quantized quantized(double low, double high, double precision) {
+    return {low, high, precision};
+}
+[[nodiscard]] constexpr QuantizedBits quantized_bits(double low, double high, std::uint32_t bits) {
+    return {low, high, bits};
+}
+[[nodiscard]] constexpr InSteps in_steps(double precision) { return {precision}; }
+[[nodiscard]] constexpr Rotation rotation(std::uint32_t bits = 10) { return {bits}; }
+template <class Form = Natural>
+[[nodiscard]] constexpr AtMost<Form> at_most(std::size_t max, Form form = {}) {
+    return {max, form};
+}
+/// `tme::one_of<Weapon>({{Weapon::bow, "Bow"}, {Weapon::wand, "Wand"}})`.
+template <class Enum, std::size_t Count>
+[[nodiscard]] constexpr OneOf<Enum, Count> one_of(const Named<Enum> (&names)[Count], std::uint32_t bits = 0) {
+    OneOf<Enum, Count> form{{}, bits};
+    for (std::size_t i = 0; i < Count; i++) {
+        form.names[i] = names[i];
+    }
+    return form;
+}
+
+namespace detail {
+
+template <class T, template <class...> class Template>
+inline constexpr bool is_of = false;
+template <template <class...> class Template, class... Arguments>
+inline constexpr bool is_of<Template<Arguments...>, Template> = true;
+template <class T>
+inline constexpr bool is_std_array = false;
+template <class T, std::size_t Count>
+inline constexpr bool is_std_array<std::array<T, Count>> = true;
+template <class T, class Form>
+inline constexpr bool is_byte_block = false;
+template <std::size_t Count>
+inline constexpr bool is_byte_block<std::array<std::uint8_t, Count>, Natural> = true;
+template <class Form>
+inline constexpr bool is_one_of = false;
+template <class Enum, std::size_t Count>
+inline constexpr bool is_one_of<OneOf<Enum, Count>> = true;
+template <class T>
+inline constexpr bool always_false = false;
+
+template <class T, class = void>
+inline constexpr bool is_message = false;
+template <class T>
+inline constexpr bool is_message<T, std::void_t<decltype(T::message.id)>> = true;
+
+template <class T, class = void>
+inline constexpr bool says_extensible = false;
+template <class T>
+inline constexpr bool says_extensible<T, std::void_t<decltype(T::is_extensible)>> = T::is_extensible;
+template <class T>
+inline constexpr bool can_grow = is_message<T> || says_extensible<T>;
+
+/// Takes everything and does nothing: finds out whether a struct has fields.
+struct NoVisitor {
+    template <class... Arguments>
+    void operator()(Arguments&&...) {}
+    void since(std::uint16_t) {}
+};
+template <class T, class = void>
+inline constexpr bool has_fields = false;
+template <class T>
+inline constexpr bool
+    has_fields<T, std::void_t<decltype(Fields<T>::visit(std::declval<T&>(), std::declval<NoVisitor&>()))>> = true;
+
+inline constexpr std::size_t no_bound = (std::numeric_limits<std::size_t>::max)();
+/// As deep as lists, maps, sets and boxes may lie in each other.
+inline constexpr unsigned depth_max = 64;
+
+template <class Form>
+[[nodiscard]] constexpr Form leaf(Form form) {
+    return form;
+}
+template <class Form>
+[[nodiscard]] constexpr Form leaf(AtMost<Form> form) {
+    return form.form;
+}
+template <class Form>
+[[nodiscard]] constexpr std::size_t bound(Form) {
+    return no_bound;
+}
+template <class Form>
+[[nodiscard]] constexpr std::size_t bound(AtMost<Form> form) {
+    return form.max;
+}
+
+/// A writer, and how deep it is.
+struct Output {
+    TmeWriter writer = {};
+    unsigned depth = 0;
+
+    void fail(TmeResult error) { tme_writer_fail(&writer, error); }
+    [[nodiscard]] bool has_failed() const { return writer.error < 0; }
+
+    template <class Content>
+    void nested(Content content) {
+        if (depth == depth_max) {
+            return fail(TME_ERROR_SERIAL_DEPTH);
+        }
+        depth++;
+        content();
+        depth--;
+    }
+};
+
+/// A reader, how deep it is, and the memory that what it reads may still take.
+struct Input {
+    TmeReader reader = {};
+    unsigned depth = 0;
+    std::size_t memory = 0;
+
+    explicit Input(Bytes bytes) : memory(std::size_t{64} * 1024 + 64 * bytes.size()) {
+        tme_reader_init(&reader, bytes.data(), bytes.size());
+    }
+
+    void fail(TmeResult error) { tme_reader_fail(&reader, error); }
+    [[nodiscard]] bool has_failed() const { return reader.error < 0; }
+
+    /// How many elements of `bytes` each follow; 0 if that cannot be.
+    [[nodiscard]] std::size_t count(std::size_t bits_min, std::size_t max, std::size_t bytes) {
+        std::size_t count = 0;
+        tme_reader_count(&reader, count_of(bits_min), max, &count);
+        return justify(count, bytes) ? count : 0;
+    }
+
+    [[nodiscard]] bool justify(std::size_t count, std::size_t bytes) {
+        if (count > memory / bytes) {
+            fail(TME_ERROR_SERIAL_MEMORY);
+            return false;
+        }
+        memory -= count * bytes;
+        return true;
+    }
+
+    template <class Content>
+    void nested(Content content) {
+        if (depth == depth_max) {
+            return fail(TME_ERROR_SERIAL_DEPTH);
+        }
+        depth++;
+        content();
+        depth--;
+    }
+};
+
+/// How a struct ends: what is added stands behind a message, in a block, or nowhere.
+enum class Growth { closed, extensible, message };
+
+template <class T>
+inline constexpr Growth growth_inside = can_grow<T> ? Growth::extensible : Growth::closed;
+
+template <class T, class Form>
+void put(Output& out, const T& value, Form form, std::size_t max);
+template <class T, class Form>
+void get(Input& in, T& value, Form form, std::size_t max);
+
+/// Writes the fields of a struct.
+class FieldWriter {
+public:
+    FieldWriter(Output& out, Growth growth) : out_(out), growth_(growth) {}
+
+    template <class T, class Form = Natural>
+    void operator()(const char*, const T& value, Form form = {}) {
+        put(out_, value, leaf(form), bound(form));
+    }
+
+    void since(std::uint16_t) {
+        if (growth_ == Growth::closed) {
+            return out_.fail(TME_ERROR_ARGUMENT);
+        }
+        if (growth_ == Growth::extensible && !has_additions_) {
+            tme_writer_bool(&out_.writer, 1);
+            tme_writer_block_begin(&out_.writer, &additions_);
+            has_additions_ = true;
+        }
+        end_group();
+        tme_writer_block_begin(&out_.writer, &group_);
+        is_in_group_ = true;
+    }
+
+    void end() {
+        end_group();
+        if (has_additions_) {
+            tme_writer_block_end(&out_.writer, &additions_);
+        } else if (growth_ == Growth::extensible) {
+            tme_writer_bool(&out_.writer, 0);
+        }
+    }
+
+private:
+    void end_group() {
+        if (is_in_group_) {
+            tme_writer_block_end(&out_.writer, &group_);
+        }
+        is_in_group_ = false;
+    }
+
+    Output& out_;
+    Growth growth_;
+    TmeBlock additions_ = {};
+    TmeBlock group_ = {};
+    bool has_additions_ = false;
+    bool is_in_group_ = false;
+};
+
+/// Reads the fields of a struct. Those that are not there stay as they are.
+class FieldReader {
+public:
+    FieldReader(Input& in, Growth growth) : in_(in), growth_(growth) {}
+
+    template <class T, class Form = Natural>
+    void operator()(const char*, T& value, Form form = {}) {
+        if (is_there_ != 0) {
+            get(in_, value, leaf(form), bound(form));
+        }
+    }
+
+    void since(std::uint16_t) {
+        if (growth_ == Growth::closed) {
+            return in_.fail(TME_ERROR_ARGUMENT);
+        }
+        begin_additions();
+        end_group();
+        tme_reader_group_begin(&in_.reader, &group_, &is_there_);
+        is_in_group_ = is_there_ != 0;
+    }
+
+    void end() {
+        begin_additions();
+        end_group();
+        if (growth_ == Growth::extensible) {
+            tme_reader_additions_end(&in_.reader, &additions_);
+        }
+    }
+
+private:
+    void begin_additions() {
+        if (growth_ == Growth::extensible && !has_begun_) {
+            tme_reader_additions_begin(&in_.reader, &additions_);
+        }
+        has_begun_ = true;
+    }
+
+    void end_group() {
+        if (is_in_group_) {
+            tme_reader_block_end(&in_.reader, &group_);
+        }
+        is_in_group_ = false;
+    }
+
+    Input& in_;
+    Growth growth_;
+    TmeBlock additions_ = {};
+    TmeBlock group_ = {};
+    std::uint32_t is_there_ = 1;
+    bool has_begun_ = false;
+    bool is_in_group_ = false;
+};
+
+template <class T>
+void put_fields(Output& out, const T& value, Growth growth) {
+    FieldWriter visitor(out, growth);
+    Fields<T>::visit(value, visitor);
+    visitor.end();
+}
+
+template <class T>
+void get_fields(Input& in, T& value, Growth growth) {
+    FieldReader visitor(in, growth);
+    Fields<T>::visit(value, visitor);
+    visitor.end();
+}
+
+/// The most that so many bits hold in two's complement.
+[[nodiscard]] constexpr std::int64_t most_of(std::uint32_t bits) {
+    return bits == 0 || bits >= 64 ? (std::numeric_limits<std::int64_t>::max)() : (std::int64_t{1} << (bits - 1)) - 1;
+}
+
+template <class T, class Form>
+void put_number(Output& out, T value, Form form) {
+    TmeWriter* to = &out.writer;
+    (void)form;
+    if constexpr (std::is_same_v<Form, Natural>) {
+        if constexpr (std::is_same_v<T, bool>) {
+            tme_writer_bool(to, value ? 1 : 0);
+        } else if constexpr (std::is_same_v<T, float>) {
+            tme_writer_f32(to, value);
+        } else if constexpr (std::is_same_v<T, double>) {
+            tme_writer_f64(to, value);
+        } else if constexpr (std::is_signed_v<T>) {
+            if constexpr (sizeof(T) == 1) {
+                tme_writer_i8(to, static_cast<std::int8_t>(value));
+            } else if constexpr (sizeof(T) == 2) {
+                tme_writer_i16(to, static_cast<std::int16_t>(value));
+            } else if constexpr (sizeof(T) == 4) {
+                tme_writer_i32(to, static_cast<std::int32_t>(value));
+            } else {
+                tme_writer_i64(to, static_cast<std::int64_t>(value));
+            }
+        } else if constexpr (sizeof(T) == 1) {
+            tme_writer_u8(to, static_cast<std::uint8_t>(value));
+        } else if constexpr (sizeof(T) == 2) {
+            tme_writer_u16(to, static_cast<std::uint16_t>(value));
+        } else if constexpr (sizeof(T) == 4) {
+            tme_writer_u32(to, static_cast<std::uint32_t>(value));
+        } else {
+            tme_writer_u64(to, static_cast<std::uint64_t>(value));
+        }
+    } else if constexpr (std::is_floating_point_v<T>) {
+        if constexpr (std::is_same_v<Form, Quantized>) {
+            tme_writer_quantized(to, static_cast<double>(value), form.low, form.high, form.precision);
+        } else if constexpr (std::is_same_v<Form, QuantizedBits>) {
+            tme_writer_quantized_bits(to, static_cast<double>(value), form.low, form.high, form.bits);
+        } else if constexpr (std::is_same_v<Form, InSteps>) {
+            tme_writer_step(to, static_cast<double>(value), form.precision);
+        } else {
+            static_assert(always_false<Form>, "this form is not for floats");
+        }
+    } else if constexpr (std::is_same_v<Form, Varint>) {
+        if constexpr (std::is_signed_v<T>) {
+            tme_writer_signed_varint(to, static_cast<std::int64_t>(value));
+        } else {
+            tme_writer_varint(to, static_cast<std::uint64_t>(value));
+        }
+    } else if constexpr (std::is_same_v<Form, InRange>) {
+        if constexpr (!std::is_signed_v<T> && sizeof(T) == 8) {
+            if (static_cast<std::uint64_t>(value) > std::uint64_t{(std::numeric_limits<std::int64_t>::max)()}) {
+                return out.fail(TME_ERROR_SERIAL_RANGE);
+            }
+        }
+        tme_writer_range(to, static_cast<std::int64_t>(value), form.low, form.high);
+    } else if constexpr (std::is_same_v<Form, InBits>) {
+        if constexpr (std::is_signed_v<T>) {
+            if (form.bits == 0) {
+                return out.fail(TME_ERROR_ARGUMENT);
+            }
+            const std::int64_t most = most_of(form.bits);
+            tme_writer_range(to, static_cast<std::int64_t>(value), -most - 1, most);
+        } else {
+            tme_writer_bits(to, static_cast<std::uint64_t>(value), form.bits);
+        }
+    } else {
+        static_assert(always_false<Form>, "this form is not for integers");
+    }
+}
+
+template <class T, class Form>
+void get_number(Input& in, T& value, Form form) {
+    TmeReader* from = &in.reader;
+    using Limits = std::numeric_limits<T>;
+    (void)form;
+    if constexpr (std::is_same_v<Form, Natural>) {
+        if constexpr (std::is_same_v<T, bool>) {
+            std::uint32_t found = 0;
+            tme_reader_bool(from, &found);
+            value = found != 0;
+        } else if constexpr (std::is_same_v<T, float>) {
+            tme_reader_f32(from, &value);
+        } else if constexpr (std::is_same_v<T, double>) {
+            tme_reader_f64(from, &value);
+        } else if constexpr (std::is_signed_v<T>) {
+            if constexpr (sizeof(T) == 1) {
+                std::int8_t found = 0;
+                tme_reader_i8(from, &found);
+                value = static_cast<T>(found);
+            } else if constexpr (sizeof(T) == 2) {
+                std::int16_t found = 0;
+                tme_reader_i16(from, &found);
+                value = static_cast<T>(found);
+            } else if constexpr (sizeof(T) == 4) {
+                std::int32_t found = 0;
+                tme_reader_i32(from, &found);
+                value = static_cast<T>(found);
+            } else {
+                std::int64_t found = 0;
+                tme_reader_i64(from, &found);
+                value = static_cast<T>(found);
+            }
+        } else if constexpr (sizeof(T) == 1) {
+            std::uint8_t found = 0;
+            tme_reader_u8(from, &found);
+            value = static_cast<T>(found);
+        } else if constexpr (sizeof(T) == 2) {
+            std::uint16_t found = 0;
+            tme_reader_u16(from, &found);
+            value = static_cast<T>(found);
+        } else if constexpr (sizeof(T) == 4) {
+            std::uint32_t found = 0;
+            tme_reader_u32(from, &found);
+            value = static_cast<T>(found);
+        } else {
+            std::uint64_t found = 0;
+            tme_reader_u64(from, &found);
+            value = static_cast<T>(found);
+        }
+    } else if constexpr (std::is_floating_point_v<T>) {
+        double found = 0.0;
+        if constexpr (std::is_same_v<Form, Quantized>) {
+            tme_reader_quantized(from, form.low, form.high, form.precision, &found);
+        } else if constexpr (std::is_same_v<Form, QuantizedBits>) {
+            tme_reader_quantized_bits(from, form.low, form.high, form.bits, &found);
+        } else if constexpr (std::is_same_v<Form, InSteps>) {
+            tme_reader_step(from, form.precision, &found);
+        } else {
+            static_assert(always_false<Form>, "this form is not for floats");
+        }
+        value = static_cast<T>(found);
+    } else if constexpr (std::is_same_v<Form, Varint>) {
+        if constexpr (std::is_signed_v<T>) {
+            std::int64_t found = 0;
+            tme_reader_signed_varint(from, (Limits::min)(), (Limits::max)(), &found);
+            value = static_cast<T>(found);
+        } else {
+            std::uint64_t found = 0;
+            tme_reader_varint(from, (Limits::max)(), &found);
+            value = static_cast<T>(found);
+        }
+    } else {
+        std::int64_t low = 0;
+        std::int64_t high = 0;
+        if constexpr (std::is_same_v<Form, InRange>) {
+            low = form.low;
+            high = form.high;
+        } else if constexpr (std::is_same_v<Form, InBits>) {
+            if constexpr (!std::is_signed_v<T>) {
+                std::uint64_t found = 0;
+                tme_reader_bits(from, form.bits, &found);
+                if (found > std::uint64_t{(Limits::max)()}) {
+                    return in.fail(TME_ERROR_SERIAL_RANGE);
+                }
+                value = static_cast<T>(found);
+                return;
+            }
+            if (form.bits == 0) {
+                return in.fail(TME_ERROR_ARGUMENT);
+            }
+            high = most_of(form.bits);
+            low = -high - 1;
+        } else {
+            static_assert(always_false<Form>, "this form is not for integers");
+        }
+        std::int64_t found = 0;
+        tme_reader_range(from, low, high, &found);
+        value = static_cast<T>(found);
+        if (static_cast<std::int64_t>(value) != found || (found < 0) != (value < T{})) {
+            in.fail(TME_ERROR_SERIAL_RANGE);
+        }
+    }
+}
+
+/// The alternative of a variant that has this tag, if `Index` is it.
+template <std::size_t Index, class Variant>
+bool get_alternative(Input& in, Variant& value, std::uint64_t tag) {
+    using T = std::variant_alternative_t<Index, Variant>;
+    if (tag != T::variant.tag) {
+        return false;
+    }
+    T content{};
+    TmeBlock block = {};
+    if (T::variant.since != 0) {
+        tme_reader_block_begin(&in.reader, &block);
+    }
+    if constexpr (has_fields<T>) {
+        get_fields(in, content, Growth::closed);
+    }
+    if (T::variant.since != 0) {
+        tme_reader_block_end(&in.reader, &block);
+    }
+    value.template emplace<Index>(std::move(content));
+    return true;
+}
+
+template <class Variant, std::size_t... Indices>
+void get_variant(Input& in, Variant& value, std::index_sequence<Indices...>) {
+    std::uint64_t tag = 0;
+    tme_reader_varint(&in.reader, (std::numeric_limits<std::uint64_t>::max)(), &tag);
+    if (in.has_failed() || (get_alternative<Indices>(in, value, tag) || ...)) {
+        return;
+    }
+    bool is_other = false;
+    const auto other = [&](auto index) {
+        if (std::variant_alternative_t<decltype(index)::value, Variant>::variant.is_other) {
+            tme_reader_block_skip(&in.reader);
+            value.template emplace<decltype(index)::value>();
+            is_other = true;
+        }
+    };
+    (other(std::integral_constant<std::size_t, Indices>{}), ...);
+    if (!is_other) {
+        in.fail(TME_ERROR_SERIAL_VARIANT);
+    }
+}
+
+template <class T, class Form>
+void put(Output& out, const T& value, Form form, std::size_t max) {
+    const auto count = [&](std::size_t size) {
+        if (size > max) {
+            out.fail(TME_ERROR_SERIAL_TOO_LONG);
+        }
+        tme_writer_count(&out.writer, size);
+    };
+    if constexpr (std::is_arithmetic_v<T>) {
+        put_number(out, value, form);
+    } else if constexpr (std::is_enum_v<T>) {
+        static_assert(is_one_of<Form>, "an enumeration has the form tme::one_of");
+        const auto tag = static_cast<std::uint64_t>(value);
+        const auto is_it = [&](const Named<T>& named) { return named.value == value; };
+        if (!std::any_of(std::begin(form.names), std::end(form.names), is_it)) {
+            return out.fail(TME_ERROR_SERIAL_VARIANT);
+        }
+        if (form.bits == 0) {
+            tme_writer_varint(&out.writer, tag);
+        } else {
+            tme_writer_bits(&out.writer, tag, form.bits);
+        }
+    } else if constexpr (is_of<T, std::optional>) {
+        tme_writer_bool(&out.writer, value.has_value() ? 1 : 0);
+        if (value) {
+            put(out, *value, form, max);
+        }
+    } else if constexpr (is_of<T, std::unique_ptr>) {
+        if (!value) {
+            return out.fail(TME_ERROR_NULL);
+        }
+        out.nested([&] { put(out, *value, form, max); });
+    } else if constexpr (std::is_same_v<Form, Rotation> && is_std_array<T>) {
+        static_assert(std::tuple_size_v<T> == 4, "a rotation has four numbers: x, y, z, w");
+        const double parts[4] = {static_cast<double>(value[0]), static_cast<double>(value[1]),
+                                 static_cast<double>(value[2]), static_cast<double>(value[3])};
+        tme_writer_quaternion(&out.writer, parts, form.bits);
+    } else if constexpr (is_byte_block<T, Form>) {
+        tme_writer_raw(&out.writer, value.data(), value.size());
+    } else if constexpr (is_std_array<T>) {
+        for (const auto& element : value) {
+            put(out, element, form, no_bound);
+        }
+    } else if constexpr (std::is_same_v<T, std::string>) {
+        static_assert(std::is_same_v<Form, Natural>, "a text has no form but a bound");
+        if (value.size() > max) {
+            return out.fail(TME_ERROR_SERIAL_TOO_LONG);
+        }
+        tme_writer_text(&out.writer, value.data(), value.size());
+    } else if constexpr (std::is_same_v<T, std::vector<std::uint8_t>> && std::is_same_v<Form, Natural>) {
+        if (value.size() > max) {
+            return out.fail(TME_ERROR_SERIAL_TOO_LONG);
+        }
+        tme_writer_bytes(&out.writer, value.data(), value.size());
+    } else if constexpr (is_of<T, std::vector> || is_of<T, std::set>) {
+        count(value.size());
+        out.nested([&] {
+            for (const auto& element : value) {
+                put(out, static_cast<const typename T::value_type&>(element), form, no_bound);
+            }
+        });
+    } else if constexpr (is_of<T, std::map>) {
+        static_assert(std::is_same_v<Form, Natural>, "a map has no form but a bound");
+        count(value.size());
+        out.nested([&] {
+            for (const auto& [key, mapped] : value) {
+                put(out, key, form, no_bound);
+                put(out, mapped, form, no_bound);
+            }
+        });
+    } else if constexpr (is_of<T, std::variant>) {
+        std::visit(
+            [&](const auto& content) {
+                using Alternative = std::decay_t<decltype(content)>;
+                tme_writer_varint(&out.writer, Alternative::variant.tag);
+                TmeBlock block = {};
+                if (Alternative::variant.since != 0) {
+                    tme_writer_block_begin(&out.writer, &block);
+                }
+                if constexpr (has_fields<Alternative>) {
+                    put_fields(out, content, Growth::closed);
+                }
+                if (Alternative::variant.since != 0) {
+                    tme_writer_block_end(&out.writer, &block);
+                }
+            },
+            value);
+    } else {
+        static_assert(has_fields<T>, "this type cannot be in a message: give it `fields`, or specialise tme::Fields");
+        put_fields(out, value, growth_inside<T>);
+    }
+}
+
+template <class T, class Form>
+std::size_t bits_min(Form form);
+
+template <class T, class Form>
+void get(Input& in, T& value, Form form, std::size_t max) {
+    if constexpr (std::is_arithmetic_v<T>) {
+        get_number(in, value, form);
+    } else if constexpr (std::is_enum_v<T>) {
+        std::uint64_t tag = 0;
+        if (form.bits == 0) {
+            tme_reader_varint(&in.reader, (std::numeric_limits<std::uint64_t>::max)(), &tag);
+        } else {
+            tme_reader_bits(&in.reader, form.bits, &tag);
+        }
+        for (const auto& named : form.names) {
+            if (static_cast<std::uint64_t>(named.value) == tag) {
+                value = named.value;
+                return;
+            }
+        }
+        in.fail(TME_ERROR_SERIAL_VARIANT);
+    } else if constexpr (is_of<T, std::optional>) {
+        std::uint32_t is_there = 0;
+        tme_reader_bool(&in.reader, &is_there);
+        value.reset();
+        if (is_there != 0) {
+            get(in, value.emplace(), form, max);
+        }
+    } else if constexpr (is_of<T, std::unique_ptr>) {
+        using Content = typename T::element_type;
+        value = in.justify(1, sizeof(Content)) ? std::make_unique<Content>() : nullptr;
+        in.nested([&] {
+            if (value) {
+                get(in, *value, form, max);
+            }
+        });
+    } else if constexpr (std::is_same_v<Form, Rotation> && is_std_array<T>) {
+        double parts[4] = {0.0, 0.0, 0.0, 1.0};
+        tme_reader_quaternion(&in.reader, form.bits, parts);
+        for (std::size_t i = 0; i < 4; i++) {
+            value[i] = static_cast<typename T::value_type>(parts[i]);
+        }
+    } else if constexpr (is_byte_block<T, Form>) {
+        const std::uint8_t* bytes = nullptr;
+        tme_reader_raw(&in.reader, value.size(), &bytes);
+        if (bytes != nullptr) {
+            std::memcpy(value.data(), bytes, value.size());
+        }
+    } else if constexpr (is_std_array<T>) {
+        for (auto& element : value) {
+            get(in, element, form, no_bound);
+        }
+    } else if constexpr (std::is_same_v<T, std::string>) {
+        const char* text = nullptr;
+        std::size_t length = 0;
+        tme_reader_text(&in.reader, max, &text, &length);
+        value = in.justify(length, 1) ? std::string(text == nullptr ? "" : text, length) : std::string();
+    } else if constexpr (std::is_same_v<T, std::vector<std::uint8_t>> && std::is_same_v<Form, Natural>) {
+        const std::uint8_t* bytes = nullptr;
+        std::size_t length = 0;
+        tme_reader_bytes(&in.reader, max, &bytes, &length);
+        value.clear();
+        if (length != 0 && in.justify(length, 1)) {
+            value.assign(bytes, bytes + length);
+        }
+    } else if constexpr (is_of<T, std::vector>) {
+        using Element = typename T::value_type;
+        const std::size_t count = in.count(bits_min<Element>(form), max, sizeof(Element));
+        value.clear();
+        value.reserve(count);
+        in.nested([&] {
+            for (std::size_t i = 0; i < count && !in.has_failed(); i++) {
+                Element element{};
+                get(in, element, form, no_bound);
+                value.push_back(std::move(element));
+            }
+        });
+    } else if constexpr (is_of<T, std::set>) {
+        using Element = typename T::value_type;
+        const std::size_t count = in.count(bits_min<Element>(form), max, 2 * sizeof(Element));
+        value.clear();
+        in.nested([&] {
+            for (std::size_t i = 0; i < count && !in.has_failed(); i++) {
+                Element element{};
+                get(in, element, form, no_bound);
+                if (!value.empty() && !(*value.rbegin() < element)) {
+                    return in.fail(TME_ERROR_SERIAL_ORDER);
+                }
+                value.insert(value.end(), std::move(element));
+            }
+        });
+    } else if constexpr (is_of<T, std::map>) {
+        using Key = typename T::key_type;
+        using Mapped = typename T::mapped_type;
+        const std::size_t bits = bits_min<Key>(form) + bits_min<Mapped>(form);
+        const std::size_t count = in.count(bits, max, 2 * sizeof(typename T::value_type));
+        value.clear();
+        in.nested([&] {
+            for (std::size_t i = 0; i < count && !in.has_failed(); i++) {
+                Key key{};
+                get(in, key, form, no_bound);
+                if (!value.empty() && !(value.rbegin()->first < key)) {
+                    return in.fail(TME_ERROR_SERIAL_ORDER);
+                }
+                get(in, value.emplace_hint(value.end(), std::move(key), Mapped{})->second, form, no_bound);
+            }
+        });
+    } else if constexpr (is_of<T, std::variant>) {
+        get_variant(in, value, std::make_index_sequence<std::variant_size_v<T>>());
+    } else {
+        static_assert(has_fields<T>, "this type cannot be in a message: give it `fields`, or specialise tme::Fields");
+        get_fields(in, value, growth_inside<T>);
+    }
+}
+
+/// Bits that a range of so many values needs.
+[[nodiscard]] inline std::uint32_t bits_for(std::uint64_t highest) {
+    std::uint32_t bits = 0;
+    for (; highest != 0; highest >>= 1) {
+        bits++;
+    }
+    return bits;
+}
+
+[[nodiscard]] inline std::uint64_t steps_of(const Quantized& form) {
+    const double ratio = (form.high - form.low) / form.precision;
+    if (!(ratio > 0.0 && ratio <= 4294967295.0)) {
+        return 0;
+    }
+    auto steps = static_cast<std::uint64_t>(ratio);
+    steps += static_cast<double>(steps) < ratio ? 1 : 0;
+    return form.low == -form.high ? steps + steps % 2 : steps;
+}
+
+[[nodiscard]] inline std::uint64_t steps_of(const QuantizedBits& form) {
+    const std::uint64_t steps = (std::uint64_t{1} << (form.bits > 32 ? 0 : form.bits)) - 1;
+    return form.low == -form.high && steps > 0 ? steps - 1 : steps;
+}
+
+/// Adds up the bits that the fields of a struct take at least.
+class FieldSize {
+public:
+    template <class T, class Form = Natural>
+    void operator()(const char*, const T&, Form form = {}) {
+        if (!is_added_) {
+            bits += bits_min<T>(leaf(form));
+        }
+    }
+    void since(std::uint16_t) { is_added_ = true; }
+
+    std::size_t bits = 0;
+
+private:
+    bool is_added_ = false;
+};
+
+template <class T, class Form>
+std::size_t bits_min(Form form) {
+    (void)form;
+    if constexpr (std::is_same_v<Form, InRange> && std::is_integral_v<T>) {
+        return bits_for(static_cast<std::uint64_t>(form.high) - static_cast<std::uint64_t>(form.low));
+    } else if constexpr (std::is_same_v<Form, InBits> && std::is_integral_v<T>) {
+        return form.bits;
+    } else if constexpr ((std::is_same_v<Form, Quantized> || std::is_same_v<Form, QuantizedBits>) &&
+                         std::is_floating_point_v<T>) {
+        return bits_for(steps_of(form));
+    } else if constexpr (std::is_same_v<T, bool> || is_of<T, std::optional>) {
+        return 1;
+    } else if constexpr (std::is_arithmetic_v<T>) {
+        return std::is_same_v<Form, Natural> ? 8 * sizeof(T) : 8;
+    } else if constexpr (std::is_enum_v<T>) {
+        return form.bits == 0 ? 8 : form.bits;
+    } else if constexpr (std::is_same_v<Form, Rotation> && is_std_array<T>) {
+        return 2 + 3 * form.bits;
+    } else if constexpr (is_std_array<T>) {
+        return std::tuple_size_v<T> * bits_min<typename T::value_type>(form);
+    } else if constexpr (is_of<T, std::unique_ptr>) {
+        return 0;
+    } else if constexpr (has_fields<T>) {
+        const T prototype{};
+        FieldSize visitor;
+        Fields<T>::visit(prototype, visitor);
+        return visitor.bits + (can_grow<T> ? 1 : 0);
+    } else {
+        return 8;
+    }
+}
+
+/// A schema on its way into a text.
+struct SchemaText {
+    std::string text = {};
+    /// Without what later versions have added.
+    bool is_base = false;
+    /// The structs and variants that are being described, by an address that is each type's own.
+    std::vector<const void*> open = {};
+
+    void number(std::uint64_t number) { text += std::to_string(number); }
+    void bits_of(double number) {
+        std::uint64_t bits = 0;
+        std::memcpy(&bits, &number, sizeof bits);
+        char digits[17];
+        std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(bits));
+        text += digits;
+    }
+    template <class Form>
+    void quantized(Form form) {
+        text += "q(";
+        bits_of(form.low);
+        text += "..";
+        bits_of(form.high);
+        text += '/';
+        number(steps_of(form));
+        text += ')';
+    }
+};
+
+template <class T>
+inline constexpr char type_mark = 0;
+
+template <class T, class Form>
+void describe(SchemaText& to, Form form);
+
+/// Describes the fields of a struct.
+class FieldDescriber {
+public:
+    explicit FieldDescriber(SchemaText& to) : to_(to) { to_.text += '{'; }
+
+    template <class T, class Form = Natural>
+    void operator()(const char* name, const T&, Form form = {}) {
+        if (is_left_out_) {
+            return;
+        }
+        if (!is_first_) {
+            to_.text += ',';
+        }
+        is_first_ = false;
+        to_.text += name;
+        to_.text += ':';
+        describe<T>(to_, leaf(form));
+    }
+
+    void since(std::uint16_t version) {
+        is_left_out_ = to_.is_base;
+        if (!is_left_out_) {
+            to_.text += '|' + std::to_string(version) + ':';
+            is_first_ = true;
+        }
+    }
+
+private:
+    SchemaText& to_;
+    bool is_first_ = true;
+    bool is_left_out_ = false;
+};
+
+template <class T>
+void describe_fields(SchemaText& to) {
+    const T prototype{};
+    FieldDescriber visitor(to);
+    Fields<T>::visit(prototype, visitor);
+    to.text += '}';
+}
+
+/// Describes a struct or a variant, unless it is inside itself.
+template <class T, class Describe>
+void describe_inside(SchemaText& to, Describe describe_it) {
+    const void* mark = &type_mark<T>;
+    for (std::size_t up = 0; up < to.open.size(); up++) {
+        if (to.open[to.open.size() - 1 - up] == mark) {
+            to.text += '^';
+            to.number(up);
+            return;
+        }
+    }
+    to.open.push_back(mark);
+    describe_it();
+    to.open.pop_back();
+}
+
+template <class Variant, std::size_t... Indices>
+void describe_variant(SchemaText& to, std::index_sequence<Indices...>) {
+    std::vector<std::pair<std::uint32_t, std::string>> told;
+    const auto tell = [&](auto index) {
+        using T = std::variant_alternative_t<decltype(index)::value, Variant>;
+        if (to.is_base && T::variant.since != 0) {
+            return;
+        }
+        std::string before;
+        before.swap(to.text);
+        to.number(T::variant.tag);
+        if (T::variant.since != 0) {
+            to.text += '@';
+            to.number(T::variant.since);
+        }
+        to.text += ':';
+        to.text += T::variant.name;
+        if constexpr (has_fields<T>) {
+            describe_fields<T>(to);
+        }
+        before.swap(to.text);
+        told.emplace_back(T::variant.tag, std::move(before));
+    };
+    (tell(std::integral_constant<std::size_t, Indices>{}), ...);
+    std::sort(told.begin(), told.end());
+    to.text += "enum(varint;";
+    for (std::size_t i = 0; i < told.size(); i++) {
+        to.text += i == 0 ? "" : ",";
+        to.text += told[i].second;
+    }
+    to.text += ')';
+}
+
+template <class T, class Form>
+void describe(SchemaText& to, Form form) {
+    (void)form;
+    if constexpr (std::is_same_v<T, bool>) {
+        to.text += "bool";
+    } else if constexpr (std::is_floating_point_v<T>) {
+        if constexpr (std::is_same_v<Form, Natural>) {
+            to.text += sizeof(T) == 4 ? "f32" : "f64";
+        } else if constexpr (std::is_same_v<Form, InSteps>) {
+            to.text += "step(";
+            to.bits_of(form.precision);
+            to.text += ')';
+        } else {
+            to.quantized(form);
+        }
+    } else if constexpr (std::is_integral_v<T>) {
+        const std::string kind = (std::is_signed_v<T> ? "i" : "u") + std::to_string(8 * sizeof(T));
+        if constexpr (std::is_same_v<Form, Natural>) {
+            to.text += kind;
+        } else if constexpr (std::is_same_v<Form, Varint>) {
+            to.text += "varint(" + kind + ")";
+        } else if constexpr (std::is_same_v<Form, InRange>) {
+            to.text += "int(" + std::to_string(form.low) + ".." + std::to_string(form.high) + ")";
+        } else if constexpr (std::is_signed_v<T>) {
+            const std::int64_t most = most_of(form.bits);
+            to.text += "int(" + std::to_string(-most - 1) + ".." + std::to_string(most) + ")";
+        } else {
+            const std::uint64_t most = form.bits >= 64 ? (std::numeric_limits<std::uint64_t>::max)()
+                                                       : (std::uint64_t{1} << form.bits) - 1;
+            to.text += "int(0.." + std::to_string(most) + ")";
+        }
+    } else if constexpr (std::is_enum_v<T>) {
+        std::vector<std::pair<std::uint64_t, const char*>> told;
+        for (const auto& named : form.names) {
+            told.emplace_back(static_cast<std::uint64_t>(named.value), named.name);
+        }
+        std::sort(told.begin(), told.end());
+        to.text += form.bits == 0 ? "enum(varint;" : "enum(" + std::to_string(form.bits) + ";";
+        for (std::size_t i = 0; i < told.size(); i++) {
+            to.text += (i == 0 ? "" : ",") + std::to_string(told[i].first) + ":" + told[i].second;
+        }
+        to.text += ')';
+    } else if constexpr (is_of<T, std::optional>) {
+        to.text += "opt(";
+        describe<typename T::value_type>(to, form);
+        to.text += ')';
+    } else if constexpr (is_of<T, std::unique_ptr>) {
+        describe<typename T::element_type>(to, form);
+    } else if constexpr (std::is_same_v<Form, Rotation> && is_std_array<T>) {
+        to.text += "quat(" + std::to_string(form.bits) + ")";
+    } else if constexpr (is_std_array<T>) {
+        to.text += '[';
+        describe<typename T::value_type>(to, form);
+        to.text += ";" + std::to_string(std::tuple_size_v<T>) + "]";
+    } else if constexpr (std::is_same_v<T, std::string>) {
+        to.text += "str";
+    } else if constexpr (is_of<T, std::vector> || is_of<T, std::set>) {
+        to.text += is_of<T, std::set> ? "set(" : "list(";
+        describe<typename T::value_type>(to, form);
+        to.text += ')';
+    } else if constexpr (is_of<T, std::map>) {
+        to.text += "map(";
+        describe<typename T::key_type>(to, form);
+        to.text += ',';
+        describe<typename T::mapped_type>(to, form);
+        to.text += ')';
+    } else if constexpr (is_of<T, std::variant>) {
+        describe_inside<T>(to, [&] {
+            describe_variant<T>(to, std::make_index_sequence<std::variant_size_v<T>>());
+        });
+    } else {
+        describe_inside<T>(to, [&] {
+            describe_fields<T>(to);
+            to.text += can_grow<T> ? "+" : "";
+        });
+    }
+}
+
+/// The lines of a schema, ids ascending.
+template <class... Messages>
+[[nodiscard]] std::string schema_text(bool is_base) {
+    std::vector<std::pair<std::uint32_t, std::string>> lines;
+    const auto tell = [&](auto* none) {
+        using M = std::remove_pointer_t<decltype(none)>;
+        static_assert(is_message<M>, "a message has `static constexpr tme::MessageInfo message`");
+        if (is_base && M::message.since != 0) {
+            return;
+        }
+        SchemaText to;
+        to.is_base = is_base;
+        to.number(M::message.id);
+        to.text += ' ';
+        to.text += M::message.name;
+        to.text += ' ';
+        to.open.push_back(&type_mark<M>);
+        describe_fields<M>(to);
+        lines.emplace_back(M::message.id, to.text + '\n');
+    };
+    (tell(static_cast<Messages*>(nullptr)), ...);
+    std::sort(lines.begin(), lines.end());
+    std::string text;
+    for (const auto& line : lines) {
+        text += line.second;
+    }
+    return text;
+}
+
+/// Writes a message into a buffer, and tells how long it is.
+template <class M>
+[[nodiscard]] TmeResult write_message(const M& message, void* buffer, std::size_t capacity, std::size_t& length) {
+    static_assert(is_message<M>, "a message has `static constexpr tme::MessageInfo message`");
+    Output out;
+    tme_writer_init(&out.writer, buffer, capacity);
+    tme_writer_message(&out.writer, M::message.id);
+    put_fields(out, message, Growth::message);
+    return tme_writer_finish(&out.writer, &length);
+}
+
+/// Largest message: what a reliable channel can be set to.
+inline constexpr std::size_t message_bytes_max = std::size_t{16} << 20;
+
+/// Writes a message and gives its bytes to `use`: on the stack, unless it is long.
+template <class T, class M, class Use>
+[[nodiscard]] Result<T> with_message(const M& message, Use use) {
+    std::uint8_t place[1100];
+    std::size_t length = 0;
+    TmeResult result = write_message(message, place, sizeof place, length);
+    if (result >= 0) {
+        return use(Bytes(place, length));
+    }
+    std::vector<std::uint8_t> room(sizeof place);
+    while (result == TME_ERROR_BUFFER_TOO_SMALL && room.size() < message_bytes_max) {
+        room.resize(8 * room.size() < message_bytes_max ? 8 * room.size() : message_bytes_max);
+        result = write_message(message, room.data(), room.size(), length);
+    }
+    return result < 0 ? Result<T>(Error::last(result)) : use(Bytes(room.data(), length));
+}
+
+} // namespace detail
+
+/// The bytes of a message. Errors: `serial_range`, `serial_number`, `serial_too_long` and others where a value has no encoding;
+/// `buffer_too_small` beyond 16 MiB.
+template <class M>
+[[nodiscard]] Result<std::vector<std::uint8_t>> encode_message(const M& message) {
+    using Vector = std::vector<std::uint8_t>;
+    return detail::with_message<Vector>(message, [](Bytes bytes) { return Result<Vector>(bytes.to_vector()); });
+}
+
+/// Which message these bytes are. Errors: those of a reader; they do not begin with an id.
+[[nodiscard]] inline Result<std::uint32_t> message_id(Bytes bytes) {
+    detail::Input in(bytes);
+    std::uint32_t id = 0;
+    const TmeResult result = tme_reader_message(&in.reader, &id);
+    return result < 0 ? Result<std::uint32_t>(Error::last(result)) : Result<std::uint32_t>(id);
+}
+
+/// Reads a message of one kind; nothing if it is of another. Errors: it is of this kind and malformed, or has no id.
+template <class M>
+[[nodiscard]] Result<std::optional<M>> read_message(Bytes bytes) {
+    static_assert(detail::is_message<M>, "a message has `static constexpr tme::MessageInfo message`");
+    detail::Input in(bytes);
+    std::uint32_t id = 0;
+    tme_reader_message(&in.reader, &id);
+    if (!in.has_failed() && id != M::message.id) {
+        return std::optional<M>();
+    }
+    std::optional<M> message(std::in_place);
+    if (!in.has_failed()) {
+        detail::get_fields(in, *message, detail::Growth::message);
+    }
+    const TmeResult result = tme_reader_finish(&in.reader);
+    if (result < 0) {
+        return Error::last(result);
+    }
+    return message;
+}
+
+/// Reads a message of any of these kinds and calls `visitor` with it: `tme::dispatch<Fire, Chat>(e.bytes, tme::overloaded{...})`.
+/// False if it is of another kind. Errors: it is malformed, or has no id.
+template <class... Messages, class Visitor>
+[[nodiscard]] Result<bool> dispatch(Bytes bytes, Visitor&& visitor) {
+    const auto id = message_id(bytes);
+    if (!id) {
+        return id.error();
+    }
+    Result<bool> outcome(false);
+    const auto offer = [&](auto* none) {
+        using M = std::remove_pointer_t<decltype(none)>;
+        if (*id != M::message.id) {
+            return;
+        }
+        auto message = read_message<M>(bytes);
+        if (!message) {
+            outcome = message.error();
+        } else if (*message) {
+            visitor(**message);
+            outcome = true;
+        }
+    };
+    (offer(static_cast<Messages*>(nullptr)), ...);
+    return outcome;
+}
+
+/// The schema of messages as text, with everything that was added: docs/SERIALIZATION.md, section 7.
+template <class... Messages>
+[[nodiscard]] std::string schema() {
+    return detail::schema_text<Messages...>(false);
+}
+
+/// The schema that both sides must have: without what was added.
+template <class... Messages>
+[[nodiscard]] std::string base_schema() {
+    return detail::schema_text<Messages...>(true);
+}
+
+/// The hash of the base schema, for `schema_hash` of a server's and a client's settings.
+template <class... Messages>
+[[nodiscard]] std::uint64_t schema_hash() {
+    const std::string text = base_schema<Messages...>();
+    std::uint64_t hash = 0;
+    tme_schema_hash(text.data(), text.size(), &hash);
+    return hash;
+}
+
 // ---- Events: what polling gives -----------------------------------------------------------------
 
 namespace detail {
@@ -1592,6 +2844,9 @@ struct ServerConfig {
     std::uint32_t queries_per_second = 1'000;
     /// Bytes of UDP payload that may leave in a second on each connection, at least 1,200. 0: what the path carries.
     std::uint64_t rate_cap = 0;
+    /// Hash of the schema of the game's messages, `tme::schema_hash<Fire, Chat>()`, which both sides compare: who differs is
+    /// refused with Reason::schema. 0: nothing is compared.
+    std::uint64_t schema_hash = 0;
     /// Listens for TCP, too, at the address and port of `listen`: for players whose network lets no UDP through. Their clients
     /// find it by themselves.
     bool listens_for_tcp = false;
@@ -1707,6 +2962,9 @@ struct ClientConfig {
     std::string token = {};
     /// Bytes of UDP payload that may leave in a second, at least 1,200. 0: what the path carries.
     std::uint64_t rate_cap = 0;
+    /// Hash of the schema of the game's messages, `tme::schema_hash<Fire, Chat>()`, which both sides compare: who differs is
+    /// refused with Reason::schema. 0: nothing is compared.
+    std::uint64_t schema_hash = 0;
     /// By what the server may be reached. `any`: UDP; after a second without an answer TCP is tried at the same address, too.
     /// Over TCP, UDP is asked for every few seconds, and the session goes on there as soon as it answers; when UDP falls silent
     /// for 3 s, TCP takes over. `LinkChanged` tells.
@@ -2102,6 +3360,7 @@ void fill_common(const Config& from, C& to, const std::vector<TmeChannelConfig>&
     to.retained_messages_max = from.retained_messages_max;
     to.congestion = static_cast<std::uint32_t>(from.congestion);
     to.rate_cap = from.rate_cap;
+    to.schema_hash = from.schema_hash;
 }
 
 /// Texts as the lists of C have them.
@@ -2496,6 +3755,22 @@ public:
         return detail::done(tme_server_send_with(engine_.get(), id, channel, bytes.data(), bytes.size(), &c));
     }
 
+    /// Queues a message of the game's own types for a peer, on the channel that its type names.
+    ///
+    /// Errors: as `send`; `serial_range`, `serial_number`, `serial_too_long` and others where a value has no encoding.
+    template <class M>
+    Result<void> send_message(PeerId peer, const M& message, const SendOptions& options = {}) {
+        return detail::with_message<void>(
+            message, [&](Bytes bytes) { return send(peer, M::message.channel, bytes, options); });
+    }
+
+    /// Queues a message of the game's own types for every peer. Errors as above.
+    template <class M>
+    Result<Broadcast> broadcast_message(const M& message, const SendOptions& options = {}) {
+        return detail::with_message<Broadcast>(
+            message, [&](Bytes bytes) { return broadcast(M::message.channel, bytes, options); });
+    }
+
     /// Hands a message over for a peer, without a copy: `send(peer, channel, std::move(message))`.
     ///
     /// Only on success it is taken: after a failure `message` still has it, but no longer writable. Errors as above.
@@ -2877,6 +4152,15 @@ public:
         }
         const auto c = detail::c_options(options);
         return detail::done(tme_client_send_with(engine_.get(), channel, bytes.data(), bytes.size(), &c));
+    }
+
+    /// Queues a message of the game's own types for the server, on the channel that its type names.
+    ///
+    /// Errors: as `send`; `serial_range`, `serial_number`, `serial_too_long` and others where a value has no encoding.
+    template <class M>
+    Result<void> send_message(const M& message, const SendOptions& options = {}) {
+        return detail::with_message<void>(message,
+                                          [&](Bytes bytes) { return send(M::message.channel, bytes, options); });
     }
 
     /// Hands a message over for the server, without a copy: `send(channel, std::move(message))`.

@@ -106,6 +106,36 @@ pub const TME_ERROR_UNKNOWN_QUERY: TmeResult = -407;
 pub const TME_ERROR_UNKNOWN_SERVER: TmeResult = -408;
 /// A bug in the library was caught in this call; the engine is poisoned. Please report it.
 pub const TME_ERROR_INTERNAL: TmeResult = -501;
+/// The message ends in the middle of a value.
+pub const TME_ERROR_SERIAL_END: TmeResult = -601;
+/// A varint is longer than necessary, or more than its integer holds.
+pub const TME_ERROR_SERIAL_VARINT: TmeResult = -602;
+/// A value outside its range: one to be written, or one that was read.
+pub const TME_ERROR_SERIAL_RANGE: TmeResult = -603;
+/// A text in a message, or for one, is not UTF-8.
+pub const TME_ERROR_SERIAL_UTF8: TmeResult = -604;
+/// A count or the length of a block that what is left cannot hold.
+pub const TME_ERROR_SERIAL_COUNT: TmeResult = -605;
+/// More elements or bytes than the program takes.
+pub const TME_ERROR_SERIAL_TOO_LONG: TmeResult = -606;
+/// Keys of a map or a set do not ascend.
+pub const TME_ERROR_SERIAL_ORDER: TmeResult = -607;
+/// A variant that the program does not know.
+pub const TME_ERROR_SERIAL_VARIANT: TmeResult = -608;
+/// Values too deep in each other.
+pub const TME_ERROR_SERIAL_DEPTH: TmeResult = -609;
+/// Values that would take more memory than their bytes justify.
+pub const TME_ERROR_SERIAL_MEMORY: TmeResult = -610;
+/// Bytes are left that are no additions of a later version.
+pub const TME_ERROR_SERIAL_LEFT_OVER: TmeResult = -611;
+/// An unused bit is not zero.
+pub const TME_ERROR_SERIAL_PADDING: TmeResult = -612;
+/// A message that the program does not know.
+pub const TME_ERROR_SERIAL_UNKNOWN_MESSAGE: TmeResult = -613;
+/// A number that its form cannot express: not a number, infinite, a rotation of length 0.
+pub const TME_ERROR_SERIAL_NUMBER: TmeResult = -614;
+/// A message of more than 16 MiB. No retry helps: split it.
+pub const TME_ERROR_SERIAL_TOO_LARGE: TmeResult = -615;
 
 /// A constant text for a result, for logs and messages.
 ///
@@ -188,6 +218,21 @@ pub(crate) fn result_text(result: TmeResult) -> &'static CStr {
         TME_ERROR_UNKNOWN_QUERY => c"no event of the newest poll is about this query",
         TME_ERROR_UNKNOWN_SERVER => c"no server that was found has this id",
         TME_ERROR_INTERNAL => c"an internal error was caught; please report it",
+        TME_ERROR_SERIAL_END => c"the message ends in the middle of a value",
+        TME_ERROR_SERIAL_VARINT => c"a varint is longer than necessary, or more than its integer holds",
+        TME_ERROR_SERIAL_RANGE => c"a value is outside its range",
+        TME_ERROR_SERIAL_UTF8 => c"a text in a message is not UTF-8",
+        TME_ERROR_SERIAL_COUNT => c"a count is more than the message holds",
+        TME_ERROR_SERIAL_TOO_LONG => c"a count is more than the program takes",
+        TME_ERROR_SERIAL_ORDER => c"keys do not ascend",
+        TME_ERROR_SERIAL_VARIANT => c"an unknown variant",
+        TME_ERROR_SERIAL_DEPTH => c"values are too deep in each other",
+        TME_ERROR_SERIAL_MEMORY => c"values would take more memory than their bytes justify",
+        TME_ERROR_SERIAL_LEFT_OVER => c"bytes are left over",
+        TME_ERROR_SERIAL_PADDING => c"an unused bit is not zero",
+        TME_ERROR_SERIAL_UNKNOWN_MESSAGE => c"a message that is not known",
+        TME_ERROR_SERIAL_NUMBER => c"a number cannot be expressed in its form",
+        TME_ERROR_SERIAL_TOO_LARGE => c"a message exceeds 16 MiB",
         _ => c"not a result of this version of the library",
     }
 }

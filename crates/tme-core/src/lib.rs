@@ -18,6 +18,7 @@ pub mod payload;
 pub mod query;
 pub mod random;
 mod rate;
+pub mod serial;
 pub mod stream;
 pub mod time;
 pub mod token;

@@ -9,10 +9,13 @@ use tme_core::connection::SendError;
 use tme_core::crypto::keys::KeyParseError;
 use tme_core::datagram::LinkKind;
 use tme_core::link::ConditionsError;
+use tme_core::serial::{DecodeError, RegistryError};
 use tme_core::token::{TokenError, TokenTextError};
 use tme_transport::engine::EngineError;
 use tme_transport::link::stream::TlsError;
 use tme_transport::query::QueryError;
+
+use crate::SendMessageError;
 
 /// Why a server or client could not start, or stopped.
 #[derive(Clone, Debug)]
@@ -52,11 +55,17 @@ pub enum Error {
     NoNetwork(String),
     /// A server that could not be asked what it is, or did not answer.
     Query(QueryError),
+    /// A message of the game's own types could not be written or queued.
+    SendMessage(SendMessageError),
+    /// What came is no message of the game's, or a malformed one.
+    Decode(DecodeError),
+    /// Messages that cannot be a game's: two with one id.
+    Messages(RegistryError),
 }
 
 impl Error {
     /// Stable number of the kind, the same in every language; 7 belongs to logging there. The engine's kinds are 100 and
-    /// up, those of sending 200 and up.
+    /// up, those of sending 200 and up, those of serialization 600 and up.
     #[must_use]
     pub fn kind(&self) -> u32 {
         match self {
@@ -76,6 +85,10 @@ impl Error {
             Self::NoNetwork(_) => 13,
             Self::Engine(error) => 100 + error.kind(),
             Self::Send(error) => 200 + error.kind(),
+            Self::SendMessage(error) => error.kind(),
+            Self::Decode(error) => 600 + error.kind(),
+            // They contradict each other, as settings do.
+            Self::Messages(_) => 5,
         }
     }
 
@@ -107,6 +120,9 @@ impl fmt::Display for Error {
             Self::Token(error) => error.fmt(f),
             Self::TokenText(error) => error.fmt(f),
             Self::Query(error) => error.fmt(f),
+            Self::SendMessage(error) => error.fmt(f),
+            Self::Decode(error) => error.fmt(f),
+            Self::Messages(error) => error.fmt(f),
         }
     }
 }
@@ -122,6 +138,9 @@ impl std::error::Error for Error {
             Self::Token(error) => Some(error),
             Self::TokenText(error) => Some(error),
             Self::Query(error) => Some(error),
+            Self::SendMessage(error) => Some(error),
+            Self::Decode(error) => Some(error),
+            Self::Messages(error) => Some(error),
             Self::Address { .. } | Self::File { .. } | Self::Config(_) | Self::NoNetwork(_) => None,
         }
     }
@@ -152,6 +171,24 @@ impl From<EngineError> for Error {
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         Self::Send(error)
+    }
+}
+
+impl From<SendMessageError> for Error {
+    fn from(error: SendMessageError) -> Self {
+        Self::SendMessage(error)
+    }
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}
+
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        Self::Messages(error)
     }
 }
 

@@ -45,6 +45,8 @@
 //! - [`Client::server_time`] is the server's clock at the client, with a bound of its error, and counts the server's ticks.
 //! - [`SendOptions`] give a message a deadline, after which it is neither sent nor sent again, and ask for a receipt:
 //!   [`Event::Delivered`] or [`Event::Expired`], one of them, once.
+//! - [`serial`]: a game's own types as messages. `#[derive(Encode, Decode, Message)]`, [`Server::send_message`],
+//!   [`Payload::message`].
 //! - Everything is encrypted unless both sides say otherwise; whom a client trusts is [`Trust`].
 //!
 //! Logging goes through the `log` crate; [`logging`] installs sinks for hosts that have none.
@@ -58,11 +60,13 @@ pub mod query;
 mod server;
 mod settings;
 pub mod token;
+mod typed;
 
 pub use client::{Client, ClientBuilder, ClientHandle, Trust};
 pub use error::Error;
 pub use server::{NETWORK_THREADS_MAX, RefuseAs, Server, ServerBuilder, ServerHandle, ShutdownReport};
 pub use settings::Security;
+pub use typed::SendMessageError;
 
 pub use tme_core::channel::{
     Channel, ChannelEntry, ChannelId, ChannelMode, ChannelSettings, ChannelTable, ChannelTableError,
@@ -87,8 +91,13 @@ pub use tme_core::link::{
     Bottleneck, BurstLoss, ConditionsError, Jitter, LinkConditions, LinkStatistics, ParsePresetError,
     PathConditions, Preset,
 };
+pub use tme_core::messages;
 pub use tme_core::payload::Payload;
+pub use tme_core::serial::{
+    self, Decode, DecodeError, Encode, EncodeError, Message, MessageChannel, MessageSet, Messages,
+};
 pub use tme_core::stream::proxy::ProxyHeader;
+pub use tme_derive::{Decode, Encode, Message};
 pub use tme_transport::engine::{
     Broadcast, Direction, EngineError, EngineStatistics, Events, LinkChoice, MessageBytes, PeerInfo,
     PostStatistics,
@@ -109,6 +118,42 @@ pub fn generate_key() -> Result<SecretKey, Error> {
         tme_transport::random::SystemRandom::new().map_err(|error| EngineError::System(error.to_string()))?;
     Ok(SecretKey::generate(&mut random))
 }
+
+/// What does not fit does not compile, each for one reason:
+///
+/// ```
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct Good(#[tme(range = 0..=255)] u8, #[tme(precision = 0.5)] f32, #[tme(max_len = 3)] String);
+/// ```
+/// ```compile_fail,E0080
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct TooWide(#[tme(range = 0..=256)] u8);
+/// fn main() { let _ = tme::serial::encode(&TooWide(0)); }
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct NoFloat(#[tme(precision = 0.5)] u8);
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct NoCount(#[tme(max_len = 3)] u8);
+/// ```
+/// ```compile_fail,E0277
+/// #[derive(tme::Encode, tme::Decode)]
+/// struct NotWritten(std::time::Instant);
+/// ```
+/// ```compile_fail,E0080
+/// #[derive(tme::Encode, tme::Decode, tme::Message)]
+/// #[tme(id = 1)]
+/// struct First;
+/// #[derive(tme::Encode, tme::Decode, tme::Message)]
+/// #[tme(id = 1)]
+/// struct Second;
+/// tme::messages! { enum Both { First, Second } }
+/// fn main() { <Both as tme::MessageSet>::messages(); }
+/// ```
+#[cfg(doctest)]
+struct Derived;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tme_core::channel::{Channel, ChannelTable};
 use tme_core::connection::ConnectionConfig;
 use tme_core::crypto::name_hash;
-use tme_core::handshake::parameters::Limits;
+use tme_core::handshake::parameters::{Limits, SchemaHash, SchemaHashes};
+use tme_core::serial::{MessageChannel, Messages, SCHEMA_TAG};
 use tme_transport::engine::GATHERING_DEFAULT;
 use tme_transport::link::DATAGRAM_BYTES_MAX;
 use tme_transport::link::udp::Arrivals;
@@ -34,6 +35,9 @@ pub(crate) struct Settings {
     pub user_data: Vec<u8>,
     pub gathering: Duration,
     pub arrivals: Arrivals,
+    pub schema_hash: Option<u64>,
+    /// Named channels that messages go by: which message, which channel.
+    pub message_channels: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Settings {
@@ -47,6 +51,8 @@ impl Default for Settings {
             user_data: Vec::new(),
             gathering: GATHERING_DEFAULT,
             arrivals: Arrivals::default(),
+            schema_hash: None,
+            message_channels: Vec::new(),
         }
     }
 }
@@ -57,7 +63,38 @@ impl Settings {
         if self.channels.is_empty() {
             return Ok(None);
         }
-        Ok(Some(ChannelTable::new(self.channels.iter().cloned())?))
+        let table = ChannelTable::new(self.channels.iter().cloned())?;
+        self.check_message_channels(&table)?;
+        Ok(Some(table))
+    }
+
+    /// A message that could never be sent is noticed now.
+    pub fn check_message_channels(&self, table: &ChannelTable) -> Result<(), Error> {
+        let is_there = |name: &str| table.entries().iter().any(|entry| entry.name == name);
+        match self.message_channels.iter().find(|(_, channel)| !is_there(channel)) {
+            None => Ok(()),
+            Some((message, channel)) => {
+                let text =
+                    format!("message {message} goes by the channel {channel:?}, which is not declared");
+                Err(Error::Config(text))
+            }
+        }
+    }
+
+    pub fn set_messages(&mut self, messages: &Messages) {
+        self.schema_hash = Some(messages.hash());
+        self.message_channels = Vec::new();
+        for form in messages.forms() {
+            if let MessageChannel::Named(channel) = form.channel {
+                self.message_channels.push((form.name, channel));
+            }
+        }
+    }
+
+    /// What the handshake compares.
+    pub fn schema_hashes(&self) -> SchemaHashes {
+        let hash = self.schema_hash.map(|hash| SchemaHash { tag: SCHEMA_TAG, hash });
+        SchemaHashes::new(hash.into_iter().collect()).unwrap_or_default()
     }
 
     pub fn set_application(&mut self, name: &str) {
@@ -98,6 +135,23 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn channels(mut self, channels: impl IntoIterator<Item = $crate::Channel>) -> Self {
             self.settings.channels.extend(channels);
+            self
+        }
+
+        /// Says which messages the game has. Servers and clients whose messages differ refuse each other when they connect, with
+        /// [`Reason::Schema`]($crate::Reason::Schema); what later versions have added is no difference. A side that does not
+        /// say is let in. [`messages!`]($crate::messages) makes the argument.
+        #[must_use]
+        pub fn messages(mut self, messages: impl std::borrow::Borrow<$crate::Messages>) -> Self {
+            self.settings.set_messages(messages.borrow());
+            self
+        }
+
+        /// Sets the hash of the messages' schema, for a game whose messages are described elsewhere:
+        /// [`messages`](Self::messages) does it by itself. See `docs/SERIALIZATION.md`, section 7.
+        #[must_use]
+        pub fn schema_hash(mut self, hash: u64) -> Self {
+            self.settings.schema_hash = Some(hash);
             self
         }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{client_of, server};
-use tme::{Channel, Client, Event, SendError, SendOptions, Server};
+use tme::{Channel, Client, Decode, Encode, Event, Message, SendError, SendOptions, Server};
 
 const SIZES: [usize; 5] = [64, 100, 256, 600, 1_024];
 const KEYS: u32 = 50;
@@ -169,4 +169,51 @@ fn threaded_flood_allocates_nothing() {
     let mut echo = Echo::new(Drive::Threaded);
     echo.flood(Duration::from_secs(2));
     settles("threaded, flood", &mut echo, |echo| echo.flood(Duration::from_secs(1)));
+}
+
+#[derive(Debug, PartialEq, Encode, Decode, Message)]
+#[tme(id = 5, channel = "ordered")]
+struct Shot {
+    #[tme(varint)]
+    tick: u64,
+    #[tme(range = -1.0..=1.0, precision = 0.001)]
+    direction: [f32; 3],
+    #[tme(quaternion)]
+    aim: [f32; 4],
+    is_charged: bool,
+}
+
+#[test]
+fn typed_messages_allocate_nothing() {
+    let _alone = alone();
+    let mut echo = Echo::new(Drive::Inline);
+    let rounds = |echo: &mut Echo| {
+        for _ in 0..5_000 {
+            for tick in 0..10 {
+                let shot = Shot {
+                    tick,
+                    direction: [0.5, 0.0, 1.0],
+                    aim: [0.0, 0.0, 0.0, 1.0],
+                    is_charged: tick > 5,
+                };
+                echo.client.send_message(&shot).unwrap();
+                echo.sent += 1;
+            }
+            echo.client.update(Duration::ZERO).unwrap();
+            for event in echo.client.events() {
+                let Event::Message { payload, .. } = event else { continue };
+                let shot = payload.message::<Shot>().unwrap().expect("nothing else was sent");
+                assert_eq!(shot.is_charged, shot.tick > 5);
+                echo.received += 1;
+            }
+            echo.server.update(Duration::ZERO).unwrap();
+            for event in echo.server.events() {
+                let Event::Message { peer, payload, .. } = event else { continue };
+                let shot = payload.message::<Shot>().unwrap().expect("nothing else was sent");
+                echo.server.send_message(peer, &shot).unwrap();
+            }
+        }
+    };
+    rounds(&mut echo);
+    settles("typed", &mut echo, rounds);
 }

@@ -144,3 +144,12 @@ fn a_server_is_found_on_its_own_machine_and_joined() {
     assert!(found.starts_with("My own room at 127.0.0.1:") && found.ends_with(": 0 of 64 players"), "{text}");
     assert_eq!(said, "the server says: welcome");
 }
+
+#[test]
+fn typed_messages_go_there_and_back() {
+    let output = Command::new(env!("CARGO_BIN_EXE_typed")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("\n1 Fire {weapon:int(0..3),direction:["), "{text}");
+    assert!(text.contains("Hit { points: 300, target: Player(\"Ann\") }"), "{text}");
+}

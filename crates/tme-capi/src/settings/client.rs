@@ -101,10 +101,13 @@ pub struct TmeClientConfig {
     pub tls_fingerprint: *const c_char,
     /// Name or address that the certificate must be for. Needs TLS. Default: the host in `address`.
     pub tls_name: *const c_char,
+    /// Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
+    /// TME_REASON_SCHEMA. Default 0: nothing is compared.
+    pub schema_hash: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8);
+const _: () = assert!(size_of::<TmeClientConfig>() == 8 + 8 * 8 + 14 * 4 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8 + 8);
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only; a function pointer may be any of
 // the caller's or NULL.
@@ -147,6 +150,7 @@ unsafe impl Versioned for TmeClientConfig {
             tls_authorities_file: null(),
             tls_fingerprint: null(),
             tls_name: null(),
+            schema_hash: 0,
         }
     }
 }

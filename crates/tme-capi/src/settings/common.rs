@@ -60,6 +60,7 @@ pub(super) struct Common {
     pub channel_credit_messages: u32,
     pub congestion: u32,
     pub rate_cap: u64,
+    pub schema_hash: u64,
 }
 
 macro_rules! common {
@@ -78,6 +79,7 @@ macro_rules! common {
             channel_credit_messages: $config.channel_credit_messages,
             congestion: $config.congestion,
             rate_cap: $config.rate_cap,
+            schema_hash: $config.schema_hash,
         }
     };
 }
@@ -138,6 +140,9 @@ macro_rules! with_common {
         }
         if $common.rate_cap != 0 {
             builder = builder.rate_cap($common.rate_cap);
+        }
+        if $common.schema_hash != 0 {
+            builder = builder.schema_hash($common.schema_hash);
         }
         if $common.flags & $crate::settings::TME_CONFIG_NOTE_ARRIVALS != 0 {
             builder = builder.note_arrivals();

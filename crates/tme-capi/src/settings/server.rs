@@ -141,11 +141,15 @@ pub struct TmeServerConfig {
     /// holds an address counts. HOW is "proxy-protocol" (versions 1 and 2) or "x-forwarded-for" (in the request for a WebSocket);
     /// streams from there that do not say it so are closed. Needs TCP. Default: none.
     pub trusted_proxies: *const c_char,
+    /// Hash of the schema of the game's messages (tme_schema_hash), which both sides compare: who differs is refused with
+    /// TME_REASON_SCHEMA. Default 0: nothing is compared.
+    pub schema_hash: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(
-    size_of::<TmeServerConfig>() == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 3 * 8
+    size_of::<TmeServerConfig>()
+        == 8 + 5 * 8 + 12 * 4 + 3 * 8 + 8 * 4 + 8 + 2 * 4 + 2 * 8 + 2 * 4 + 3 * 8 + 8
 );
 
 // SAFETY: `repr(C)`, a `u32` first, no padding (checked above), pointers and numbers only.
@@ -195,6 +199,7 @@ unsafe impl Versioned for TmeServerConfig {
             tls_certificate_file: null(),
             tls_key_file: null(),
             trusted_proxies: null(),
+            schema_hash: 0,
         }
     }
 }

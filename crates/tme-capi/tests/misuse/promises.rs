@@ -32,8 +32,9 @@ impl Promises {
         let reasons = constants.iter().filter(|(name, _)| name.starts_with("TME_REASON_"));
         let reasons = reasons.map(|(_, &number)| number as u32).collect();
         let comments = comments(header);
-        let functions =
+        let mut functions =
             comments.keys().map(|name| (name.clone(), promised(name, &comments, &results))).collect();
+        add_first_errors(&comments, &mut functions);
         Self { results, reasons, functions }
     }
 }
@@ -85,6 +86,21 @@ fn promised(
         promised.extend(self::promised(&format!("tme_{other}"), comments, results));
     }
     promised
+}
+
+/// An error of a writer or a reader stays, so that any function of it can give what any other one can.
+fn add_first_errors(comments: &BTreeMap<String, String>, functions: &mut BTreeMap<String, BTreeSet<i32>>) {
+    for noun in ["tme_writer_", "tme_reader_"] {
+        let of_noun = functions.iter().filter(|(name, _)| name.starts_with(noun));
+        let errors: BTreeSet<i32> = of_noun.flat_map(|(_, results)| results.clone()).collect();
+        for (name, results) in functions.iter_mut().filter(|(name, _)| name.starts_with(noun)) {
+            if comments.get(name).is_some_and(|comment| {
+                comment.replace('\n', " ").contains("first error") || comment.contains("as tme_")
+            }) {
+                results.extend(&errors);
+            }
+        }
+    }
 }
 
 #[test]

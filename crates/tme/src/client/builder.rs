@@ -254,6 +254,7 @@ impl ClientBuilder {
         handshake.token = self.token.clone();
         handshake.application_id = self.settings.application_id;
         handshake.channels = self.settings.table()?;
+        handshake.schema_hashes = self.settings.schema_hashes();
         handshake.limits = self.settings.limits;
         handshake.give_up_after = self.connect_timeout;
         handshake.user_data = UserData::new(self.settings.user_data.clone())

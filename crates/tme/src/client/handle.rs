@@ -12,10 +12,12 @@ use tme_core::datagram::LinkKind;
 use tme_core::handshake::reason::Reason;
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
+use tme_core::serial::{Message, MessageChannel};
 use tme_transport::engine::{Direction, EngineStatistics, Handle, MessageBytes, PeerInfo};
 
 use super::Client;
-use crate::Error;
+use crate::typed::{channel_of, with_bytes};
+use crate::{Error, SendMessageError};
 
 /// A client as other threads see it. Cheap to clone; no method waits for the network.
 #[derive(Clone, Debug)]
@@ -49,6 +51,30 @@ macro_rules! client_methods {
             options: SendOptions,
         ) -> Result<(), SendError> {
             self.raw().send_to_server(channel, message, options)
+        }
+
+        /// Queues a message of the game's own types for the server, on the channel that its type names.
+        ///
+        /// # Errors
+        /// [`SendMessageError`]: nothing was queued. [`SendError::NotConnected`] in it before `Connected`.
+        pub fn send_message<M: Message>(&self, message: &M) -> Result<(), SendMessageError> {
+            self.send_message_with(message, SendOptions::default())
+        }
+
+        /// As [`send_message`](Self::send_message), with options: a deadline, a receipt, a key, a flush.
+        ///
+        /// # Errors
+        /// As [`send_message`](Self::send_message).
+        pub fn send_message_with<M: Message>(
+            &self,
+            message: &M,
+            options: SendOptions,
+        ) -> Result<(), SendMessageError> {
+            let channel = match M::CHANNEL {
+                MessageChannel::Id(id) => id,
+                MessageChannel::Named(_) => channel_of::<M>(self.channels().as_deref())?,
+            };
+            with_bytes(message, |bytes| self.raw().send_to_server(channel, bytes, options))
         }
 
         /// Whether the server is connected.

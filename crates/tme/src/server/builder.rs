@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tme_core::channel::ChannelTable;
 use tme_core::connection::PeerId;
 use tme_core::crypto::keys::{KeyPair, SecretKey};
 use tme_core::crypto::suite::{Suite, SuitePreference};
@@ -357,6 +359,7 @@ impl ServerBuilder {
 
     fn start_as(self, drive: Drive, memory: Option<MemoryLink>) -> Result<Server, Error> {
         let endpoint = self.endpoint()?;
+        let channels = Arc::new(self.table()?);
         let network_threads = u8::try_from(self.network_threads).unwrap_or(u8::MAX);
         if !(1..=NETWORK_THREADS_MAX).contains(&usize::from(network_threads)) {
             let threads = self.network_threads;
@@ -398,7 +401,17 @@ impl ServerBuilder {
             // It has no long work to give.
             executor: None,
         })?;
-        Ok(Server { engine })
+        Ok(Server { engine, channels })
+    }
+
+    /// The channels declared, or those that there are by default.
+    fn table(&self) -> Result<ChannelTable, Error> {
+        if let Some(table) = self.settings.table()? {
+            return Ok(table);
+        }
+        let table = ChannelTable::default();
+        self.settings.check_message_channels(&table)?;
+        Ok(table)
     }
 
     /// What the protocol has to know.
@@ -408,8 +421,8 @@ impl ServerBuilder {
             let limit = PeerId::SLOTS_MAX / 2;
             return Err(Error::Config(format!("{} peers are outside 1–{limit}", self.peers_max)));
         }
-        let table = self.settings.table()?.unwrap_or_default();
-        let mut handshake = ServerHandshakeConfig::new(self.load_key()?, table);
+        let mut handshake = ServerHandshakeConfig::new(self.load_key()?, self.table()?);
+        handshake.schema_hashes = self.settings.schema_hashes();
         handshake.application_id = self.settings.application_id;
         handshake.limits = self.settings.limits;
         handshake.identity = self.identity;

@@ -12,16 +12,19 @@ use tme_core::handshake::parameters::{DETAIL_BYTES_MAX, Detail, Refusal, UserDat
 use tme_core::handshake::reason::Reason;
 use tme_core::link::{LinkConditions, LinkStatistics};
 use tme_core::payload::Payload;
+use tme_core::serial::Message;
 use tme_transport::engine::{Broadcast, Direction, EngineStatistics, Handle, MessageBytes, PeerInfo};
 
 use super::builder::{display_name, information};
 use super::{Server, ShutdownReport};
-use crate::Error;
+use crate::typed::{channel_of, with_bytes};
+use crate::{Error, SendMessageError};
 
 /// A server as other threads see it. Cheap to clone; no method waits for the network.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     pub(super) handle: Handle,
+    pub(super) channels: Arc<ChannelTable>,
 }
 
 /// What a client is told that the game does not let in.
@@ -141,6 +144,75 @@ macro_rules! server_methods {
             options: SendOptions,
         ) -> Result<Broadcast, SendError> {
             self.raw().multicast(peers, channel, message, options)
+        }
+
+        /// Queues a message of the game's own types for a peer, on the channel that its type names.
+        ///
+        /// # Errors
+        /// [`SendMessageError`]: nothing was queued.
+        pub fn send_message<M: Message>(&self, peer: PeerId, message: &M) -> Result<(), SendMessageError> {
+            self.send_message_with(peer, message, SendOptions::default())
+        }
+
+        /// As [`send_message`](Self::send_message), with options: a deadline, a receipt, a key, a flush.
+        ///
+        /// # Errors
+        /// As [`send_message`](Self::send_message).
+        pub fn send_message_with<M: Message>(
+            &self,
+            peer: PeerId,
+            message: &M,
+            options: SendOptions,
+        ) -> Result<(), SendMessageError> {
+            let channel = channel_of::<M>(Some(&self.channels))?;
+            with_bytes(message, |bytes| self.raw().send(peer, channel, bytes, options))
+        }
+
+        /// Queues a message of the game's own types for every peer; it is written and stored once.
+        ///
+        /// # Errors
+        /// [`SendMessageError`] if nobody could take it. What single peers cannot take is counted in the result.
+        pub fn broadcast_message<M: Message>(&self, message: &M) -> Result<Broadcast, SendMessageError> {
+            self.broadcast_message_with(None, message, SendOptions::default())
+        }
+
+        /// As [`broadcast_message`](Self::broadcast_message), for every peer but one.
+        ///
+        /// # Errors
+        /// As [`broadcast_message`](Self::broadcast_message).
+        pub fn broadcast_message_except<M: Message>(
+            &self,
+            except: PeerId,
+            message: &M,
+        ) -> Result<Broadcast, SendMessageError> {
+            self.broadcast_message_with(Some(except), message, SendOptions::default())
+        }
+
+        /// As [`broadcast_message`](Self::broadcast_message), for every peer (but one) with options.
+        ///
+        /// # Errors
+        /// As [`broadcast_message`](Self::broadcast_message).
+        pub fn broadcast_message_with<M: Message>(
+            &self,
+            except: Option<PeerId>,
+            message: &M,
+            options: SendOptions,
+        ) -> Result<Broadcast, SendMessageError> {
+            let channel = channel_of::<M>(Some(&self.channels))?;
+            with_bytes(message, |bytes| self.raw().broadcast(except, channel, bytes, options))
+        }
+
+        /// Queues a message of the game's own types for the peers named; it is written and stored once.
+        ///
+        /// # Errors
+        /// As [`broadcast_message`](Self::broadcast_message).
+        pub fn multicast_message<M: Message>(
+            &self,
+            peers: impl IntoIterator<Item = PeerId>,
+            message: &M,
+        ) -> Result<Broadcast, SendMessageError> {
+            let channel = channel_of::<M>(Some(&self.channels))?;
+            with_bytes(message, |bytes| self.raw().multicast(peers, channel, bytes, SendOptions::default()))
         }
 
         /// Ends the connection to a peer after its queued reliable messages went through, for at most 3 s.

@@ -1,8 +1,10 @@
 //! A server: listens, admits peers, talks to them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tme_core::channel::ChannelTable;
 use tme_core::connection::{CloseMode, Farewell};
 use tme_core::crypto::keys::PublicKey;
 use tme_core::handshake::reason::Reason;
@@ -24,6 +26,8 @@ pub use handle::{RefuseAs, ServerHandle};
 #[derive(Debug)]
 pub struct Server {
     engine: Engine,
+    /// The table of every peer: one with another is not let in.
+    channels: Arc<ChannelTable>,
 }
 
 impl Server {
@@ -91,7 +95,7 @@ impl Server {
     /// What other threads use; it is cheap to clone.
     #[must_use]
     pub fn handle(&self) -> ServerHandle {
-        ServerHandle { handle: self.engine.handle().clone() }
+        ServerHandle { handle: self.engine.handle().clone(), channels: Arc::clone(&self.channels) }
     }
 
     /// Sends what is queued now instead of with the next update.

@@ -7,6 +7,7 @@ mod events;
 mod message;
 mod plain;
 mod querier;
+mod serial;
 mod server;
 pub mod talk;
 
@@ -28,6 +29,7 @@ pub fn lots() -> Vec<fn(&mut Misuser<'_>)> {
         message::CALLS,
         plain::CALLS,
         querier::CALLS,
+        serial::CALLS,
         discovery::CALLS,
         talk::CALLS,
         door::CALLS,
