@@ -34,5 +34,6 @@ export function serve(port, host = "127.0.0.1") {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const server = await serve(Number(process.argv[2] ?? 8080));
-    console.log(`open http://127.0.0.1:${server.address().port}/example/`);
+    const bots = "?bots=ws://127.0.0.1:7778/";
+    console.log(`open http://127.0.0.1:${server.address().port}/example/${bots}`);
 }

@@ -21,7 +21,7 @@ const FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--remote-debugging-pipe",
-    "--window-size=900,700",
+    "--window-size=1200,800",
 ];
 
 /** A browser. */
