@@ -1,20 +1,17 @@
 /** The chat of `tme serve`: one channel of text, the user data is the name. */
 
-import { Client } from "../src/index.js";
+import { Panel } from "./panel.js";
 
 const LINES_MAX = 200;
 
-const section = document.querySelector("#chat");
-const connectForm = section.querySelector(".connect");
-const sayForm = section.querySelector(".say");
-const lines = section.querySelector(".lines");
-const state = section.querySelector(".state");
+const panel = new Panel("#chat", ({ name }) => ({ application: "tme chat", userData: name }), join);
+const sayForm = panel.find(".say");
+const lines = panel.find(".lines");
 
-let client = null;
-
-function show(text) {
+function show(text, kind) {
     const line = document.createElement("li");
     line.textContent = text;
+    line.className = kind;
     lines.append(line);
     if (lines.children.length > LINES_MAX) {
         lines.firstChild.remove();
@@ -28,38 +25,23 @@ function enable(isConnected) {
     }
 }
 
-async function connect({ url, name }) {
-    state.textContent = "connecting …";
-    try {
-        client?.close();
-        client = await Client.connect(url, { application: "tme chat", userData: name });
-    } catch (error) {
-        state.textContent = error.message;
-        return;
-    }
-    state.textContent = `connected as number ${client.peerNumber}`;
+function join(client) {
     enable(true);
-    client.addEventListener("message", ({ text }) => show(text));
-    client.addEventListener("interrupted", () => (state.textContent = "the server is not heard at the moment"));
-    client.addEventListener("resumed", () => (state.textContent = "connected"));
-    client.addEventListener("close", ({ message, text }) => {
-        enable(false);
-        state.textContent = text ? `${message} (${text})` : message;
-    });
+    show(`* you are number ${client.peerNumber} here`, "news");
+    client.addEventListener("message", ({ text }) => show(text, text.startsWith("*") ? "news" : ""));
+    client.addEventListener("close", () => enable(panel.client?.isOpen === true));
 }
-
-connectForm.addEventListener("submit", (event) => {
-    event.preventDefault();
-    connect(Object.fromEntries(new FormData(connectForm)));
-});
 
 sayForm.addEventListener("submit", (event) => {
     event.preventDefault();
     const { text } = sayForm.elements;
-    if (client.send("chat", text.value)) {
-        show(`you: ${text.value}`);
+    if (!panel.client?.isOpen || text.value === "") {
+        return;
+    }
+    if (panel.client.send("chat", text.value)) {
+        show(`you: ${text.value}`, "own");
         text.value = "";
     } else {
-        state.textContent = "the server is slow: try again in a moment";
+        panel.show("on", "the server is slow: try again in a moment");
     }
 });

@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 const ROOT = new URL("../", import.meta.url);
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 
-/** Listens on this machine only; 0 lets the system choose a port. Gives the server once it listens. */
-export function serve(port) {
+/** Listens, by default for this machine only; port 0 lets the system choose one. Gives the server once it listens. */
+export function serve(port, host = "127.0.0.1") {
     const server = createServer(async (request, response) => {
         const { pathname } = new URL(request.url, "http://localhost");
         // A URL's path has no "..": they are resolved away, and never above the root.
@@ -28,11 +28,12 @@ export function serve(port) {
     });
     return new Promise((resolve, reject) => {
         server.once("error", reject);
-        server.listen(port, "127.0.0.1", () => resolve(server));
+        server.listen(port, host, () => resolve(server));
     });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const server = await serve(Number(process.argv[2] ?? 8080));
-    console.log(`open http://127.0.0.1:${server.address().port}/example/`);
+    const bots = "?bots=ws://127.0.0.1:7778/";
+    console.log(`open http://127.0.0.1:${server.address().port}/example/${bots}`);
 }

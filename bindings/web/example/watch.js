@@ -1,68 +1,95 @@
-/** The bots of `tme demo --watch`, drawn as they come. */
+/** The bots of `tme demo --watch`, drawn as they come. `?bots=ws://…` in the page's address says where, and begins at once. */
 
-import { Client } from "../src/index.js";
+import { Panel } from "./panel.js";
 
 /** Of a bot in a picture: number, x and y as u16. */
 const BOT_BYTES = 6;
 const FIELD = 65_535;
-const TRAIL = "rgb(16 32 46 / 25%)";
+/** Pictures in a bot's trail. */
+const TRAIL = 24;
+const REPORT_MS = 500;
 
-const section = document.querySelector("#watch");
-const connectForm = section.querySelector(".connect");
-const state = section.querySelector(".state");
-const canvas = section.querySelector("canvas");
+const panel = new Panel("#watch", () => ({ application: "tme demo", userData: "watch" }), join);
+const canvas = panel.find("canvas");
 const context = canvas.getContext("2d");
 
-/** The newest picture: pictures come when they come, and are drawn when the screen is. */
-let picture = null;
-let client = null;
+/** By a bot's number: where it was, newest last. Pictures come when they come, and are drawn when the screen is. */
+let trails = new Map();
+let isChanged = false;
+let pictures = 0;
+
+function handlePicture(data) {
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const former = trails;
+    trails = new Map();
+    for (let at = 0; at + BOT_BYTES <= view.byteLength; at += BOT_BYTES) {
+        const [number, x, y] = [0, 2, 4].map((offset) => view.getUint16(at + offset, true));
+        const trail = former.get(number) ?? [];
+        trail.push([(x / FIELD) * canvas.width, (y / FIELD) * canvas.height]);
+        trails.set(number, trail.slice(-TRAIL));
+    }
+    pictures++;
+    isChanged = true;
+}
 
 function draw() {
     requestAnimationFrame(draw);
-    if (picture === null) {
+    if (!isChanged) {
         return;
     }
-    context.fillStyle = TRAIL;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    const view = new DataView(picture.buffer, picture.byteOffset, picture.byteLength);
-    for (let at = 0; at + BOT_BYTES <= view.byteLength; at += BOT_BYTES) {
-        const [number, x, y] = [0, 2, 4].map((offset) => view.getUint16(at + offset, true));
-        context.fillStyle = `hsl(${(number * 137) % 360} 80% 60%)`;
-        context.fillRect((x / FIELD) * canvas.width - 3, (y / FIELD) * canvas.height - 3, 6, 6);
+    isChanged = false;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    for (const [number, trail] of trails) {
+        drawBot(`hsl(${(number * 137) % 360} 80% 60%)`, trail);
     }
-    picture = null;
 }
 
-async function watch({ url }) {
-    state.textContent = "connecting …";
-    try {
-        client?.close();
-        client = await Client.connect(url, { application: "tme demo", userData: "watch" });
-    } catch (error) {
-        state.textContent = error.message;
-        return;
-    }
-    let count = 0;
-    client.addEventListener("message", ({ channel, data }) => {
-        if (channel === "picture") {
-            picture = data;
-            count++;
+function drawBot(colour, trail) {
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineWidth = 3;
+    trail.slice(1).forEach((point, index) => {
+        context.globalAlpha = (0.5 * (index + 1)) / TRAIL;
+        context.beginPath();
+        context.moveTo(...trail[index]);
+        context.lineTo(...point);
+        context.stroke();
+    });
+    context.globalAlpha = 1;
+    context.beginPath();
+    context.arc(...trail.at(-1), 7, 0, 2 * Math.PI);
+    context.fill();
+}
+
+function showFigures(bots, rate, rtt) {
+    panel.find(".bots").textContent = bots;
+    panel.find(".rate").textContent = rate;
+    panel.find(".rtt").textContent = rtt;
+}
+
+function join(client) {
+    panel.find(".hint").hidden = true;
+    let [last, before] = [performance.now(), pictures];
+    const report = setInterval(() => {
+        const now = performance.now();
+        const { rttMs } = client.statistics;
+        const rate = Math.round(((pictures - before) * 1_000) / (now - last));
+        showFigures(trails.size, rate, rttMs === null ? "–" : `${rttMs.toFixed(1)} ms`);
+        [last, before] = [now, pictures];
+    }, REPORT_MS);
+    client.addEventListener("message", ({ channel, data }) => channel === "picture" && handlePicture(data));
+    client.addEventListener("close", () => {
+        clearInterval(report);
+        if (panel.client === client) {
+            showFigures("–", "–", "–");
+            panel.find(".why").textContent = "The demo is over. In a terminal:";
+            panel.find(".hint").hidden = false;
         }
     });
-    const report = setInterval(() => {
-        const { rttMs } = client.statistics;
-        const rtt = rttMs === null ? "" : `, round trip ${rttMs.toFixed(1)} ms`;
-        state.textContent = `${count} pictures so far${rtt}`;
-    }, 500);
-    client.addEventListener("close", ({ message }) => {
-        clearInterval(report);
-        state.textContent = message;
-    });
 }
 
-connectForm.addEventListener("submit", (event) => {
-    event.preventDefault();
-    watch(Object.fromEntries(new FormData(connectForm)));
-});
-
 requestAnimationFrame(draw);
+const wanted = new URLSearchParams(location.search).get("bots");
+if (wanted !== null) {
+    panel.form.elements.url.value = wanted;
+    panel.connect();
+}

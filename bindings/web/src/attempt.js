@@ -13,6 +13,18 @@ const NO_SERVER =
 const NO_TME = "something answers there, but it is no TME server: check the port";
 const NO_ANSWER = "the server has ended the stream without an answer: it may be another version, or too busy";
 
+/**
+ * Browsers tell pages nothing of why a WebSocket failed, so that pages cannot search networks; so this names what there is to look at.
+ * @param {string} url
+ */
+function noServer(url) {
+    const secure = /^wss:\/\/[^/]*/i.exec(url);
+    return secure === null
+        ? NO_SERVER
+        : "no WebSocket over TLS there: is the server running, has it a certificate, and does this browser trust it? " +
+              `Opened in a tab, https${secure[0].slice("wss".length)}/ shows what the browser has against it`;
+}
+
 function randomBytes(count) {
     return crypto.getRandomValues(new Uint8Array(count));
 }
@@ -55,8 +67,7 @@ class Attempt {
         this.#socket.binaryType = "arraybuffer";
         this.#socket.onopen = () => this.#handleOpen();
         this.#socket.onmessage = ({ data }) => this.#handleMessage(data);
-        // Browsers tell pages nothing of why a WebSocket failed, so that they cannot search networks.
-        this.#socket.onclose = () => this.#fail(TmeError.of(Reason.LINK_LOST, { what: NO_SERVER }));
+        this.#socket.onclose = () => this.#fail(TmeError.of(Reason.LINK_LOST, { what: noServer(this.#socket.url) }));
         this.#timer = setTimeout(() => this.#fail(TmeError.of(Reason.CONNECT_TIMED_OUT)), options.connectTimeoutMs);
         options.signal?.addEventListener("abort", this.#abort);
     }

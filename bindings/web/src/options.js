@@ -81,7 +81,7 @@ function parseApplication(application) {
     throw TmeError.usage("application must be a name, or a BigInt below 2^64");
 }
 
-/** A token comes as the bytes or as the text that `tme token issue` prints: base64url (RFC 4648, section 5). */
+/** A token comes as the bytes or as the text that `tme token make` prints: base64url (RFC 4648, section 5). */
 function parseToken(token) {
     if (typeof token !== "string") {
         return shortBytes(token ?? "", TOKEN_BYTES_MAX, "token");

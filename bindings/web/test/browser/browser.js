@@ -21,7 +21,7 @@ const FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--remote-debugging-pipe",
-    "--window-size=900,700",
+    "--window-size=1200,800",
 ];
 
 /** A browser. */
@@ -33,17 +33,18 @@ export class Browser {
     #pages = new Map();
     #rest = "";
 
-    static async launch() {
+    /** @param {readonly string[]} [flags] further options of the program */
+    static async launch(flags = []) {
         const profile = await mkdtemp(join(tmpdir(), "tme-web-"));
-        const browser = new Browser(profile);
+        const browser = new Browser(profile, flags);
         await browser.command("Browser.getVersion");
         return browser;
     }
 
-    constructor(profile) {
+    constructor(profile, flags) {
         this.#profile = profile;
         const program = process.env.CHROMIUM ?? "chromium";
-        const words = [...FLAGS, `--user-data-dir=${profile}`, "about:blank"];
+        const words = [...FLAGS, ...flags, `--user-data-dir=${profile}`, "about:blank"];
         this.#child = spawn(program, words, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
         this.ended = new Promise((resolve) => this.#child.once("exit", resolve));
         this.#child.stdio[3].on("error", () => {});

@@ -1,68 +1,20 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { serve } from "../../example/serve.js";
-import { Browser } from "./browser.js";
-import { Program, within } from "./process.js";
+import { test } from "node:test";
+import { within } from "./process.js";
+import { Stage } from "./stage.js";
 
 /* global document, tme, client, next, until, rejection, noise: what page.js puts into the page */
 
-const ANY_PORT = "127.0.0.1:0";
-let files;
-let browser;
-let page;
-let programs = [];
-
-before(async () => {
-    files = await serve(0);
-    browser = await Browser.launch();
-});
-
-beforeEach(async () => {
-    page = await browser.open(`http://127.0.0.1:${files.address().port}/test/browser/page.html`);
-});
-
-afterEach(async () => {
-    const { errors } = page;
-    await page.close();
-    await Promise.all(programs.map((program) => program.end()));
-    programs = [];
-    assert.deepEqual(errors, [], "nothing is thrown in the page that it does not catch");
-});
-
-after(async () => {
-    await browser?.close();
-    files?.close();
-});
-
-function start(...words) {
-    const program = new Program(...words);
-    programs.push(program);
-    return program;
-}
-
-/** The echo server of the examples, and its URL. */
-async function startEcho() {
-    const server = start("browsers", "server", ANY_PORT);
-    const [, url] = await server.line(/^connect to (.*)$/);
-    return { server, url };
-}
-
-async function startChat(...more) {
-    const server = start("tme", "serve", "--listen", ANY_PORT, "--tcp", ...more);
-    const [, address] = await server.line(/^TCP at (.*)$/);
-    const [, key] = await server.line(/^public key (\S+)/);
-    return { server, address, key, url: `ws://${address}/` };
-}
-
+const stage = new Stage();
 test("the program of the README works as it stands", async () => {
     const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
     const [, program] = /<script type="module">\n(.*?)<\/script>/s.exec(readme);
-    const { server, url } = await startChat();
+    const { server, url } = await stage.startChat();
     const adapted = program.replace("ws://127.0.0.1:7777/", url).replace("./src/", "/src/");
     assert.ok(adapted.includes(url) && adapted.includes('"/src/'));
-    await page.run((text) => {
+    await stage.page.run((text) => {
         const script = document.createElement("script");
         script.type = "module";
         script.textContent = text;
@@ -72,26 +24,26 @@ test("the program of the README works as it stands", async () => {
 });
 
 test("a page and a native client talk to each other through the chat server", async () => {
-    const { server, address, key, url } = await startChat();
-    await page.run(async (url) => {
+    const { server, address, key, url } = await stage.startChat();
+    await stage.page.run(async (url) => {
         window.client = await tme.Client.connect(url, { application: "tme chat", userData: "ada" });
     }, url);
     await server.line(/ada \(\d+\) joined from .* over WebSocket/);
-    const native = start("tme", "connect", address, "--key", key, "--name", "bob");
+    const native = stage.start("tme", "connect", address, "--key", key, "--name", "bob");
     await server.line(/bob \(\d+\) joined/);
-    const heard = page.run(async () => (await next(client, "message", ({ text }) => text.startsWith("bob:"))).text);
+    const heard = stage.page.run(async () => (await next(client, "message", ({ text }) => text.startsWith("bob:"))).text);
     native.type("good evening");
     assert.equal(await heard, "bob: good evening");
-    await page.run(() => client.channel("chat").send("hello, büb"));
+    await stage.page.run(() => client.channel("chat").send("hello, büb"));
     await native.line(/ada: hello, büb/);
-    const end = await page.run(() => client.close());
+    const end = await stage.page.run(() => client.close());
     assert.deepEqual([end.reason, end.isLocal], [100, true]);
     await server.line(/ada \(\d+\) left: closed by the application|ada \(\d+\) left/);
 });
 
 test("every mode echoes, the server's table is adopted, and its user data come along", async () => {
-    const { url } = await startEcho();
-    const result = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const result = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers" });
         const channels = client.channels.map(({ name, mode }) => `${name} ${mode}`);
         const answers = [];
@@ -117,8 +69,8 @@ test("every mode echoes, the server's table is adopted, and its user data come a
 });
 
 test("200 KB go there and back, twenty at a time", async () => {
-    const { url } = await startEcho();
-    const result = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const result = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers" });
         const wanted = Array.from({ length: 20 }, (_, index) => noise(200_000, index + 1));
         const received = [];
@@ -140,9 +92,9 @@ test("200 KB go there and back, twenty at a time", async () => {
 });
 
 test("a thousand ordered messages arrive in order, and so do ten thousand", async () => {
-    const { url } = await startEcho();
+    const { url } = await stage.startEcho();
     for (const count of [1_000, 10_000]) {
-        const numbers = await page.run(async (url, count) => {
+        const numbers = await stage.page.run(async (url, count) => {
             const client = await tme.Client.connect(url, { application: "browsers" });
             const numbers = [];
             const done = new Promise((resolve) => {
@@ -158,8 +110,8 @@ test("a thousand ordered messages arrive in order, and so do ten thousand", asyn
 });
 
 test("what is sent in order comes back in order, with room for ten at a time", async () => {
-    const { url } = await startEcho();
-    const texts = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const texts = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers", queueMessages: 10 });
         const texts = [];
         const done = new Promise((resolve) => {
@@ -179,7 +131,7 @@ test("what is sent in order comes back in order, with room for ten at a time", a
 });
 
 test("the client says in words why it was refused", async () => {
-    const { url } = await startEcho();
+    const { url } = await stage.startEcho();
     const cases = [
         [{ application: "another game" }, 2, /another game/],
         [{ application: "browsers", userData: "banned" }, 8, /until Monday/],
@@ -187,15 +139,15 @@ test("the client says in words why it was refused", async () => {
         [{ application: "browsers", token: "AAAA" }, 10, /token/],
     ];
     for (const [options, reason, words] of cases) {
-        const error = await page.run((url, options) => rejection(tme.Client.connect(url, options)), url, options);
+        const error = await stage.page.run((url, options) => rejection(tme.Client.connect(url, options)), url, options);
         assert.deepEqual([error.name, error.reason], ["TmeError", reason]);
         assert.match(error.message, words);
     }
 });
 
 test("a table that is declared as the server has it is taken", async () => {
-    const { url } = await startEcho();
-    const text = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const text = await stage.page.run(async (url) => {
         const modes = ["unreliable", "sequenced", "reliable-unordered", "reliable-ordered", "reliable-latest"];
         const channels = ["voice", "pose", "events", "chat", "state"].map((name, at) => ({ name, mode: modes[at] }));
         const client = await tme.Client.connect(url, { application: "browsers", channels });
@@ -206,14 +158,14 @@ test("a table that is declared as the server has it is taken", async () => {
 });
 
 test("a server that is full or takes no browsers says so", async () => {
-    const full = await startChat("--max-peers", "1");
-    const error = await page.run(async (url) => {
+    const full = await stage.startChat("--max-peers", "1");
+    const error = await stage.page.run(async (url) => {
         window.first = await tme.Client.connect(url, { application: "tme chat" });
         return rejection(tme.Client.connect(url, { application: "tme chat" }));
     }, full.url);
     assert.deepEqual([error.reason, error.kind], [7, "full"]);
-    const closed = await startChat("--browsers", "never");
-    const refused = await page.run((url) => rejection(tme.Client.connect(url, { application: "tme chat" })), closed.url);
+    const closed = await stage.startChat("--browsers", "never");
+    const refused = await stage.page.run((url) => rejection(tme.Client.connect(url, { application: "tme chat" })), closed.url);
     assert.deepEqual([refused.reason, refused.kind], [4, "suites"]);
 });
 
@@ -222,27 +174,27 @@ test("no server, no TME, no answer: each is told apart as far as a page can", as
     await new Promise((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const cases = [
         ["ws://127.0.0.1:1/", 115, /no WebSocket there/],
-        [`ws://127.0.0.1:${files.address().port}/`, 115, /no WebSocket there/],
+        [`ws://127.0.0.1:${stage.filesPort}/`, 115, /no WebSocket there/],
         [`ws://127.0.0.1:${silent.address().port}/`, 110, /not answered in time/],
         ["ftp://127.0.0.1/", 0, /no WebSocket can be opened/],
     ];
     try {
         for (const [url, reason, words] of cases) {
             const options = { connectTimeoutMs: 1_500 };
-            const error = await page.run((url, options) => rejection(tme.Client.connect(url, options)), url, options);
+            const error = await stage.page.run((url, options) => rejection(tme.Client.connect(url, options)), url, options);
             assert.equal(error.reason, reason, url);
             assert.match(error.message, words, url);
         }
     } finally {
         silent.close();
     }
-    const aborted = await page.run(() => rejection(tme.Client.connect("ws://127.0.0.1:1/", { signal: AbortSignal.abort() })));
+    const aborted = await stage.page.run(() => rejection(tme.Client.connect("ws://127.0.0.1:1/", { signal: AbortSignal.abort() })));
     assert.equal(aborted.reason, 111);
 });
 
 test("mistakes in a call are errors of that call, and the connection goes on", async () => {
-    const { url } = await startEcho();
-    const result = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const result = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers" });
         const kinds = [
             () => client.send("chatt", "a"),
@@ -266,8 +218,8 @@ test("mistakes in a call are errors of that call, and the connection goes on", a
 });
 
 test("who is kicked learns why", async () => {
-    const { url } = await startEcho();
-    const end = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const end = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers" });
         client.send("chat", "kick too loud");
         const { reason, kind, code, text, isLocal } = await within(client.closed, "the end");
@@ -277,8 +229,8 @@ test("who is kicked learns why", async () => {
 });
 
 test("a server that shuts down says so, one that vanishes is missed", async () => {
-    const polite = await startEcho();
-    const ends = await page.run(async (url) => {
+    const polite = await stage.startEcho();
+    const ends = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers" });
         client.send("chat", "quit");
         const { reason, isLocal } = await next(client, "close");
@@ -287,14 +239,14 @@ test("a server that shuts down says so, one that vanishes is missed", async () =
     assert.deepEqual(ends, [101, false]);
     await within(polite.server.ended, "the server's end");
 
-    const rude = await startEcho();
-    await page.run(async (url) => {
+    const rude = await stage.startEcho();
+    await stage.page.run(async (url) => {
         window.client = await tme.Client.connect(url, { application: "browsers" });
         client.send("chat", "there?");
         await next(client, "message");
     }, rude.url);
     rude.server.signal("SIGKILL");
-    const end = await page.run(async () => {
+    const end = await stage.page.run(async () => {
         const { reason, kind, isLocal } = await within(client.closed, "the end");
         return { reason, kind, isLocal, isOpen: client.isOpen };
     });
@@ -302,8 +254,8 @@ test("a server that shuts down says so, one that vanishes is missed", async () =
 });
 
 test("a server that stands still is reported, and heard again", async () => {
-    const { server, url } = await startEcho();
-    await page.run(async (url) => {
+    const { server, url } = await stage.startEcho();
+    await stage.page.run(async (url) => {
         window.client = await tme.Client.connect(url, { application: "browsers" });
         client.send("chat", "there?");
         await next(client, "message");
@@ -311,23 +263,23 @@ test("a server that stands still is reported, and heard again", async () => {
         window.resumed = next(client, "resumed");
     }, url);
     server.signal("SIGSTOP");
-    await page.run(async () => {
+    await stage.page.run(async () => {
         client.send("chat", "and now?");
         await interrupted;
     });
     server.signal("SIGCONT");
-    await page.run(() => resumed.then(() => true));
+    await stage.page.run(() => resumed.then(() => true));
 });
 
 test("while the network takes nothing, old unreliable messages make way and reliable ones wait", async () => {
-    const { server, url } = await startEcho();
-    await page.run(async (url) => {
+    const { server, url } = await stage.startEcho();
+    await stage.page.run(async (url) => {
         window.client = await tme.Client.connect(url, { application: "browsers", queueBytes: 500_000 });
         client.send("chat", "there?");
         await next(client, "message");
     }, url);
     server.signal("SIGSTOP");
-    const state = await page.run(async () => {
+    const state = await stage.page.run(async () => {
         // What the system's buffers take is more than the socket's; beyond that everything waits here.
         let taken = 0;
         const [long, short] = [noise(100_000), noise(10_000)];
@@ -341,7 +293,7 @@ test("while the network takes nothing, old unreliable messages make way and reli
     });
     assert.ok(state.expired > 0 && state.isOpen);
     server.signal("SIGCONT");
-    const echoes = await page.run(async () => {
+    const echoes = await stage.page.run(async () => {
         let echoes = 0;
         const done = new Promise((resolve) => {
             client.addEventListener("message", ({ channel }) => channel === "chat" && ++echoes === taken && resolve());
@@ -353,8 +305,8 @@ test("while the network takes nothing, old unreliable messages make way and reli
 });
 
 test("messages that come before anybody listens are kept", async () => {
-    const { url } = await startEcho();
-    const texts = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const texts = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers" });
         client.send("chat", "count 3");
         await until(() => client.statistics.messagesReceived === 3, "three messages");
@@ -369,8 +321,8 @@ test("messages that come before anybody listens are kept", async () => {
 });
 
 test("the server's time is known to a page that asks, and runs", async () => {
-    const { url } = await startEcho();
-    const [first, second] = await page.run(async (url) => {
+    const { url } = await stage.startEcho();
+    const [first, second] = await stage.page.run(async (url) => {
         const client = await tme.Client.connect(url, { application: "browsers", clock: true });
         await until(() => client.serverTime !== null, "the server's time");
         const first = client.serverTime;

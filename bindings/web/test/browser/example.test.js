@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { serve } from "../../example/serve.js";
 import { Browser } from "./browser.js";
-import { Program } from "./process.js";
+import { PATIENCE_MS, Program } from "./process.js";
 
 /* global document */
 
@@ -33,7 +33,8 @@ test("the example chats and shows the bots of the demo", async () => {
     const demo = start("tme", "demo", "--watch", "--bots", "20", "--seconds", "60");
     const [, chatAddress] = await chat.line(/^TCP at (.*)$/);
     const [, demoUrl] = await demo.line(/with (ws:.*)$/);
-    const page = await browser.open(`http://127.0.0.1:${files.address().port}/example/`);
+    const bots = encodeURIComponent(demoUrl);
+    const page = await browser.open(`http://127.0.0.1:${files.address().port}/example/?bots=${bots}`);
 
     const connect = (section, values) => page.run((section, values) => {
         const form = document.querySelector(`${section} .connect`);
@@ -52,7 +53,6 @@ test("the example chats and shows the bots of the demo", async () => {
     chat.type("good evening");
     assert.ok(await heard);
 
-    await connect("#watch", { url: demoUrl });
     const colours = await page.run(() => new Promise((resolve, reject) => {
         const canvas = document.querySelector("#watch canvas");
         const context = canvas.getContext("2d");
@@ -77,10 +77,36 @@ test("the example chats and shows the bots of the demo", async () => {
         look();
     }));
     assert.ok(colours >= 20, "a colour for every bot");
+    const figures = () => page.run(() => [...document.querySelectorAll("#watch dd")].map(({ textContent }) => textContent));
+    const end = performance.now() + PATIENCE_MS;
+    while ((await figures()).includes("–")) {
+        assert.ok(performance.now() < end, `figures: ${await figures()}`);
+    }
+    const [count, rate] = (await figures()).map(Number.parseFloat);
+    assert.equal(count, 20);
+    assert.ok(rate > 0, "pictures a second");
+    assert.equal(await page.run(() => document.querySelector("#watch .badge").textContent), "connected");
     const picture = await page.screenshot();
     assert.ok(picture.length > 10_000, "a picture of the page");
     if (process.env.TME_SCREENSHOT) {
         await writeFile(process.env.TME_SCREENSHOT, picture);
     }
+
+    // What the server's end looks like, and that the form brings it all back.
+    chat.signal("SIGKILL");
+    const badge = (text) => page.run((text) => new Promise((resolve, reject) => {
+        const element = document.querySelector("#chat .badge");
+        const look = () => element.textContent === text && resolve(document.querySelector("#chat .state").textContent);
+        new MutationObserver(look).observe(element, { childList: true });
+        setTimeout(() => reject(new Error(`${element.textContent}, not ${text}`)), 20_000);
+        look();
+    }), text);
+    assert.match(await badge("not connected"), /connect again/);
+    assert.ok(await page.run(() => document.querySelector("#chat .say button").disabled));
+    const again = start("tme", "serve", "--listen", chatAddress, "--tcp");
+    await again.line(/^TCP at/);
+    await connect("#chat", { name: "ada" });
+    assert.equal(await badge("connected"), "");
+    assert.ok(await page.run(() => !document.querySelector("#chat .say button").disabled));
     assert.deepEqual(page.errors, []);
 });

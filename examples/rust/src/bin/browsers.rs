@@ -3,6 +3,7 @@
 //!
 //! ```console
 //! $ cargo run -p tme-examples --bin browsers -- server      # prints a line with the URL for the page
+//! $ cargo run -p tme-examples --bin browsers -- server 0.0.0.0:7777 chain.pem key.pem   # the same over TLS
 //! ```
 //!
 //! A page is turned away if it brings `banned` as user data. On the channel `chat`, `count 1000` is answered by a thousand
@@ -23,14 +24,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["server"] => serve("127.0.0.1:7777"),
-        ["server", listen] => serve(listen),
-        _ => Err("usage: browsers server [ADDRESS:PORT]".into()),
+        ["server"] => serve("127.0.0.1:7777", None),
+        ["server", listen] => serve(listen, None),
+        ["server", listen, chain, key] => serve(listen, Some((chain, key))),
+        _ => Err("usage: browsers server [ADDRESS:PORT [CHAIN.pem KEY.pem]]".into()),
     }
 }
 
-fn serve(listen: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let mut server = Server::builder()
+/// `certificate`: the files of its chain and its key, for TLS.
+fn serve(listen: &str, certificate: Option<(&str, &str)>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut builder = Server::builder()
         .application("browsers")
         .channels([
             Channel::unreliable("voice"),
@@ -41,9 +44,13 @@ fn serve(listen: &str) -> Result<(), Box<dyn std::error::Error>> {
         ])
         .listen(listen)
         .listen_tcp()
-        .ask_before_admitting()
-        .start()?;
-    println!("connect to ws://{}/", server.tcp_addr().ok_or("no TCP")?);
+        .ask_before_admitting();
+    if let Some((chain, key)) = certificate {
+        builder = builder.tls(chain, key);
+    }
+    let mut server = builder.start()?;
+    let scheme = if certificate.is_some() { "wss" } else { "ws" };
+    println!("connect to {scheme}://{}/", server.tcp_addr().ok_or("no TCP")?);
     let mut outboxes = Outboxes::default();
     loop {
         server.update(WAIT)?;
