@@ -121,7 +121,7 @@ pub const STEPS: &[Step] = &[
         name: "clippy",
         shows: "no warning from rustc or clippy, in any target",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        budget: Duration::from_secs(420),
+        budget: Duration::from_secs(440),
         needs: &["clippy", "cc"],
         ..STEP
     },
@@ -130,7 +130,7 @@ pub const STEPS: &[Step] = &[
         shows: "the documentation builds and its links resolve",
         command: &["cargo", "doc", "--workspace", "--no-deps"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
-        budget: Duration::from_secs(200),
+        budget: Duration::from_secs(190),
         needs: &["cc"],
         ..STEP
     },
@@ -147,7 +147,7 @@ pub const STEPS: &[Step] = &[
         name: "loom",
         shows: "the queues between threads lose nothing and wake everybody, in whatever order their steps come",
         command: &["xtask", "loom"],
-        budget: Duration::from_secs(130),
+        budget: Duration::from_secs(240),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -156,7 +156,7 @@ pub const STEPS: &[Step] = &[
         name: "sim",
         shows: "the simulated worlds, at release speed",
         command: &["cargo", "test", "--release", "--package", "tme-sim", "--no-fail-fast"],
-        budget: Duration::from_secs(700),
+        budget: Duration::from_secs(660),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -165,7 +165,7 @@ pub const STEPS: &[Step] = &[
         name: "misuse",
         shows: "no misuse of the C interface goes beyond a documented error",
         command: &["xtask", "misuse", "--seconds", "60"],
-        budget: Duration::from_secs(240),
+        budget: Duration::from_secs(200),
         needs: &["cc"],
         echo: Echo::TestResults,
         ..STEP
@@ -222,7 +222,7 @@ pub const STEPS: &[Step] = &[
         name: "cmake",
         shows: "outside projects find, link and run TME: CMake, pkg-config, shared, static, moved, built along",
         command: &["xtask", "cmake"],
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(260),
         needs: &["cc", "gcc", "g++", "binutils", "cmake", "ninja", "make", "pkg-config"],
         echo: Echo::TestResults,
         ..STEP
